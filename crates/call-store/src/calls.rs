@@ -1,0 +1,119 @@
+//! Calls, running and ended: the whole call as JSON, with columns beside it to search by.
+
+use crate::{RowFault, Store, StoreError};
+use call_control::{Call, CallId};
+use serde::Serialize;
+use sqlx::{QueryBuilder, Sqlite};
+
+/// Rows of one statement: ten values each stay far below SQLite's 32,766 (`SQLITE_MAX_VARIABLE_NUMBER`).
+const ROWS: usize = 200;
+
+impl Store {
+    /// Writes calls, running or ended, in one transaction, each over what is there under its id. On return they are on
+    /// disk.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; none of them is written then.
+    pub async fn put_calls(&self, calls: &[Call]) -> Result<(), StoreError> {
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let rows =
+            calls.iter().map(Row::of).collect::<Result<Vec<_>, _>>().map_err(StoreError::Unwritable)?;
+        let mut transaction = self.write().await?;
+        for chunk in rows.chunks(ROWS) {
+            insert(chunk).build().execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// A call as it was last written.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn call(&self, id: CallId) -> Result<Option<Call>, StoreError> {
+        let row: Option<(Box<str>, Box<str>)> =
+            sqlx::query_as("SELECT call_id, body FROM calls WHERE call_id = ?1")
+                .bind(id.to_string())
+                .fetch_optional(self.readers())
+                .await?;
+        row.map(read).transpose()
+    }
+
+    /// The calls that were last written without an end, oldest first: after a crash, those that it cut off.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn running_calls(&self) -> Result<Vec<Call>, StoreError> {
+        let rows: Vec<(Box<str>, Box<str>)> = sqlx::query_as(
+            "SELECT call_id, body FROM calls WHERE ended_at IS NULL ORDER BY created_at, call_id",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        rows.into_iter().map(read).collect()
+    }
+}
+
+struct Row {
+    call_id: String,
+    created_at: i64,
+    ended_at: Option<i64>,
+    state: String,
+    from_number: String,
+    to_number: String,
+    to_type: String,
+    end_reason: Option<String>,
+    body: String,
+}
+
+impl Row {
+    fn of(call: &Call) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            call_id: call.call_id.to_string(),
+            created_at: call.created_at.unix_milliseconds(),
+            ended_at: call.ended_at.map(|moment| moment.unix_milliseconds()),
+            state: word(&call.state)?,
+            from_number: call.from.number.to_string(),
+            to_number: call.to.number.to_string(),
+            to_type: word(&call.to.party_type)?,
+            end_reason: call.end.as_ref().map(|end| word(&end.reason)).transpose()?,
+            body: serde_json::to_string(call)?,
+        })
+    }
+}
+
+/// The word that the API has for a value of an enum.
+fn word(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    serde_json::from_value(serde_json::to_value(value)?)
+}
+
+fn insert(rows: &[Row]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "INSERT INTO calls (call_id, created_at, ended_at, state, direction, from_number, to_number, to_type,
+         end_reason, body) ",
+    );
+    query.push_values(rows, |mut values, row| {
+        values
+            .push_bind(row.call_id.clone())
+            .push_bind(row.created_at)
+            .push_bind(row.ended_at)
+            .push_bind(row.state.clone())
+            .push("'outbound'")
+            .push_bind(row.from_number.clone())
+            .push_bind(row.to_number.clone())
+            .push_bind(row.to_type.clone())
+            .push_bind(row.end_reason.clone())
+            .push_bind(row.body.clone());
+    });
+    query.push(
+        " ON CONFLICT (call_id) DO UPDATE SET created_at = excluded.created_at, ended_at = excluded.ended_at,
+         state = excluded.state, from_number = excluded.from_number, to_number = excluded.to_number,
+         to_type = excluded.to_type, end_reason = excluded.end_reason, body = excluded.body",
+    );
+    query
+}
+
+fn read((row, body): (Box<str>, Box<str>)) -> Result<Call, StoreError> {
+    serde_json::from_str(&body)
+        .map_err(|source| StoreError::Corrupt { table: "calls", fault: RowFault::Json { row, source } })
+}
