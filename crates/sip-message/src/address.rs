@@ -90,7 +90,10 @@ fn scan_display_name(scanner: &mut Scanner<'_>) -> Option<Option<Box<str>>> {
         return (scanner.peek() == Some(b'<')).then(|| (!name.is_empty()).then(|| name.into()));
     }
     let mut ahead = scanner.clone();
-    let name = ahead.take_while(|octet| !matches!(octet, b'<' | b'>' | b'"' | b',' | b';' | b':' | b'\\'));
+    let name = ahead.take_while(|octet| match octet {
+        b'<' | b'>' | b'"' | b',' | b';' | b':' | b'\\' => false,
+        _ => octet == b'\t' || !octet.is_ascii_control(),
+    });
     if ahead.peek() != Some(b'<') {
         return Some(None);
     }
@@ -153,8 +156,23 @@ mod tests {
     #[test]
     fn what_is_no_name_addr_is_refused() {
         for text in [
-            "", "\"open <sip:a@h>", "Bell, Alexander <sip:a@h>", "< sip:a@h >", "<sip:a@h", "<sip:a@h>;;", "sip:a@h?x=1",
-            "<sip:a@h> x", "<sip:a@h>,", "\"a\" b <sip:a@h>", "a", "<>", "sip:a@h sip:b@h", "\"a\" sip:a@h",
+            "",
+            "\"open <sip:a@h>",
+            "Bell, Alexander <sip:a@h>",
+            "< sip:a@h >",
+            "<sip:a@h",
+            "<sip:a@h>;;",
+            "sip:a@h?x=1",
+            "<sip:a@h> x",
+            "<sip:a@h>,",
+            "\"a\" b <sip:a@h>",
+            "a",
+            "<>",
+            "sip:a@h sip:b@h",
+            "\"a\" sip:a@h",
+            "a\0b <sip:a@h>",
+            "a\nb <sip:a@h>",
+            "<sip:a@h>\r\n",
         ] {
             assert!(text.parse::<NameAddr>().is_err(), "{text}");
         }

@@ -31,9 +31,11 @@ fn same_part(a: Option<&str>, b: Option<&str>) -> bool {
     a.map(canonical) == b.map(canonical)
 }
 
-/// Octets, each with whether it is an escaped reserved one: an escape stands for its octet unless that is
-/// reserved.
-fn canonical(part: &str) -> Vec<(u8, bool)> {
+/// Octets, each with whether it is an escaped reserved one.
+type Canonical = Vec<(u8, bool)>;
+
+/// An escape stands for its octet unless that is reserved.
+fn canonical(part: &str) -> Canonical {
     units(part).map(|(octet, escaped)| (octet, escaped && is_reserved(octet))).collect()
 }
 
@@ -41,7 +43,7 @@ const fn is_reserved(octet: u8) -> bool {
     matches!(octet, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',')
 }
 
-fn caseless(part: &str) -> Vec<(u8, bool)> {
+fn caseless(part: &str) -> Canonical {
     canonical(part).into_iter().map(|(octet, reserved)| (octet.to_ascii_lowercase(), reserved)).collect()
 }
 
@@ -61,7 +63,7 @@ fn compatible(these: &Parameters, those: &Parameters) -> bool {
 const DECISIVE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 /// Headers have no order; their names have no case.
-fn headers(uri: &SipUri) -> Vec<(Vec<(u8, bool)>, Vec<(u8, bool)>)> {
+fn headers(uri: &SipUri) -> Vec<(Canonical, Canonical)> {
     let fields = uri.headers.as_deref().unwrap_or_default().split('&').filter(|field| !field.is_empty());
     let mut headers: Vec<_> = fields
         .map(|field| field.split_once('=').unwrap_or((field, "")))

@@ -85,7 +85,9 @@ mod tests {
     fn cseq_numbers_are_below_2_to_the_31() {
         assert_eq!(CSeq::read("0009   INVITE").map(|cseq| cseq.to_string()).as_deref(), Some("9 INVITE"));
         assert_eq!(CSeq::read("2147483647 BYE").map(|cseq| cseq.number), Some((1 << 31) - 1));
-        for text in ["2147483648 BYE", "18446744073709551621 BYE", "-1 BYE", "1", "1 ", "BYE", "1BYE", "1 A B", ""] {
+        for text in
+            ["2147483648 BYE", "18446744073709551621 BYE", "-1 BYE", "1", "1 ", "BYE", "1BYE", "1 A B", ""]
+        {
             assert_eq!(CSeq::read(text), None, "{text}");
         }
     }
@@ -103,7 +105,9 @@ mod tests {
     fn a_star_stands_alone() {
         let star = || Contacts::read("*").unwrap();
         let list = || Contacts::read("<sip:a@h>").unwrap();
-        assert!(star().join(list()).is_none() && list().join(star()).is_none() && star().join(star()).is_none());
+        assert!(
+            star().join(list()).is_none() && list().join(star()).is_none() && star().join(star()).is_none()
+        );
         assert!(matches!(list().join(list()), Some(Contacts::List(list)) if list.len() == 2));
         assert!(Contacts::read("*;expires=0").is_none());
     }

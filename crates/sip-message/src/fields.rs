@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn addresses_keep_their_order_and_their_bound() {
         let two = fields(&[("Route", "<sip:a;lr>, <sip:b;lr>"), ("Route", "<sip:c;lr>")]);
-        let uris: Vec<_> = two.addresses(&FieldName::ROUTE).unwrap().iter().map(|a| a.uri.to_string()).collect();
+        let uris: Vec<_> =
+            two.addresses(&FieldName::ROUTE).unwrap().iter().map(|a| a.uri.to_string()).collect();
         assert_eq!(uris, ["sip:a;lr", "sip:b;lr", "sip:c;lr"]);
         assert!(fields(&[("Route", "nonsense")]).addresses(&FieldName::ROUTE).is_err());
         let many = vec![("Route", "<sip:a;lr>"); 33];

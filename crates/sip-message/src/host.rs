@@ -31,7 +31,8 @@ impl Host {
 
     pub(crate) fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
         if scanner.eat(b'[') {
-            let address = scanner.take_while(|octet| octet.is_ascii_hexdigit() || matches!(octet, b':' | b'.'));
+            let address =
+                scanner.take_while(|octet| octet.is_ascii_hexdigit() || matches!(octet, b':' | b'.'));
             return scanner.eat(b']').then(|| ipv6(address)).flatten().map(|v6| Self::Address(v6.into()));
         }
         let name = scanner.take_while(is_name_octet);
@@ -92,9 +93,9 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         match self {
-            Self::Name(name) => {
-                name.bytes().try_for_each(|octet| f.write_char(if is_name_octet(octet) { octet as char } else { '-' }))
-            }
+            Self::Name(name) => name
+                .bytes()
+                .try_for_each(|octet| f.write_char(if is_name_octet(octet) { octet as char } else { '-' })),
             Self::Address(IpAddr::V4(address)) => address.fmt(f),
             Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
         }
@@ -107,14 +108,18 @@ mod tests {
 
     #[test]
     fn names_addresses_and_references_are_hosts() {
-        for text in ["example.com", "a_b.example.", "192.0.2.1", "[2001:db8::10]", "[::ffff:192.0.2.1]", "1001"] {
+        for text in
+            ["example.com", "a_b.example.", "192.0.2.1", "[2001:db8::10]", "[::ffff:192.0.2.1]", "1001"]
+        {
             assert_eq!(Host::new(text).map(|host| host.to_string()).as_deref(), Some(text));
         }
     }
 
     #[test]
     fn what_is_neither_is_refused() {
-        for text in ["", ".", "a..b", "2001:db8::10", "[2001:db8::10", "[]", "[192.0.2.1]", "999.1.1.1", "a b", "é"] {
+        for text in
+            ["", ".", "a..b", "2001:db8::10", "[2001:db8::10", "[]", "[192.0.2.1]", "999.1.1.1", "a b", "é"]
+        {
             assert_eq!(Host::new(text), None, "{text}");
         }
     }

@@ -4,8 +4,8 @@
 //! Printing is safe: whatever stands in a value, it cannot end its line.
 //! Absent: transports, transactions, digests, and any look into a body. Read [`Message`] and [`Header`] first.
 
-#![allow(missing_docs, clippy::all, reason = "skeleton")]
 mod address;
+mod auth;
 mod equivalence;
 mod error;
 mod field;
@@ -20,6 +20,7 @@ mod method;
 mod parameters;
 mod parse;
 mod print;
+mod reason;
 mod salvage;
 mod scan;
 mod section;
@@ -29,6 +30,7 @@ mod uri;
 mod via;
 
 pub use address::NameAddr;
+pub use auth::AuthParams;
 pub use error::{ParseError, ParseErrorKind, Salvage};
 pub use field::{CSeq, CallId, Contacts};
 pub use field_name::FieldName;
@@ -39,6 +41,7 @@ pub use list::split_commas;
 pub use message::{Header, Message, Request, Response};
 pub use method::Method;
 pub use parameters::Parameters;
+pub use reason::Reason;
 pub use status::StatusCode;
 pub use uri::{SipUri, Uri};
 pub use via::Via;

@@ -24,7 +24,10 @@ enum Value {
 impl Parameters {
     /// `None` when absent; `Some(None)` when present without a value; a quoted value comes unquoted.
     pub fn get(&self, name: &str) -> Option<Option<&str>> {
-        self.0.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name)).map(|found| found.value.text())
+        self.0
+            .iter()
+            .find(|parameter| parameter.name.eq_ignore_ascii_case(name))
+            .map(|found| found.value.text())
     }
 
     /// The value, when there is one.
@@ -105,9 +108,13 @@ impl Parameters {
         let mut parameters = Self::default();
         while scanner.eat(b';') {
             let name = scanner.take_while(is_uri_octet);
-            let value = scanner.eat(b'=').then(|| scanner.take_while(|octet| is_uri_octet(octet) || octet == b'='));
+            let value =
+                scanner.eat(b'=').then(|| scanner.take_while(|octet| is_uri_octet(octet) || octet == b'='));
             let value = value.filter(|value| !value.is_empty());
-            if name.is_empty() || !crate::uri::escapes_are_whole(name) || !value.is_none_or(crate::uri::escapes_are_whole) {
+            if name.is_empty()
+                || !crate::uri::escapes_are_whole(name)
+                || !value.is_none_or(crate::uri::escapes_are_whole)
+            {
                 return None;
             }
             parameters.append(name, value.map_or(Value::Absent, |value| Value::Bare(value.into())))?;
@@ -139,7 +146,9 @@ impl Parameters {
                 write!(f, ";{}", Escaped(name, is_uri_octet))?;
                 match value.text() {
                     None | Some("") => Ok(()),
-                    Some(value) => write!(f, "={}", Escaped(value, |octet| is_uri_octet(octet) || octet == b'=')),
+                    Some(value) => {
+                        write!(f, "={}", Escaped(value, |octet| is_uri_octet(octet) || octet == b'='))
+                    }
                 }
             })
         })

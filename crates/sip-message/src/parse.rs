@@ -9,7 +9,8 @@ use crate::{
 };
 
 pub(crate) fn message(octets: &[u8]) -> Result<Message, ParseError> {
-    let start = octets.iter().position(|octet| !matches!(octet, b'\r' | b'\n')).ok_or(ParseErrorKind::Empty)?;
+    let start =
+        octets.iter().position(|octet| !matches!(octet, b'\r' | b'\n')).ok_or(ParseErrorKind::Empty)?;
     let octets = octets.get(start..).unwrap_or_default();
     if octets.len() > limits::MESSAGE_OCTETS {
         return Err(ParseErrorKind::MessageTooLarge.into());
@@ -37,7 +38,9 @@ fn read(section: &Section<'_>) -> Result<Message, ParseErrorKind> {
         }
         StartLine::Response { status, reason } => match header.contact {
             Some(Contacts::Star) => Err(ParseErrorKind::Malformed("Contact")),
-            None | Some(Contacts::List(_)) => Ok(Message::Response(Response { status, reason, header, body })),
+            None | Some(Contacts::List(_)) => {
+                Ok(Message::Response(Response { status, reason, header, body }))
+            }
         },
     }
 }
@@ -141,7 +144,8 @@ impl Draft {
         {
             return Err(ParseErrorKind::Repeated(once));
         }
-        if let Some((route, values)) = ROUTES.iter().zip(&mut self.routes).find(|(route, _)| **route == name) {
+        if let Some((route, values)) = ROUTES.iter().zip(&mut self.routes).find(|(route, _)| **route == name)
+        {
             *values += split_commas(&field.value).count();
             if *values > limits::ROUTE_VALUES {
                 return Err(ParseErrorKind::TooManyValues(route));

@@ -69,7 +69,9 @@ pub(crate) struct Token<'a>(pub(crate) &'a str);
 
 impl Display for Token<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.bytes().try_for_each(|octet| f.write_char(if is_token_octet(octet) { octet as char } else { '_' }))
+        self.0
+            .bytes()
+            .try_for_each(|octet| f.write_char(if is_token_octet(octet) { octet as char } else { '_' }))
     }
 }
 

@@ -22,7 +22,8 @@ pub(crate) fn read(section: &Section<'_>, kind: ParseErrorKind) -> Option<Box<Sa
         return None;
     }
     let uri = readable_uri(&String::from_utf8_lossy(elements.next().unwrap_or_default()));
-    let first = |name| section.fields.iter().find(|field| field.name == name).map(|field| field.value.as_str());
+    let first =
+        |name| section.fields.iter().find(|field| field.name == name).map(|field| field.value.as_str());
     let header = Header {
         via: readable_via(section)?,
         max_forwards: None,
@@ -83,16 +84,18 @@ fn readable_uri(text: &str) -> Uri {
         Some((scheme, rest)) if is_scheme(scheme) && !rest.is_empty() => {
             Uri::Other { scheme: scheme.to_ascii_lowercase().into(), rest: rest.into() }
         }
-        Some(_) | None => Uri::Other { scheme: "invalid".into(), rest: if text.is_empty() { "-" } else { text }.into() },
+        Some(_) | None => {
+            Uri::Other { scheme: "invalid".into(), rest: if text.is_empty() { "-" } else { text }.into() }
+        }
     })
 }
 
-/// A number that does not fit is cut to what fits, one that is none is 0.
+/// A number that does not fit is the greatest that does, one that is none is 0.
 fn readable_cseq(value: &str, method: &Method) -> CSeq {
-    let mut scanner = Scanner::new(value);
-    let number = scan::number(scanner.take_while(|octet| octet.is_ascii_digit())).unwrap_or_default();
-    scanner.skip_space();
-    let method = scanner.token().and_then(Method::new).unwrap_or_else(|| method.clone());
+    let (number, after) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+    let digits = number.bytes().position(|octet| !octet.is_ascii_digit()).unwrap_or(number.len());
+    let number = number.get(..digits).and_then(scan::number).unwrap_or_default();
+    let method = Method::new(after.trim_matches([' ', '\t'])).unwrap_or_else(|| method.clone());
     CSeq { number: u32::try_from(number).unwrap_or(u32::MAX), method }
 }
 
@@ -117,7 +120,10 @@ mod tests {
     fn uri_and_tag_of_a_broken_address_are_kept() {
         for (to, kept) in [
             ("\"Mr. J. User <sip:j.user@example.com>", "To: <sip:j.user@example.com>\r\n"),
-            ("Bell, Alexander <sip:a.g.bell@example.com>;tag=43", "To: <sip:a.g.bell@example.com>;tag=43\r\n"),
+            (
+                "Bell, Alexander <sip:a.g.bell@example.com>;tag=43",
+                "To: <sip:a.g.bell@example.com>;tag=43\r\n",
+            ),
             ("< sip:user@example.org >; Tag = x;;", "To: <sip:user@example.org>;tag=x\r\n"),
             ("sip:a@h?x=1;tag=y", "To: <sip:a@h?x=1>;tag=y\r\n"),
             ("sip:a b@h;tag=z", "To: <sip:a%20b@h>;tag=z\r\n"),
@@ -165,7 +171,8 @@ mod tests {
         assert!(salvage("SIP/2.0 2x0 OK", &fields).is_none());
         assert!(salvage("IN\u{7f}VITE sip:a@h SIP/2.0", &fields).is_none());
         for missing in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            let less: String = fields.split_inclusive('\n').filter(|line| !line.starts_with(missing)).collect();
+            let less: String =
+                fields.split_inclusive('\n').filter(|line| !line.starts_with(missing)).collect();
             assert!(salvage("INVITE sip:a@h SIP/2.0", &less).is_none(), "{missing}");
         }
         let nowhere = fields.replace("UDP h", "UDP h:65536");
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_number_is_cut_to_what_fits() {
+    fn a_sequence_number_becomes_one_that_fits() {
         for (cseq, kept) in [
             ("36893488147419103232 INVITE", "4294967295 INVITE"),
             ("2147483648 INVITE", "2147483648 INVITE"),

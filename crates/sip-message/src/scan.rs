@@ -104,7 +104,9 @@ impl<'a> Scanner<'a> {
                     self.split(at + 1);
                     return Some(text);
                 }
-                '\\' => text.push(characters.next().map(|(_, pair)| pair).filter(|c| !matches!(c, '\r' | '\n'))?),
+                '\\' => {
+                    text.push(characters.next().map(|(_, pair)| pair).filter(|c| !matches!(c, '\r' | '\n'))?)
+                }
                 control if control.is_ascii_control() && control != '\t' => return None,
                 other => text.push(other),
             }

@@ -45,8 +45,12 @@ impl<'a> Section<'a> {
                     section.body = lines.rest;
                     return section;
                 }
-                Some([first, ..]) if section.fields.len() == limits::FIELDS && !is_space(*first) => {
+                Some([first, ..])
+                    if !is_space(*first)
+                        && section.fields.len() + usize::from(pending.is_some()) == limits::FIELDS =>
+                {
                     section.note(ParseErrorKind::TooManyFields);
+                    section.keep(pending);
                     return section;
                 }
                 Some(line) => pending = section.line(pending, line),
@@ -105,7 +109,11 @@ impl<'a> Lines<'a> {
     }
 
     const fn why_no_line(&self) -> ParseErrorKind {
-        if self.rest.len() > self.left { ParseErrorKind::HeaderTooLarge } else { ParseErrorKind::HeaderNotEnded }
+        if self.rest.len() > self.left {
+            ParseErrorKind::HeaderTooLarge
+        } else {
+            ParseErrorKind::HeaderNotEnded
+        }
     }
 }
 
@@ -177,23 +185,23 @@ mod tests {
 
     #[test]
     fn bare_line_feeds_end_lines_too() {
-        let section = Section::read(b"X\nA: 1\nB: 2\r\n\nbody");
-        assert_eq!(values(&section), ["A=1", "B=2"]);
+        let section = Section::read(b"X\nX-A: 1\nX-B: 2\r\n\nbody");
+        assert_eq!(values(&section), ["X-A=1", "X-B=2"]);
         assert_eq!(section.body, b"body");
     }
 
     #[test]
     fn problems_are_noted_and_reading_goes_on() {
         for (octets, problem) in [
-            (&b"X\r\nnonsense\r\nB: 2\r\n\r\n"[..], ParseErrorKind::HeaderLine),
-            (b"X\r\n folded\r\nB: 2\r\n\r\n", ParseErrorKind::HeaderLine),
-            (b"X\r\n\x0bA: 1\r\nB: 2\r\n\r\n", ParseErrorKind::HeaderLine),
-            (b"X\r\nB: 2\r\n", ParseErrorKind::HeaderNotEnded),
-            (b"X\r\nB: 2\r\nC: cut", ParseErrorKind::HeaderNotEnded),
+            (&b"X\r\nnonsense\r\nX-B: 2\r\n\r\n"[..], ParseErrorKind::HeaderLine),
+            (b"X\r\n folded\r\nX-B: 2\r\n\r\n", ParseErrorKind::HeaderLine),
+            (b"X\r\n\x0bX-A: 1\r\nX-B: 2\r\n\r\n", ParseErrorKind::HeaderLine),
+            (b"X\r\nX-B: 2\r\n", ParseErrorKind::HeaderNotEnded),
+            (b"X\r\nX-B: 2\r\nC: cut", ParseErrorKind::HeaderNotEnded),
         ] {
             let section = Section::read(octets);
             assert_eq!(section.problem, Some(problem), "{octets:?}");
-            assert_eq!(values(&section), ["B=2"], "{octets:?}");
+            assert_eq!(values(&section), ["X-B=2"], "{octets:?}");
         }
         assert_eq!(Section::read(b"X").problem, Some(ParseErrorKind::HeaderNotEnded));
     }

@@ -43,7 +43,8 @@ fn status_line(line: &[u8]) -> Result<StartLine, ParseErrorKind> {
     let (version, rest) = line.split_once(' ').ok_or(ParseErrorKind::StartLine)?;
     check_version(version.as_bytes())?;
     let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-    let digits = Some(code).filter(|code| code.len() == 3 && code.bytes().all(|octet| octet.is_ascii_digit()));
+    let digits =
+        Some(code).filter(|code| code.len() == 3 && code.bytes().all(|octet| octet.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
     let status = number.and_then(StatusCode::new).ok_or(ParseErrorKind::StatusCode)?;
     Ok(StartLine::Response { status, reason: reason.into() })

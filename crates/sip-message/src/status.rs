@@ -8,11 +8,7 @@ pub struct StatusCode(u16);
 impl StatusCode {
     /// `None` outside 100 to 699.
     pub const fn new(code: u16) -> Option<Self> {
-        if code >= 100 && code < 700 {
-            Some(Self(code))
-        } else {
-            None
-        }
+        if code >= 100 && code < 700 { Some(Self(code)) } else { None }
     }
 
     /// The number.

@@ -117,7 +117,9 @@ impl SipUri {
         };
         let parameters = Parameters::scan_uri(&mut scanner)?;
         let headers = scanner.eat(b'?').then(|| scanner.take_while(|_| true));
-        if !scanner.is_end() || headers.is_some_and(|headers| headers.is_empty() || !escapes_are_whole(headers)) {
+        if !scanner.is_end()
+            || headers.is_some_and(|headers| headers.is_empty() || !escapes_are_whole(headers))
+        {
             return None;
         }
         Some(Self { secure, user, password, host, port, parameters, headers: headers.map(Into::into) })
@@ -162,14 +164,18 @@ const fn is_password_octet(octet: u8) -> bool {
 }
 
 fn escaped_user(user: &str) -> Box<str> {
-    user.split('%').map(|part| Escaped(part, is_user_octet).to_string()).collect::<Vec<_>>().join("%25").into()
+    user.split('%')
+        .map(|part| Escaped(part, is_user_octet).to_string())
+        .collect::<Vec<_>>()
+        .join("%25")
+        .into()
 }
 
 /// Every `%` has its two hexadecimal digits.
 pub(crate) fn escapes_are_whole(text: &str) -> bool {
-    text.split('%').skip(1).all(|after| {
-        after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    })
+    text.split('%')
+        .skip(1)
+        .all(|after| after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// The octets of a part of a URI, decoded once, and whether each was escaped. An escape that is not whole
@@ -297,9 +303,32 @@ mod tests {
     #[test]
     fn what_is_no_uri_is_refused() {
         for text in [
-            "", "sip", ":", "1001", "sip:", "sip:@h", "sip:a@", "sip:a@b@c", "sip:a b@h", "<sip:a@h>", "sip:a@h;",
-            "sip:a@h;;lr", "sip:a@h:65536", "sip:a@h:-1", "sip:a@h:", "sip:a@[::1", "sip:2001:db8::10", "sip:é@h",
-            "sip:a%4@h", "sip:a@h;x=%g0", "sip:a@h;x=1;X=2", "sip:a\0@h", "sip:a@h\r\n", "s p:x", "tel:", "sip:a@h?",
+            "",
+            "sip",
+            ":",
+            "1001",
+            "sip:",
+            "sip:@h",
+            "sip:a@",
+            "sip:a@b@c",
+            "sip:a b@h",
+            "<sip:a@h>",
+            "sip:a@h;",
+            "sip:a@h;;lr",
+            "sip:a@h:65536",
+            "sip:a@h:-1",
+            "sip:a@h:",
+            "sip:a@[::1",
+            "sip:2001:db8::10",
+            "sip:é@h",
+            "sip:a%4@h",
+            "sip:a@h;x=%g0",
+            "sip:a@h;x=1;X=2",
+            "sip:a\0@h",
+            "sip:a@h\r\n",
+            "s p:x",
+            "tel:",
+            "sip:a@h?",
         ] {
             assert!(Uri::parse(text.as_bytes()).is_err(), "{text:?}");
         }
@@ -322,7 +351,10 @@ mod tests {
 
     #[test]
     fn parts_put_in_by_hand_cannot_break_out() {
-        let uri = SipUri { headers: Some("a=b>\r\nX: 1".into()), ..SipUri::new(None, Host::new("h").unwrap(), None) };
+        let uri = SipUri {
+            headers: Some("a=b>\r\nX: 1".into()),
+            ..SipUri::new(None, Host::new("h").unwrap(), None)
+        };
         assert_eq!(uri.to_string(), "sip:h?a=b%3E%0D%0AX:%201");
         let other = Uri::Other { scheme: "te\r\nl".into(), rest: "1 2>".into() };
         assert_eq!(other.to_string(), "te__l:1%202%3E");

@@ -63,7 +63,10 @@ impl Via {
         let protocol = scanner.token()?;
         let version = scanner.separator(b'/').then(|| scanner.token()).flatten()?;
         let transport = scanner.separator(b'/').then(|| scanner.token()).flatten()?;
-        if !protocol.eq_ignore_ascii_case("SIP") || version != "2.0" || !scanner.peek().is_some_and(scan::is_space) {
+        if !protocol.eq_ignore_ascii_case("SIP")
+            || version != "2.0"
+            || !scanner.peek().is_some_and(scan::is_space)
+        {
             return None;
         }
         scanner.skip_space();
@@ -98,7 +101,8 @@ mod tests {
 
     #[test]
     fn white_space_may_stand_round_every_separator() {
-        let via = via("SIP  / 2.0  / TCP     spindle.example.com : 5070  ;  branch  =   z9hG4bK9ikj8  ").unwrap();
+        let via =
+            via("SIP  / 2.0  / TCP     spindle.example.com : 5070  ;  branch  =   z9hG4bK9ikj8  ").unwrap();
         assert_eq!(via.to_string(), "SIP/2.0/TCP spindle.example.com:5070;branch=z9hG4bK9ikj8");
         assert_eq!(via.branch(), Some("z9hG4bK9ikj8"));
     }
@@ -106,8 +110,18 @@ mod tests {
     #[test]
     fn what_is_no_via_is_refused() {
         for text in [
-            "", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h:65536", "SIP/2.0 h",
-            "SIP/2.0/UDP h:", "SIP/2.0/UDP h;;", "SIP/2.0/UDP ;branch=x", "SIP/2.0/UDP h x", "SIP/2.0/UDP[::1]",
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ",
+            "SIP/3.0/UDP h",
+            "HTTP/2.0/UDP h",
+            "SIP/2.0/UDP h:65536",
+            "SIP/2.0 h",
+            "SIP/2.0/UDP h:",
+            "SIP/2.0/UDP h;;",
+            "SIP/2.0/UDP ;branch=x",
+            "SIP/2.0/UDP h x",
+            "SIP/2.0/UDP[::1]",
         ] {
             assert!(via(text).is_none(), "{text}");
         }
@@ -116,7 +130,8 @@ mod tests {
     #[test]
     fn received_is_read_with_and_without_brackets() {
         for text in ["2001:db8::9:255", "[2001:db8::9:255]"] {
-            let via = via(&format!("SIP/2.0/UDP [2001:db8::9:1];received={text};branch=z9hG4bKas3-111")).unwrap();
+            let via =
+                via(&format!("SIP/2.0/UDP [2001:db8::9:1];received={text};branch=z9hG4bKas3-111")).unwrap();
             assert_eq!(via.received(), "2001:db8::9:255".parse().ok());
             assert_eq!(via.branch(), Some("z9hG4bKas3-111"));
         }
