@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use sdp::{Answer, AudioStream, Direction, Format, Offer, Origin, ReceivedOffer, SdpError};
+use std::net::SocketAddr;
 
 const DESK_PHONE_VIDEO: &str = "v=0\r
 o=1002 3804 1201 IN IP4 192.168.1.34\r
@@ -69,7 +70,7 @@ fn stream(formats: Vec<Format>) -> AudioStream {
 }
 
 fn answer_to(body: &str, formats: &[Format], direction: Direction) -> Result<Answer, SdpError> {
-    let address = "127.0.0.1:20000".parse().expect("an address");
+    let address = SocketAddr::from(([127, 0, 0, 1], 20_000));
     ReceivedOffer::parse(body.as_bytes())?.answer(&origin(), address, formats, direction)
 }
 
