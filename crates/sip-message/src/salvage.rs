@@ -39,13 +39,14 @@ pub(crate) fn read(section: &Section<'_>, kind: ParseErrorKind) -> Option<Box<Sa
     Some(Box::new(Salvage { status, reason, request: Request { method, uri, header, body: Vec::new() } }))
 }
 
-/// All Via values that can be read, the topmost among them.
+/// All Via values that can be read, the topmost among them. Whoever speaks another version of SIP puts it into
+/// Via too, and is to be told 505 (RFC 3261 §21.5.6).
 fn readable_via(section: &Section<'_>) -> Option<Vec<Via>> {
     let mut list = Vec::new();
     for field in section.fields.iter().filter(|field| field.name == FieldName::VIA) {
         let mut scanner = Scanner::new(&field.value);
         while !scanner.is_end() && list.len() < limits::VIA_VALUES {
-            match Via::scan_sent_by(&mut scanner) {
+            match Via::scan_sent_by(&mut scanner, |_| true) {
                 Some(via) => list.push(Via { parameters: Parameters::scan_readable(&mut scanner), ..via }),
                 None if list.is_empty() => return None,
                 None => {}
@@ -146,6 +147,13 @@ mod tests {
         assert_eq!(via, ["SIP/2.0/UDP 192.0.2.15", "SIP/2.0/TCP b;branch=1"]);
         assert_eq!(salvage.status.code(), 400);
         assert_eq!(&*salvage.reason, "Bad Request (malformed Via)");
+    }
+
+    #[test]
+    fn another_version_in_via_is_answered_in_ours() {
+        let fields = format!("{REST}From: <sip:a@h>\r\nTo: <sip:b@h>\r\n").replace("SIP/2.0", "SIP/7.0");
+        let salvage = salvage("INVITE sip:a@h SIP/7.0", &fields).unwrap();
+        assert_eq!(salvage.request.header.via[0].to_string(), "SIP/2.0/UDP h;branch=z9hG4bK1");
     }
 
     #[test]

@@ -51,20 +51,20 @@ impl Via {
 
     /// One value, up to the end or a comma if it is well formed.
     pub(crate) fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
-        let mut via = Self::scan_sent_by(scanner)?;
+        let mut via = Self::scan_sent_by(scanner, |version| version == "2.0")?;
         via.parameters = Parameters::scan(scanner)?;
         scanner.skip_space();
         Some(via)
     }
 
-    /// `sent-protocol LWS sent-by`, the parameters left unread.
-    pub(crate) fn scan_sent_by(scanner: &mut Scanner<'_>) -> Option<Self> {
+    /// `sent-protocol LWS sent-by` of a version that is good, the parameters left unread.
+    pub(crate) fn scan_sent_by(scanner: &mut Scanner<'_>, good: impl Fn(&str) -> bool) -> Option<Self> {
         scanner.skip_space();
         let protocol = scanner.token()?;
         let version = scanner.separator(b'/').then(|| scanner.token()).flatten()?;
         let transport = scanner.separator(b'/').then(|| scanner.token()).flatten()?;
         if !protocol.eq_ignore_ascii_case("SIP")
-            || version != "2.0"
+            || !good(version)
             || !scanner.peek().is_some_and(scan::is_space)
         {
             return None;
