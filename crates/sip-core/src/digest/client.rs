@@ -1,8 +1,7 @@
 //! Digest as a client: from a challenge to credentials.
 
-use super::params::AuthParams;
-use super::{Algorithm, Identity, Vouched, quoted};
-use sip_message::{FieldName, Method, Response, StatusCode};
+use super::{Algorithm, Identity, Vouched, is_digest};
+use sip_message::{AuthParams, FieldName, Method, Response, StatusCode};
 
 /// The field that answers the strongest challenge of a 401 or 407 which we can serve, with `nc` and `cnonce` where the
 /// challenge has `qop`. `uri` is the Request-URI as it is sent.
@@ -27,22 +26,23 @@ pub fn answer(
         nonce: &challenge.nonce,
         counted: challenge.has_qop.then_some((&*count, cnonce)),
     };
-    let mut credentials = format!(
-        "Digest username={}, realm={}, nonce={}, uri={}, response=\"{}\", algorithm={}",
-        quoted(&identity.username),
-        quoted(&challenge.realm),
-        quoted(&challenge.nonce),
-        quoted(uri),
-        vouched.response(challenge.algorithm, &secret),
-        challenge.algorithm.token(),
-    );
+    let mut credentials = AuthParams::new("Digest");
+    let parameters = &mut credentials.parameters;
+    parameters.set_quoted("username", &identity.username);
+    parameters.set_quoted("realm", &challenge.realm);
+    parameters.set_quoted("nonce", &challenge.nonce);
+    parameters.set_quoted("uri", uri);
+    parameters.set_quoted("response", &vouched.response(challenge.algorithm, &secret));
+    parameters.set("algorithm", Some(challenge.algorithm.token()));
     if let Some(opaque) = &challenge.opaque {
-        credentials += &format!(", opaque={}", quoted(opaque));
+        parameters.set_quoted("opaque", opaque);
     }
     if challenge.has_qop {
-        credentials += &format!(", qop=auth, nc={count}, cnonce={}", quoted(cnonce));
+        parameters.set("qop", Some("auth"));
+        parameters.set("nc", Some(&count));
+        parameters.set_quoted("cnonce", cnonce);
     }
-    Some((answer_field, credentials))
+    Some((answer_field, credentials.to_string()))
 }
 
 /// The nonce of the challenge that [`answer`] would answer, and whether the server calls the one before it stale: a
@@ -74,9 +74,7 @@ fn strongest(response: &Response) -> Option<Challenge> {
 /// The fields of challenge and credentials that go with a status (RFC 3261 §22.2, §22.3).
 fn fields_of(status: StatusCode) -> Option<(FieldName, FieldName)> {
     match status {
-        StatusCode::UNAUTHORIZED => {
-            Some((FieldName::from_static("WWW-Authenticate"), FieldName::from_static("Authorization")))
-        }
+        StatusCode::UNAUTHORIZED => Some((FieldName::WWW_AUTHENTICATE, FieldName::AUTHORIZATION)),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some((
             FieldName::from_static("Proxy-Authenticate"),
             FieldName::from_static("Proxy-Authorization"),
@@ -87,10 +85,7 @@ fn fields_of(status: StatusCode) -> Option<(FieldName, FieldName)> {
 
 /// A challenge that we can answer.
 fn read(value: &str) -> Option<Challenge> {
-    if !super::is_digest(value) {
-        return None;
-    }
-    let params = AuthParams::parse(value)?;
+    let params: AuthParams = value.parse().ok().filter(|_| is_digest(value))?;
     let has_qop = match params.value("qop") {
         None | Some("") => false,
         Some(list) => list.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth")).then_some(true)?,

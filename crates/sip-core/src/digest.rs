@@ -2,7 +2,6 @@
 
 mod client;
 mod nonce;
-mod params;
 mod server;
 
 pub use client::{answer, challenge_nonce};
@@ -133,21 +132,6 @@ fn is_digest(value: &str) -> bool {
     value.split([' ', '\t']).next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("Digest"))
 }
 
-/// A `quoted-string`. Control characters, which no password or name of ours should have, become spaces.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => quoted.push(' '),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,10 +198,5 @@ mod tests {
         let identity = Identity { username: "1001".into(), password: "hunter2".into() };
         assert!(!format!("{identity:?} {:?}", Secret::new("1001", "a", "hunter2")).contains("hunter2"));
         assert_eq!(format!("{:?}", Secret::new("1001", "a", "hunter2")), "Secret { .. }");
-    }
-
-    #[test]
-    fn quoting_leaves_no_way_out_of_the_quotes() {
-        assert_eq!(quoted("a\"b\\c\r\nd"), "\"a\\\"b\\\\c  d\"");
     }
 }
