@@ -1,4 +1,5 @@
 //! The store on a real file.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use call_control::{
     Call, CallId, CallState, CallerId, End, EndReason, EndedBy, Media, Number, Party, PartyState, PartyType,

@@ -1,0 +1,208 @@
+//! Errors as the API answers them: one table of codes and statuses, one body for all.
+
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// What went wrong, as one word for programs: the `code` of every error body. The list is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The body is no JSON object, or no text at all.
+    InvalidBody,
+    /// A field has the wrong type or value.
+    InvalidField,
+    /// A field that is required is absent.
+    MissingField,
+    /// A field that nobody knows.
+    UnknownField,
+    /// A field, or a name within one, is given twice.
+    DuplicateField,
+    /// `from` and `to` are one.
+    SameParty,
+    /// The key is absent, malformed, unknown or revoked.
+    Unauthorized,
+    /// The key lacks the permission.
+    PermissionMissing,
+    /// The key may not show this caller id.
+    CallerIdNotAllowed,
+    /// There is no such path.
+    PathNotFound,
+    /// There is no such call.
+    CallNotFound,
+    /// There is no such extension, queue, IVR or AI agent.
+    DestinationNotFound,
+    /// The path does not take this method; `Allow` names those it takes.
+    MethodNotAllowed,
+    /// The body did not come in time.
+    RequestTimeout,
+    /// The extension exists and no phone is registered for it.
+    ExtensionNotRegistered,
+    /// The call has ended already.
+    CallEnded,
+    /// The body is too large.
+    BodyTooLarge,
+    /// The body is not `application/json`, or is compressed.
+    UnsupportedMediaType,
+    /// No trunk takes the number.
+    NoTrunk,
+    /// Too many calls at once; `Retry-After` says when to try again.
+    TooManyCalls,
+    /// A fault of the server.
+    InternalError,
+    /// No media port is free; `Retry-After` says when to try again.
+    NoMediaPort,
+    /// The server is stopping; `Retry-After` says when to try again.
+    Draining,
+    /// New calls cannot be taken; `Retry-After` says when to try again.
+    NotReady,
+}
+
+impl Code {
+    /// The table: each code, its HTTP status and its word.
+    const fn row(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidBody => (StatusCode::BAD_REQUEST, "invalid_body"),
+            Self::InvalidField => (StatusCode::BAD_REQUEST, "invalid_field"),
+            Self::MissingField => (StatusCode::BAD_REQUEST, "missing_field"),
+            Self::UnknownField => (StatusCode::BAD_REQUEST, "unknown_field"),
+            Self::DuplicateField => (StatusCode::BAD_REQUEST, "duplicate_field"),
+            Self::SameParty => (StatusCode::BAD_REQUEST, "same_party"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::PermissionMissing => (StatusCode::FORBIDDEN, "permission_missing"),
+            Self::CallerIdNotAllowed => (StatusCode::FORBIDDEN, "caller_id_not_allowed"),
+            Self::PathNotFound => (StatusCode::NOT_FOUND, "path_not_found"),
+            Self::CallNotFound => (StatusCode::NOT_FOUND, "call_not_found"),
+            Self::DestinationNotFound => (StatusCode::NOT_FOUND, "destination_not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::ExtensionNotRegistered => (StatusCode::CONFLICT, "extension_not_registered"),
+            Self::CallEnded => (StatusCode::CONFLICT, "call_ended"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::NoTrunk => (StatusCode::UNPROCESSABLE_ENTITY, "no_trunk"),
+            Self::TooManyCalls => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
+            Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
+            Self::NoMediaPort => (StatusCode::SERVICE_UNAVAILABLE, "no_media_port"),
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub const fn status(self) -> u16 {
+        self.row().0.as_u16()
+    }
+
+    /// The word in the body.
+    pub const fn as_str(self) -> &'static str {
+        self.row().1
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    code: Code,
+    message: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// With a sentence for people: no secret, no path, no name of a type.
+    pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), field: None, retry_after: None }
+    }
+
+    /// About one field; the message names it, too.
+    pub(crate) fn about(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// With the time after which another try makes sense.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// The one answer to every request without a good key.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            Code::Unauthorized,
+            "A valid API key is needed, as X-API-Key: ak_... or as Authorization: Bearer ak_...",
+        )
+    }
+
+    /// A fault of ours; what it was is for the log alone.
+    pub(crate) fn internal() -> Self {
+        Self::new(Code::InternalError, "The server made a mistake; its log says more")
+    }
+}
+
+#[cfg(test)]
+impl ApiError {
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    status: &'static str,
+    message: &'a str,
+    code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody {
+            status: "error",
+            message: &self.message,
+            code: self.code,
+            field: self.field.as_deref(),
+        };
+        let mut response = (self.code.row().0, Json(body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(wait) = self.retry_after {
+            // Whole seconds (RFC 9110 §10.2.3), rounded up: a try that comes too early is refused again.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.code == Code::Unauthorized {
+            // RFC 9110 §11.6.1: every 401 has one.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
+        }
+        response
+    }
+}
+
+pub(crate) async fn no_such_path() -> ApiError {
+    ApiError::new(Code::PathNotFound, "There is no such path")
+}
+
+/// The router adds `Allow`.
+pub(crate) async fn method_not_allowed(method: Method) -> ApiError {
+    let shown: String = method.as_str().chars().take(20).collect();
+    ApiError::new(
+        Code::MethodNotAllowed,
+        format!("The method {shown} is not allowed here; Allow names those that are"),
+    )
+}
