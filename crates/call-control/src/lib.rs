@@ -1,0 +1,18 @@
+//! The words shared by the HTTP API and the B2BUA: what can be asked, what a call looks like, what happened to it.
+//!
+//! No logic, no I/O. Read [`ClickToCall`] (what is asked) and [`Call`] (what is answered) first; [`Calls`] is the
+//! seam between the two services.
+
+mod call;
+mod end;
+mod event;
+mod number;
+mod request;
+mod service;
+
+pub use call::{Call, CallId, CallState, Media, Party, PartyState, PartyType, PartyView, Timestamp};
+pub use end::{End, EndReason, EndedBy, q850_cause};
+pub use event::{CallEvent, CallEventKind};
+pub use number::{CallerId, CallerIdError, Number, NumberError};
+pub use request::{ClickToCall, VariableName, VariableNameError, VariableValue, VariableValueError};
+pub use service::{Calls, HangUpRefusal, Refusal};

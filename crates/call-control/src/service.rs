@@ -1,0 +1,85 @@
+//! The seam between the API and the B2BUA.
+
+use crate::{Call, CallId, ClickToCall, Number, PartyType};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the API can ask of the B2BUA.
+pub trait Calls: Send + Sync + 'static {
+    /// Starts a click-to-call; answers as soon as it is sure that `from` will be rung.
+    fn click_to_call(
+        &self,
+        request: ClickToCall,
+    ) -> Pin<Box<dyn Future<Output = Result<CallId, Refusal>> + Send + '_>>;
+
+    /// Ends a call at any moment.
+    fn hang_up(&self, call: CallId) -> Pin<Box<dyn Future<Output = Result<(), HangUpRefusal>> + Send + '_>>;
+
+    /// A running call as it stands.
+    fn live(&self, call: CallId) -> Option<Arc<Call>>;
+
+    /// Whether new calls can be taken.
+    fn is_ready(&self) -> bool;
+}
+
+/// Why a click-to-call was not started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing of ours has that number.
+    #[error("There is no {} {number}", kind(*.party_type))]
+    NotFound {
+        /// What was looked for.
+        party_type: PartyType,
+        /// The number.
+        number: Number,
+        /// `from` or `to`.
+        field: &'static str,
+    },
+    /// `from` and `to` are one.
+    #[error("from and to must be two different parties")]
+    SameParty,
+    /// The extension has no phone registered.
+    #[error("Failed to originate call: extension not registered")]
+    NotRegistered,
+    /// No trunk takes the number.
+    #[error("No trunk takes the number {0}")]
+    NoTrunk(Number),
+    /// Calls at once: of the server, or of the key.
+    #[error("Too many calls at once; try again in {} s", .retry_after.as_secs())]
+    TooManyCalls {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// No media port is free.
+    #[error("No media port is free; try again in {} s", .retry_after.as_secs())]
+    NoMediaPort {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The server is being stopped.
+    #[error("The server is stopping; it takes no new calls")]
+    Draining,
+}
+
+/// Why a call was not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HangUpRefusal {
+    /// No running call has that id.
+    #[error("There is no running call {0}")]
+    NotFound(CallId),
+    /// The server is gone.
+    #[error("The server is stopping")]
+    Stopped,
+}
+
+const fn kind(party_type: PartyType) -> &'static str {
+    match party_type {
+        PartyType::Extension => "extension",
+        PartyType::Queue => "queue",
+        PartyType::Ivr => "IVR",
+        PartyType::AiAgent => "AI agent",
+        PartyType::External => "outside number",
+    }
+}
