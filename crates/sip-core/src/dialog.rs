@@ -1,0 +1,146 @@
+//! Dialogs: identifiers, sequence numbers, route set and remote target (RFC 3261 §12).
+
+use crate::transport::target_flow;
+use crate::{Flow, transaction::key};
+use sip_message::{CallId, Contacts, FieldName, Header, Method, NameAddr, Request, Response, Uri};
+
+/// A peer-to-peer relation, made by a 2xx or by taking an INVITE.
+#[derive(Debug)]
+pub(crate) struct Dialog {
+    call_id: CallId,
+    /// With our tag.
+    local: NameAddr,
+    /// With the tag of the peer, if it has one.
+    remote: NameAddr,
+    /// Of the last request that we sent.
+    local_cseq: u32,
+    /// Of the last request that came, if one did.
+    remote_cseq: Option<u32>,
+    remote_target: Uri,
+    route_set: Vec<NameAddr>,
+    flow: Flow,
+}
+
+impl Dialog {
+    /// RFC 3261 §12.1.2: the dialog that `response` to our INVITE made. All that matters stands in the response.
+    pub(crate) fn from_response(response: &Response, flow: Flow) -> Self {
+        let header = &response.header;
+        let mut route_set = record_routes(header);
+        route_set.reverse();
+        Self {
+            call_id: header.call_id.clone(),
+            local: header.from.clone(),
+            remote: header.to.clone(),
+            local_cseq: header.cseq.number,
+            remote_cseq: None,
+            remote_target: contact_of(header).unwrap_or_else(|| header.to.uri.clone()),
+            route_set,
+            flow,
+        }
+    }
+
+    /// RFC 3261 §12.1.1: the dialog that our response to `invite` makes.
+    pub(crate) fn from_request(invite: &Request, local_tag: u64, flow: Flow) -> Self {
+        let header = &invite.header;
+        Self {
+            call_id: header.call_id.clone(),
+            local: header.to.clone().with_tag(&key::tag(local_tag)),
+            remote: header.from.clone(),
+            local_cseq: 0,
+            remote_cseq: Some(header.cseq.number),
+            remote_target: contact_of(header).unwrap_or_else(|| header.from.uri.clone()),
+            route_set: record_routes(header),
+            flow,
+        }
+    }
+
+    /// The peer's tag; empty for a peer of RFC 2543 that has none.
+    pub(crate) fn remote_tag(&self) -> &str {
+        self.remote.tag().unwrap_or_default()
+    }
+
+    /// The next request in the dialog (RFC 3261 §12.2.1.1).
+    pub(crate) fn request(&mut self, method: Method) -> Request {
+        self.local_cseq = self.local_cseq.wrapping_add(1) & 0x7fff_ffff;
+        self.with_cseq(method, self.local_cseq)
+    }
+
+    /// The ACK of a 2xx to our INVITE of that number (RFC 3261 §13.2.2.4).
+    pub(crate) fn ack(&self, cseq: u32) -> Request {
+        self.with_cseq(Method::ACK, cseq)
+    }
+
+    /// The number of a request that is sent again with credentials.
+    pub(crate) fn next_cseq(&mut self) -> u32 {
+        self.local_cseq = self.local_cseq.wrapping_add(1) & 0x7fff_ffff;
+        self.local_cseq
+    }
+
+    /// Where requests in the dialog go.
+    pub(crate) fn flow(&self) -> Flow {
+        if self.route_set.is_empty() {
+            target_flow(self.remote_target.as_sip(), self.flow)
+        } else {
+            self.flow
+        }
+    }
+
+    /// Takes the number of a request of the peer; `false` when it does not rise (RFC 3261 §12.2.2).
+    pub(crate) fn take_cseq(&mut self, number: u32) -> bool {
+        let rises = self.remote_cseq.is_none_or(|last| number > last);
+        if rises {
+            self.remote_cseq = Some(number);
+        }
+        rises
+    }
+
+    /// Follows the Contact of the 2xx to a target refresh request (RFC 3261 §12.2.1.2).
+    pub(crate) fn refresh_target(&mut self, header: &Header) {
+        if let Some(target) = contact_of(header) {
+            self.remote_target = target;
+        }
+    }
+
+    /// Follows the Contact of a target refresh request.
+    pub(crate) fn set_target(&mut self, target: Uri) {
+        self.remote_target = target;
+    }
+
+    fn with_cseq(&self, method: Method, cseq: u32) -> Request {
+        let strict = self.route_set.first().is_some_and(|route| !is_loose(route));
+        let (uri, routes) = if strict {
+            (&self.route_set[0].uri, &self.route_set[1..])
+        } else {
+            (&self.remote_target, &self.route_set[..])
+        };
+        let call_id = self.call_id.clone();
+        let mut request =
+            Request::new(method, uri.clone(), self.local.clone(), self.remote.clone(), call_id, cseq);
+        let fields = &mut request.header.fields;
+        for route in routes {
+            fields.push(FieldName::ROUTE, route.to_string());
+        }
+        if strict {
+            fields.push(FieldName::ROUTE, format!("<{}>", self.remote_target));
+        }
+        request
+    }
+}
+
+/// The first Contact.
+pub(crate) fn contact_of(header: &Header) -> Option<Uri> {
+    match header.contact.as_ref()? {
+        Contacts::List(list) => list.first().map(|contact| contact.uri.clone()),
+        Contacts::Star => None,
+    }
+}
+
+/// Values that cannot be read make no route.
+fn record_routes(header: &Header) -> Vec<NameAddr> {
+    header.fields.addresses(&FieldName::RECORD_ROUTE).unwrap_or_default()
+}
+
+/// RFC 3261 §19.1.1, the `lr` parameter.
+fn is_loose(route: &NameAddr) -> bool {
+    route.uri.as_sip().is_some_and(|uri| uri.parameters.get("lr").is_some())
+}

@@ -1,0 +1,138 @@
+//! Requests in a dialog (RFC 3261 §12.2.2), and the ACK of our 2xx.
+
+use super::compose::{SDP, body_of};
+use super::usage::Stage;
+use super::{Endpoint, TransactionId};
+use crate::dialog::contact_of;
+use crate::invite::{Action, Answer, EstablishedEvent, IncomingEvent, Offered, OutgoingEvent};
+use crate::{Event, Flow, InviteEvent, InviteId, Responder};
+use sip_message::{FieldName, Method, Request, StatusCode};
+use std::time::Instant;
+
+/// What a request in a dialog asks for.
+enum Kind {
+    Bye,
+    Session,
+    Options,
+    ForUser,
+    Unknown,
+}
+
+impl Endpoint {
+    pub(super) fn handle_in_dialog(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
+        if let Err(status) = self.check_in_dialog(invite, &request) {
+            return self.refuse(&request, status, flow);
+        }
+        match self.kind_of(&request.method) {
+            Kind::Bye => self.handle_bye(invite, request, flow, now),
+            Kind::Session => self.handle_session_request(invite, request, flow, now),
+            Kind::Options => self.handle_options(request, flow, now),
+            Kind::ForUser => self.hand_up(invite, request, flow, now),
+            Kind::Unknown => self.refuse(&request, StatusCode::METHOD_NOT_ALLOWED, flow),
+        }
+    }
+
+    pub(super) fn handle_ack_of_success(&mut self, invite: InviteId, ack: Request, now: Instant) {
+        let Some(dialog) = self.usages.get(&invite).and_then(|usage| usage.dialog.as_ref()) else { return };
+        if dialog.remote_tag() != ack.header.from.tag().unwrap_or_default() {
+            return;
+        }
+        let event = EstablishedEvent::Ack { cseq: ack.header.cseq.number, body: body_of(ack.body) };
+        self.established(invite, event, now);
+    }
+
+    /// The dialog exists, and the request is its next one.
+    fn check_in_dialog(&mut self, invite: InviteId, request: &Request) -> Result<(), StatusCode> {
+        let usage = self
+            .usages
+            .get_mut(&invite)
+            .filter(|usage| !usage.gone)
+            .ok_or(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)?;
+        // Early dialogs of an INVITE that we sent are not told apart.
+        let Some(dialog) = usage.dialog.as_mut() else { return Ok(()) };
+        let header = &request.header;
+        if dialog.remote_tag() != header.from.tag().unwrap_or_default() {
+            return Err(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
+        }
+        if !dialog.take_cseq(header.cseq.number) {
+            return Err(StatusCode::SERVER_INTERNAL_ERROR);
+        }
+        Ok(())
+    }
+
+    fn kind_of(&self, method: &Method) -> Kind {
+        if *method == Method::BYE {
+            Kind::Bye
+        } else if *method == Method::INVITE || *method == Method::UPDATE {
+            Kind::Session
+        } else if self.config.passes_to_user.contains(method) {
+            Kind::ForUser
+        } else if *method == Method::OPTIONS {
+            Kind::Options
+        } else {
+            Kind::Unknown
+        }
+    }
+
+    fn handle_bye(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
+        let reason = super::reason_of(&request.header);
+        let Some(id) = self.start_server(request, flow, None, now) else { return };
+        let ok = Action::Respond { transaction: id, answer: Answer::status(StatusCode::OK) };
+        match self.usages.get(&invite).map(|usage| &usage.stage) {
+            Some(Stage::Established(_)) => {
+                self.established(invite, EstablishedEvent::Bye { transaction: id, reason }, now);
+            }
+            Some(Stage::Incoming(_)) => {
+                self.perform(invite, ok, now);
+                self.incoming(invite, IncomingEvent::Bye(reason), now);
+            }
+            Some(Stage::Outgoing(_)) => {
+                self.perform(invite, ok, now);
+                self.outgoing(invite, OutgoingEvent::Bye(reason), now);
+            }
+            None => {}
+        }
+    }
+
+    /// A re-INVITE or an UPDATE.
+    fn handle_session_request(&mut self, invite: InviteId, mut request: Request, flow: Flow, now: Instant) {
+        let body = body_of(std::mem::take(&mut request.body));
+        let is_invite = request.method == Method::INVITE;
+        let cseq = is_invite.then_some(request.header.cseq.number);
+        let target = contact_of(&request.header);
+        let Some(id) = self.start_server(request, flow, None, now) else { return };
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
+        if let (Some(dialog), Some(target)) = (usage.dialog.as_mut(), target) {
+            dialog.set_target(target);
+        }
+        let early = match (&usage.stage, is_invite, body.is_some()) {
+            (Stage::Established(_), _, _) => None,
+            (Stage::Incoming(_) | Stage::Outgoing(_), false, false) => Some(Answer::status(StatusCode::OK)),
+            // RFC 3261 §14.2, RFC 3311 §5.2: the offer of the first INVITE is not answered yet.
+            (Stage::Incoming(_), _, _) => Some(Answer::RetryLater),
+            (Stage::Outgoing(_), _, _) => Some(Answer::status(StatusCode::REQUEST_PENDING)),
+        };
+        match early {
+            Some(answer) => self.perform(invite, Action::Respond { transaction: id, answer }, now),
+            None => {
+                let offered = Offered { transaction: id, invite: cseq, late: body.is_none() };
+                self.established(invite, EstablishedEvent::Offered { offered, body, flow }, now);
+            }
+        }
+    }
+
+    fn handle_options(&mut self, request: Request, flow: Flow, now: Instant) {
+        let mut response = request.response(StatusCode::OK);
+        self.add_allow(&mut response);
+        response.header.fields.push(FieldName::ACCEPT, SDP);
+        self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
+    }
+
+    fn hand_up(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
+        let mut kept = request.clone();
+        kept.body = Vec::new();
+        let Some(TransactionId(id)) = self.start_server(kept, flow, None, now) else { return };
+        let event = InviteEvent::Requested { responder: Responder(id), request: Box::new(request) };
+        self.emit(Event::Invite { invite, event });
+    }
+}

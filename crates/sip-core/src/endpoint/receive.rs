@@ -1,0 +1,145 @@
+//! Requests that come in: which transaction, dialog or user they are for (RFC 3261 §8.2, §17.2.3).
+
+use super::compose::RETRY_AFTER_OVERLOAD;
+use super::transactions::Machine;
+use super::{Endpoint, TransactionId};
+use crate::transaction::key::{self, MergeKey, ServerKey};
+use crate::{Event, Flow, Incoming, InviteId, transport};
+use sip_message::{FieldName, Message, Method, Request, Response, StatusCode};
+use std::time::Instant;
+
+/// Octets of an Unsupported field at most: what strangers ask for is not sent back at any length.
+const UNSUPPORTED_MAX: usize = 128;
+
+impl Endpoint {
+    pub(super) fn receive(&mut self, octets: &[u8], flow: Flow, now: Instant) {
+        match Message::parse(octets) {
+            Ok(Message::Request(request)) => self.handle_request(request, flow, now),
+            Ok(Message::Response(response)) => self.handle_response(response, now),
+            Err(error) => {
+                let Some(mut salvage) = error.salvage else { return };
+                transport::mark_source(&mut salvage.request, flow);
+                let mut response = salvage.request.response(salvage.status);
+                response.reason = salvage.reason;
+                self.send_statelessly(&salvage.request, response, flow);
+            }
+        }
+    }
+
+    fn handle_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
+        transport::mark_source(&mut request, flow);
+        let Some(key) = ServerKey::of(&request) else { return };
+        let known = self.server_keys.get(&key).copied();
+        if request.method == Method::ACK {
+            return self.handle_ack(request, known, now);
+        }
+        if let Some(id) = known {
+            return self.repeat(id, now);
+        }
+        if request.method == Method::CANCEL {
+            return self.handle_cancel(request, flow, now);
+        }
+        if self.transactions.len() >= self.config.transactions_max {
+            let mut response = request.response(StatusCode::SERVICE_UNAVAILABLE);
+            response.header.fields.push(FieldName::RETRY_AFTER, RETRY_AFTER_OVERLOAD);
+            return self.send_statelessly(&request, response, flow);
+        }
+        if let Some(response) = bad_extension(&request) {
+            return self.send_statelessly(&request, response, flow);
+        }
+        if request.header.to.tag().is_some() {
+            match self.usage_of_request(&request) {
+                Some(invite) => self.handle_in_dialog(invite, request, flow, now),
+                None => self.refuse(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow),
+            }
+            return;
+        }
+        // RFC 3261 §8.2.2.2: the same request reached us over another way.
+        if MergeKey::of(&request).is_some_and(|key| self.merge_keys.contains_key(&key)) {
+            return self.refuse(&request, StatusCode::LOOP_DETECTED, flow);
+        }
+        self.emit(Event::Request(Incoming { request, flow }));
+    }
+
+    /// A copy of a request that we know.
+    fn repeat(&mut self, id: TransactionId, now: Instant) {
+        let Some(entry) = self.transactions.get_mut(&id) else { return };
+        match &mut entry.machine {
+            Machine::ServerInvite(machine, _) => machine.handle_retransmission(),
+            Machine::Server(machine, _) => machine.handle_retransmission(),
+            Machine::ClientInvite(..) | Machine::Client(..) => {}
+        }
+        self.drain(id, now);
+    }
+
+    /// An ACK that matches nothing is absorbed.
+    fn handle_ack(&mut self, ack: Request, known: Option<TransactionId>, now: Instant) {
+        if let Some(id) = known
+            && let Some(entry) = self.transactions.get_mut(&id)
+            && let Machine::ServerInvite(machine, _) = &mut entry.machine
+            && machine.takes_ack()
+        {
+            machine.handle_ack(now);
+            return self.drain(id, now);
+        }
+        if let Some(invite) = self.usage_of_request(&ack) {
+            self.handle_ack_of_success(invite, ack, now);
+        }
+    }
+
+    /// RFC 3261 §9.2. Never challenged, and no Require in it is looked at.
+    fn handle_cancel(&mut self, cancel: Request, flow: Flow, now: Instant) {
+        let key = ServerKey::cancelled_by(&cancel);
+        let Some(id) = key.and_then(|key| self.server_keys.get(&key).copied()) else {
+            return self.refuse(&cancel, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
+        };
+        let invite = self.received(id).and_then(|received| received.invite);
+        let mut response = cancel.response(StatusCode::OK);
+        if response.header.to.tag().is_none()
+            && let Some(tag) = invite.and_then(|invite| self.local_tag(invite))
+        {
+            response.header.to.parameters.set("tag", Some(&key::tag(tag)));
+        }
+        let reason = super::reason_of(&cancel.header);
+        self.respond_in_transaction(&Incoming { request: cancel, flow }, response, now);
+        if let Some(invite) = invite {
+            self.cancelled_by_peer(invite, reason, now);
+        }
+    }
+
+    /// The usage whose local tag is the To tag.
+    fn usage_of_request(&self, request: &Request) -> Option<InviteId> {
+        self.usage_by_tag(request.header.to.tag()?, &request.header.call_id)
+    }
+
+    /// A final response without a body that needs no state.
+    pub(super) fn refuse(&mut self, request: &Request, status: StatusCode, flow: Flow) {
+        let mut response = request.response(status);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            self.add_allow(&mut response);
+        }
+        self.send_statelessly(request, response, flow);
+    }
+}
+
+/// RFC 3261 §8.2.2.3: the 420 to a request that requires what we do not know.
+fn bad_extension(request: &Request) -> Option<Response> {
+    let required = request.header.fields.tokens(&FieldName::REQUIRE);
+    // RFC 3327 §5.1: Path is understood where it means something.
+    let known = |option: &str| request.method == Method::REGISTER && option.eq_ignore_ascii_case("path");
+    let mut unsupported = String::new();
+    let mut refused = false;
+    for option in required.into_iter().filter(|option| !known(option)) {
+        refused = true;
+        if unsupported.len() + option.len() <= UNSUPPORTED_MAX {
+            let comma = if unsupported.is_empty() { "" } else { ", " };
+            unsupported.push_str(comma);
+            unsupported.push_str(option);
+        }
+    }
+    refused.then(|| {
+        let mut response = request.response(StatusCode::BAD_EXTENSION);
+        response.header.fields.push(FieldName::UNSUPPORTED, unsupported);
+        response
+    })
+}

@@ -1,0 +1,185 @@
+//! Responses that come in, and responses that never come (RFC 3261 §8.1.3, §17.1.3).
+
+use super::compose::body_of;
+use super::transactions::{Failure, Machine, Owner};
+use super::{Endpoint, TransactionId};
+use crate::authentication::{Attempts, give};
+use crate::invite::{EstablishedEvent, OutgoingEvent};
+use crate::transaction::key::ClientKey;
+use crate::{InviteId, Outcome};
+use sip_message::{Method, Request, Response, StatusCode};
+use std::time::Instant;
+
+impl Endpoint {
+    pub(super) fn handle_response(&mut self, response: Response, now: Instant) {
+        // RFC 3261 §8.1.3.3: more than one Via is for somebody else.
+        if response.header.via.len() != 1 {
+            return;
+        }
+        let known = ClientKey::of(&response).and_then(|key| self.client_keys.get(&key).copied());
+        match known {
+            Some(id) if self.is_response_to(id, &response) => self.handle_client_response(id, response, now),
+            Some(_) => {}
+            None => self.handle_stray(response, now),
+        }
+    }
+
+    /// A 2xx whose transaction is over may come from another branch of a fork (RFC 3261 §13.2.2.4).
+    fn handle_stray(&mut self, response: Response, now: Instant) {
+        if response.status.is_success()
+            && response.header.cseq.method == Method::INVITE
+            && let Some(tag) = response.header.from.tag()
+            && let Some(invite) = self.usage_by_tag(tag, &response.header.call_id)
+        {
+            self.handle_success(invite, response, now);
+        }
+    }
+
+    /// RFC 3261 §17.1.3, and that it is of the same call: nobody else knows the tag.
+    fn is_response_to(&self, id: TransactionId, response: &Response) -> bool {
+        let request = match self.transactions.get(&id).map(|entry| &entry.machine) {
+            Some(Machine::ClientInvite(machine, _)) => machine.invite(),
+            Some(Machine::Client(machine, _)) => machine.request(),
+            Some(Machine::ServerInvite(..) | Machine::Server(..)) | None => return false,
+        };
+        let (sent, got) = (&request.header, &response.header);
+        got.cseq == sent.cseq && got.call_id == sent.call_id && got.from.tag() == sent.from.tag()
+    }
+
+    /// A response that a transaction delivers.
+    pub(super) fn deliver(&mut self, id: TransactionId, response: Response, now: Instant) {
+        let Some(owner) = self.owner_of(id) else { return };
+        if let Owner::Invite(invite) = owner {
+            return self.deliver_to_outgoing(invite, id, response, now);
+        }
+        if response.status.is_provisional() || self.retry(id, owner, &response, now) {
+            return;
+        }
+        match owner {
+            Owner::Invite(_) | Owner::Nobody => {}
+            Owner::Reinvite(invite) => self.deliver_to_reinvite(invite, response, now),
+            Owner::Bye(invite) => self.established(invite, EstablishedEvent::ByeDone, now),
+            Owner::InDialog(invite) => {
+                if let Some(event) = lost_by(response.status) {
+                    self.established(invite, event, now);
+                }
+            }
+            Owner::Request(request) => self.finish_request(request, Outcome::Final(Box::new(response))),
+        }
+    }
+
+    /// A client transaction without a final response.
+    pub(super) fn fail(&mut self, id: TransactionId, failure: Failure, now: Instant) {
+        let Some(owner) = self.owner_of(id) else { return };
+        match (owner, failure) {
+            (Owner::Nobody, _) => {}
+            (Owner::Invite(invite), Failure::TimedOut) => self.outgoing(invite, OutgoingEvent::TimedOut, now),
+            (Owner::Invite(invite), Failure::Unreachable) => {
+                self.outgoing(invite, OutgoingEvent::Unreachable, now);
+            }
+            // RFC 3261 §8.1.3.1: silence counts as a 408, a transport error as a 503.
+            (Owner::Reinvite(invite) | Owner::InDialog(invite), Failure::TimedOut) => {
+                self.established(invite, EstablishedEvent::Lost { dialog_unknown: false }, now);
+            }
+            (Owner::Reinvite(invite), Failure::Unreachable) => {
+                let event = EstablishedEvent::ReofferRefused(StatusCode::SERVICE_UNAVAILABLE);
+                self.established(invite, event, now);
+            }
+            (Owner::InDialog(_), Failure::Unreachable) => {}
+            (Owner::Bye(invite), _) => self.established(invite, EstablishedEvent::ByeDone, now),
+            (Owner::Request(request), Failure::TimedOut) => self.finish_request(request, Outcome::TimedOut),
+            (Owner::Request(request), Failure::Unreachable) => {
+                self.finish_request(request, Outcome::Unreachable);
+            }
+        }
+    }
+
+    fn deliver_to_outgoing(&mut self, invite: InviteId, id: TransactionId, response: Response, now: Instant) {
+        if response.status.is_success() {
+            return self.handle_success(invite, response, now);
+        }
+        let response = Box::new(response);
+        let event = if response.status.is_provisional() {
+            OutgoingEvent::Provisional(response)
+        } else if let Some((request, attempts)) = self.request_with_credentials(id, invite, &response) {
+            self.prepare_retry(invite, request, attempts);
+            OutgoingEvent::Challenged
+        } else {
+            OutgoingEvent::Failure(response)
+        };
+        self.outgoing(invite, event, now);
+    }
+
+    fn deliver_to_reinvite(&mut self, invite: InviteId, response: Response, now: Instant) {
+        if response.status.is_success() {
+            if self.acknowledge_reinvite(invite, &response) {
+                let body = body_of(response.body).unwrap_or_default();
+                self.established(invite, EstablishedEvent::Reanswered(body), now);
+            }
+            return;
+        }
+        let event = match lost_by(response.status) {
+            Some(event) => event,
+            None if response.status == StatusCode::REQUEST_PENDING => {
+                let owns_call_id = self.owns_call_id(invite);
+                EstablishedEvent::Glare(self.random.glare(owns_call_id))
+            }
+            None => EstablishedEvent::ReofferRefused(response.status),
+        };
+        self.established(invite, event, now);
+    }
+
+    /// Answers a challenge to any request but the first INVITE of a usage.
+    fn retry(&mut self, id: TransactionId, owner: Owner, response: &Response, now: Instant) -> bool {
+        match owner {
+            Owner::Invite(_) | Owner::Nobody => false,
+            Owner::Reinvite(invite) | Owner::InDialog(invite) | Owner::Bye(invite) => {
+                let Some((mut request, attempts)) = self.request_with_credentials(id, invite, response)
+                else {
+                    return false;
+                };
+                let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog.as_mut())
+                else {
+                    return false;
+                };
+                request.header.cseq.number = dialog.next_cseq();
+                let flow = dialog.flow();
+                self.start_client(request, flow, owner, attempts, now);
+                true
+            }
+            Owner::Request(request) => self.retry_request(id, request, response, now),
+        }
+    }
+
+    /// The request of a transaction once more, with the answer to the challenge in `response`.
+    fn request_with_credentials(
+        &mut self,
+        id: TransactionId,
+        invite: InviteId,
+        response: &Response,
+    ) -> Option<(Request, Attempts)> {
+        let (request, mut attempts) = self.transactions.get_mut(&id)?.machine.take_attempts()?;
+        let usage = self.usages.get_mut(&invite)?;
+        let (field, value) =
+            usage.authentication.answer(request, response, &mut attempts, &mut self.random)?;
+        let mut request = request.clone();
+        if request.method == Method::INVITE {
+            usage.authentication.keep(&field, &value);
+        }
+        give(&mut request, field, &value);
+        Some((request, attempts))
+    }
+
+    fn owner_of(&self, id: TransactionId) -> Option<Owner> {
+        Some(self.transactions.get(&id)?.machine.sent()?.owner)
+    }
+}
+
+/// What ends a dialog (RFC 3261 §12.2.1.2).
+fn lost_by(status: StatusCode) -> Option<EstablishedEvent> {
+    match status {
+        StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST => Some(EstablishedEvent::Lost { dialog_unknown: true }),
+        StatusCode::REQUEST_TIMEOUT => Some(EstablishedEvent::Lost { dialog_unknown: false }),
+        _ => None,
+    }
+}

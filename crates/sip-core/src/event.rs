@@ -1,0 +1,212 @@
+//! What goes into an [`Endpoint`](crate::Endpoint) and what comes out.
+
+use crate::{Flow, digest};
+use sip_message::{
+    CallId, Contacts, FieldName, Method, NameAddr, Reason, Request, Response, StatusCode, Uri,
+};
+
+/// What the driver has to do, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these octets along `flow`; for TCP over the connection to `flow.remote`, opened when there is none.
+    Send {
+        /// Where to.
+        flow: Flow,
+        /// One whole message.
+        octets: Vec<u8>,
+    },
+    /// Something for the user.
+    Event(Event),
+}
+
+/// Names an INVITE usage; never used twice by one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InviteId(pub u64);
+
+/// Names a request outside of dialogs; never used twice by one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A request outside of any dialog (REGISTER, OPTIONS, INVITE …). No state is held for it; the user answers it
+    /// before the next input with `Endpoint::respond`, `respond_statelessly` or, for an INVITE, `take`.
+    Request(Incoming),
+    /// In the life of an INVITE usage.
+    Invite {
+        /// Which.
+        invite: InviteId,
+        /// What.
+        event: InviteEvent,
+    },
+    /// The outcome of `Endpoint::request`, exactly once.
+    Response {
+        /// Which.
+        request: RequestId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// A request, and the way it came.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// With `received` and `rport` in its top Via.
+    pub request: Request,
+    /// Along which it came.
+    pub flow: Flow,
+}
+
+/// The life of an INVITE usage. `Gone` comes exactly once, and last.
+#[derive(Debug)]
+pub enum InviteEvent {
+    /// Outgoing: a provisional response above 100.
+    Progress {
+        /// 101 to 199.
+        status: StatusCode,
+        /// Early media (RFC 3960), if it has a body.
+        body: Option<Vec<u8>>,
+        /// Tells forks apart: the To tag.
+        branch: Option<Box<str>>,
+    },
+    /// Outgoing: the first 2xx; ACK is sent by the usage, for an INVITE without an offer by `Endpoint::answer_offer`.
+    /// Later 2xx of other forks are ACKed and BYEd inside.
+    Answered {
+        /// The 2xx.
+        response: Box<Response>,
+    },
+    /// Incoming: the ACK of our 2xx to the first INVITE came.
+    Confirmed {
+        /// The answer when our 2xx made the offer.
+        body: Option<Vec<u8>>,
+    },
+    /// The peer sent a re-INVITE or UPDATE: answer it with `answer_offer` or `refuse_offer`.
+    Offered {
+        /// `None` when it asks us to offer.
+        body: Option<Vec<u8>>,
+        /// Along which it came.
+        flow: Flow,
+    },
+    /// Our re-INVITE (`offer`) was answered, or what we offered when a re-INVITE asked us to.
+    Reanswered {
+        /// The answer; empty when the 2xx had none.
+        body: Vec<u8>,
+    },
+    /// Our re-INVITE was refused; the session stays as it was.
+    ReofferRefused {
+        /// 300 to 699.
+        status: StatusCode,
+    },
+    /// An INFO, MESSAGE, REFER, … in the dialog whose method the config lists under `passes_to_user`; answer with
+    /// `Endpoint::respond_in_dialog`.
+    Requested {
+        /// For the answer.
+        responder: Responder,
+        /// What was asked.
+        request: Box<Request>,
+    },
+    /// The usage is over.
+    Gone(Gone),
+}
+
+/// A request in a dialog that waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Responder(pub(crate) u64);
+
+/// Why a usage is over.
+#[derive(Debug, Clone)]
+pub struct Gone {
+    /// The kind of end.
+    pub cause: GoneCause,
+    /// Reason header field of the BYE, CANCEL or response that ended it (RFC 3326), if any.
+    pub reason: Option<Reason>,
+}
+
+/// The kinds of end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoneCause {
+    /// The peer answered our INVITE with this final status.
+    Refused {
+        /// 300 to 699.
+        status: StatusCode,
+    },
+    /// No final response in time (timer B, or none after our CANCEL).
+    TimedOut,
+    /// The message could not be sent (RFC 3261 §8.1.3.1).
+    Unreachable,
+    /// Outgoing: we cancelled, and the peer ended it with 487 (or any final non-2xx, or a 2xx that we ACKed and
+    /// BYEd).
+    Cancelled,
+    /// The peer sent CANCEL before we answered.
+    CancelledByPeer,
+    /// We rejected the incoming INVITE.
+    Rejected,
+    /// The peer sent BYE.
+    HungUpByPeer,
+    /// We sent BYE and it was answered (or timed out).
+    HungUp,
+    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4); a BYE was sent.
+    NoAck,
+    /// 481 or 408 to a request in the dialog (RFC 3261 §12.2.1.2), or silence.
+    SessionExpired,
+}
+
+/// What an outgoing INVITE says.
+#[derive(Debug, Clone)]
+pub struct NewInvite {
+    /// Along which it goes.
+    pub flow: Flow,
+    /// Request-URI: the contact URI of the registration, or the number at the trunk.
+    pub uri: Uri,
+    /// A tag is added.
+    pub from: NameAddr,
+    /// Without a tag.
+    pub to: NameAddr,
+    /// User part of our Contact.
+    pub contact_user: Option<Box<str>>,
+    /// Preloaded Route values (Path of the registration, RFC 3327 §5.3).
+    pub route: Vec<NameAddr>,
+    /// Further header fields.
+    pub fields: Vec<(FieldName, Box<str>)>,
+    /// The offer; `None` for a late offer.
+    pub offer: Option<Vec<u8>>,
+    /// Answered to a 401/407 only when given: never to strangers.
+    pub credentials: Option<digest::Identity>,
+}
+
+/// A request outside of any dialog that is no INVITE (REGISTER by the test phone, OPTIONS …).
+#[derive(Debug, Clone)]
+pub struct NewRequest {
+    /// Along which it goes.
+    pub flow: Flow,
+    /// Neither INVITE, ACK, CANCEL nor BYE.
+    pub method: Method,
+    /// Request-URI.
+    pub uri: Uri,
+    /// A tag is added when it has none.
+    pub from: NameAddr,
+    /// Without a tag.
+    pub to: NameAddr,
+    /// Kept over refreshes of a registration (RFC 3261 §10.2).
+    pub call_id: Option<CallId>,
+    /// 1 when absent; one more is used for each challenge that is answered.
+    pub cseq: Option<u32>,
+    /// As it is to stand in the request.
+    pub contact: Option<Contacts>,
+    /// Further header fields.
+    pub fields: Vec<(FieldName, Box<str>)>,
+    /// Answered to a 401/407 only when given: never to strangers.
+    pub credentials: Option<digest::Identity>,
+}
+
+/// How a request outside of dialogs ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The final response (after a digest retry, when credentials were given).
+    Final(Box<Response>),
+    /// None came in time (timer F).
+    TimedOut,
+    /// It could not be sent (RFC 3261 §8.1.3.1).
+    Unreachable,
+}

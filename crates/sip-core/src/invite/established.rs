@@ -1,0 +1,476 @@
+//! An answered INVITE, until it is gone: ACK, re-INVITE, UPDATE and BYE (RFC 3261 §13.3.1.4, §14, §15; RFC 3311).
+
+use super::{Action, Answer, Ending, patience};
+use crate::endpoint::TransactionId;
+use crate::{Flow, GoneCause, InviteEvent, Timers};
+use deadlines::Deadlines;
+use sip_message::{Reason, StatusCode};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// | state | its end |
+/// |---|---|
+/// | AckHeld | the user's answer |
+/// | AwaitingAck | ACK, or 64*T1 |
+/// | Stable | an offer of either side |
+/// | Offering | the final response to our re-INVITE |
+/// | Answering | the user's answer |
+/// | Ending | the final response to our BYE |
+///
+/// Every state but the last two ends by a BYE of either side as well.
+#[derive(Debug)]
+enum State {
+    /// The 2xx to our INVITE made the offer; its ACK waits for our answer (RFC 3261 §13.2.2.4).
+    AckHeld,
+    AwaitingAck(Accepted),
+    Stable,
+    /// Our re-INVITE is under way.
+    Offering {
+        body: Vec<u8>,
+        glares: u8,
+    },
+    /// Our re-INVITE met one of the peer and will be sent again (RFC 3261 §14.1).
+    BackingOff {
+        body: Vec<u8>,
+        glares: u8,
+    },
+    /// An offer of the peer waits for the user.
+    Answering(Offered),
+    /// Our BYE is under way.
+    Ending(Ending),
+    Gone,
+}
+
+/// A 2xx of ours that is repeated until its ACK.
+#[derive(Debug)]
+struct Accepted {
+    /// CSeq of the INVITE.
+    cseq: u32,
+    /// The first of the usage, no re-INVITE.
+    initial: bool,
+    /// It made the offer: the ACK brings the answer.
+    offers: bool,
+    retransmit_after: Duration,
+    /// The user wants to hang up; BYE has to wait for the ACK (RFC 3261 §15).
+    unwanted: Option<Option<Reason>>,
+}
+
+/// A request of the peer with an offer, or asking for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offered {
+    pub(crate) transaction: TransactionId,
+    /// The CSeq of a re-INVITE; `None` for an UPDATE, which has no ACK.
+    pub(crate) invite: Option<u32>,
+    /// It asks us to offer.
+    pub(crate) late: bool,
+}
+
+/// What happens to it.
+#[derive(Debug)]
+pub(crate) enum Event {
+    HangUp(Option<Reason>),
+    /// A BYE of the peer, and its transaction.
+    Bye {
+        transaction: TransactionId,
+        reason: Option<Reason>,
+    },
+    Ack {
+        cseq: u32,
+        body: Option<Vec<u8>>,
+    },
+    /// A re-INVITE or UPDATE of the peer.
+    Offered {
+        offered: Offered,
+        body: Option<Vec<u8>>,
+        flow: Flow,
+    },
+    /// The user offers.
+    Offer(Vec<u8>),
+    /// The user answers what was offered.
+    AnswerOffer(Vec<u8>),
+    RefuseOffer(StatusCode),
+    /// Our re-INVITE was answered, and acknowledged.
+    Reanswered(Vec<u8>),
+    ReofferRefused(StatusCode),
+    /// 491 to our re-INVITE, and how long to wait.
+    Glare(Duration),
+    /// Our BYE has its final response, or will never have one.
+    ByeDone,
+    /// 481, or 408 in words or by silence, to a request in the dialog (RFC 3261 §12.2.1.2).
+    Lost {
+        dialog_unknown: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    /// Our 2xx is due again (RFC 3261 §13.3.1.4).
+    Retransmit,
+    /// 64*T1 without an ACK (RFC 3261 §13.3.1.4).
+    NoAck,
+    /// Our re-INVITE is due again (RFC 3261 §14.1).
+    Glare,
+}
+
+/// Glares after which a peer that always answers 491 is believed to mean it.
+const GLARES_MAX: u8 = 5;
+
+#[derive(Debug)]
+pub(crate) struct Established {
+    timers: Timers,
+    state: State,
+    /// An offer of the user that waits until the session is stable.
+    next_offer: Option<Vec<u8>>,
+    deadlines: Deadlines<Timer>,
+    outputs: VecDeque<Action>,
+}
+
+impl Established {
+    /// Our INVITE was answered. `late`: the 2xx made the offer.
+    pub(crate) fn answered(late: bool, timers: Timers) -> Self {
+        let mut established = Self::new(timers, if late { State::AckHeld } else { State::Stable });
+        if !late {
+            established.outputs.push_back(Action::Acknowledge { body: None });
+        }
+        established
+    }
+
+    /// Our INVITE was answered when nobody wanted it any more: ACK, then BYE (RFC 3261 §9.1).
+    pub(crate) fn unwanted(ending: Ending, timers: Timers) -> Self {
+        let mut established = Self::new(timers, State::AckHeld);
+        established.hang_up_unacknowledged(ending);
+        established
+    }
+
+    /// We answered the INVITE with that CSeq. `offers`: our 2xx made the offer.
+    pub(crate) fn accepted(cseq: u32, offers: bool, timers: Timers, now: Instant) -> Self {
+        let mut established = Self::new(timers, State::Stable);
+        established.await_ack(cseq, true, offers, now);
+        established
+    }
+
+    fn new(timers: Timers, state: State) -> Self {
+        Self { timers, state, next_offer: None, deadlines: Deadlines::new(), outputs: VecDeque::new() }
+    }
+
+    pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::HangUp(reason) => self.handle_hang_up(reason),
+            Event::Bye { transaction, reason } => self.handle_bye(transaction, reason),
+            Event::Ack { cseq, body } => self.handle_ack(cseq, body),
+            Event::Offered { offered, body, flow } => self.handle_offered(offered, body, flow),
+            Event::Offer(body) => self.handle_offer(body),
+            Event::AnswerOffer(body) => self.handle_answer(body, now),
+            Event::RefuseOffer(status) => self.handle_refuse(status),
+            Event::Reanswered(body) => self.handle_reoffer_outcome(InviteEvent::Reanswered { body }),
+            Event::ReofferRefused(status) => {
+                self.handle_reoffer_outcome(InviteEvent::ReofferRefused { status });
+            }
+            Event::Glare(wait) => self.handle_glare(wait, now),
+            Event::ByeDone => self.handle_bye_done(),
+            Event::Lost { dialog_unknown } => self.handle_lost(dialog_unknown),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.deadlines.pop_due(now) {
+            match timer {
+                Timer::Retransmit => self.retransmit(now),
+                Timer::NoAck => self.give_up_ack(),
+                Timer::Glare => self.offer_again(),
+            }
+        }
+    }
+
+    /// Tells whether the usage goes on: no BYE was sent, none came.
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ending(_) | State::Gone)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Action> {
+        self.outputs.pop_front()
+    }
+
+    fn handle_hang_up(&mut self, reason: Option<Reason>) {
+        match &mut self.state {
+            State::AckHeld => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, reason)),
+            State::AwaitingAck(accepted) if accepted.initial => {
+                accepted.unwanted.get_or_insert(reason);
+            }
+            State::Answering(offered) => {
+                let transaction = offered.transaction;
+                self.respond(transaction, Answer::status(StatusCode::REQUEST_TERMINATED));
+                self.bye(Ending::new(GoneCause::HungUp, reason));
+            }
+            State::AwaitingAck(_) | State::Stable | State::Offering { .. } | State::BackingOff { .. } => {
+                self.bye(Ending::new(GoneCause::HungUp, reason));
+            }
+            State::Ending(_) | State::Gone => {}
+        }
+    }
+
+    fn handle_bye(&mut self, transaction: TransactionId, reason: Option<Reason>) {
+        self.respond(transaction, Answer::status(StatusCode::OK));
+        let by_peer = Ending::new(GoneCause::HungUpByPeer, reason);
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::AckHeld => {
+                self.outputs.push_back(Action::Acknowledge { body: None });
+                self.end(by_peer);
+            }
+            State::Answering(offered) => {
+                // RFC 3261 §15.1.2: requests that wait are answered 487.
+                self.respond(offered.transaction, Answer::status(StatusCode::REQUEST_TERMINATED));
+                self.end(by_peer);
+            }
+            State::AwaitingAck(_) | State::Stable | State::Offering { .. } | State::BackingOff { .. } => {
+                self.end(by_peer);
+            }
+            // BYE crossed BYE (RFC 5407 §3.2.1).
+            State::Ending(ending) => self.end(ending),
+            State::Gone => {}
+        }
+    }
+
+    fn handle_ack(&mut self, cseq: u32, body: Option<Vec<u8>>) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::AwaitingAck(accepted) if accepted.cseq == cseq => {
+                if accepted.initial {
+                    self.emit(InviteEvent::Confirmed { body });
+                } else if let Some(body) = body.filter(|_| accepted.offers) {
+                    self.emit(InviteEvent::Reanswered { body });
+                }
+                match accepted.unwanted {
+                    Some(reason) => self.bye(Ending::new(GoneCause::HungUp, reason)),
+                    None => self.settle(),
+                }
+            }
+            other @ (State::AwaitingAck(_)
+            | State::AckHeld
+            | State::Stable
+            | State::Offering { .. }
+            | State::BackingOff { .. }
+            | State::Answering(_)
+            | State::Ending(_)
+            | State::Gone) => self.state = other,
+        }
+    }
+
+    fn handle_offered(&mut self, offered: Offered, body: Option<Vec<u8>>, flow: Flow) {
+        let transaction = offered.transaction;
+        if body.is_none() && offered.invite.is_none() && self.is_live() {
+            // An UPDATE without an offer only refreshes the target (RFC 3311 §5.2).
+            return self.respond(transaction, Answer::status(StatusCode::OK));
+        }
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Stable => {
+                self.enter(State::Answering(offered));
+                self.emit(InviteEvent::Offered { body, flow });
+            }
+            State::BackingOff { body: ours, .. } => {
+                self.next_offer.get_or_insert(ours);
+                self.enter(State::Answering(offered));
+                self.emit(InviteEvent::Offered { body, flow });
+            }
+            // RFC 3261 §14.2, RFC 3311 §5.2: the first offer of the peer is not answered yet.
+            State::Answering(first) => {
+                self.state = State::Answering(first);
+                self.respond(transaction, Answer::RetryLater);
+            }
+            // RFC 3261 §14.2: an offer of ours, or its ACK, is under way.
+            other @ (State::AckHeld | State::AwaitingAck(_) | State::Offering { .. }) => {
+                self.state = other;
+                self.respond(transaction, Answer::status(StatusCode::REQUEST_PENDING));
+            }
+            other @ (State::Ending(_) | State::Gone) => {
+                self.state = other;
+                self.respond(transaction, Answer::status(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST));
+            }
+        }
+    }
+
+    fn handle_offer(&mut self, body: Vec<u8>) {
+        match &mut self.state {
+            State::Stable => self.reinvite(body, 0),
+            State::BackingOff { body: waiting, .. } => *waiting = body,
+            State::AckHeld | State::AwaitingAck(_) | State::Offering { .. } | State::Answering(_) => {
+                self.next_offer = Some(body);
+            }
+            State::Ending(_) | State::Gone => {}
+        }
+    }
+
+    fn handle_answer(&mut self, body: Vec<u8>, now: Instant) {
+        match &self.state {
+            State::AckHeld => {
+                self.outputs.push_back(Action::Acknowledge { body: Some(body) });
+                self.settle();
+            }
+            State::Answering(offered) => {
+                let Offered { transaction, invite, late } = *offered;
+                self.respond(transaction, Answer::Session(body));
+                match invite {
+                    Some(cseq) => self.await_ack(cseq, false, late, now),
+                    None => self.settle(),
+                }
+            }
+            State::AwaitingAck(_)
+            | State::Stable
+            | State::Offering { .. }
+            | State::BackingOff { .. }
+            | State::Ending(_)
+            | State::Gone => {}
+        }
+    }
+
+    fn handle_refuse(&mut self, status: StatusCode) {
+        match &self.state {
+            // There is no way to refuse the offer of a 2xx but to hang up (RFC 3261 §13.2.2.4).
+            State::AckHeld => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, None)),
+            State::Answering(offered) => {
+                let transaction = offered.transaction;
+                self.respond(transaction, Answer::status(status));
+                self.settle();
+            }
+            State::AwaitingAck(_)
+            | State::Stable
+            | State::Offering { .. }
+            | State::BackingOff { .. }
+            | State::Ending(_)
+            | State::Gone => {}
+        }
+    }
+
+    fn handle_reoffer_outcome(&mut self, outcome: InviteEvent) {
+        if matches!(self.state, State::Offering { .. }) {
+            self.emit(outcome);
+            self.settle();
+        }
+    }
+
+    fn handle_glare(&mut self, wait: Duration, now: Instant) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Offering { glares, .. } if glares >= GLARES_MAX => {
+                self.emit(InviteEvent::ReofferRefused { status: StatusCode::REQUEST_PENDING });
+                self.settle();
+            }
+            State::Offering { body, glares } => {
+                // A later offer of the user takes the place of the one that met the glare.
+                let body = self.next_offer.take().unwrap_or(body);
+                self.enter(State::BackingOff { body, glares: glares + 1 });
+                self.deadlines.set(Timer::Glare, now + wait);
+            }
+            other @ (State::AckHeld
+            | State::AwaitingAck(_)
+            | State::Stable
+            | State::BackingOff { .. }
+            | State::Answering(_)
+            | State::Ending(_)
+            | State::Gone) => self.state = other,
+        }
+    }
+
+    fn handle_bye_done(&mut self) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Ending(ending) => self.end(ending),
+            other @ (State::AckHeld
+            | State::AwaitingAck(_)
+            | State::Stable
+            | State::Offering { .. }
+            | State::BackingOff { .. }
+            | State::Answering(_)
+            | State::Gone) => self.state = other,
+        }
+    }
+
+    fn handle_lost(&mut self, dialog_unknown: bool) {
+        if !self.is_live() {
+            return;
+        }
+        if let State::Answering(offered) = &self.state {
+            let transaction = offered.transaction;
+            self.respond(transaction, Answer::status(StatusCode::REQUEST_TERMINATED));
+        }
+        if matches!(self.state, State::AckHeld) {
+            self.outputs.push_back(Action::Acknowledge { body: None });
+        }
+        if !dialog_unknown {
+            self.outputs.push_back(Action::Bye { reason: None, watched: false });
+        }
+        self.end(Ending::new(GoneCause::SessionExpired, None));
+    }
+
+    fn retransmit(&mut self, now: Instant) {
+        if let State::AwaitingAck(accepted) = &mut self.state {
+            accepted.retransmit_after = (accepted.retransmit_after * 2).min(self.timers.t2);
+            self.deadlines.set(Timer::Retransmit, now + accepted.retransmit_after);
+            self.outputs.push_back(Action::RepeatAccepted);
+        }
+    }
+
+    fn give_up_ack(&mut self) {
+        if let State::AwaitingAck(_) = &self.state {
+            self.outputs.push_back(Action::Bye { reason: None, watched: false });
+            self.end(Ending::new(GoneCause::NoAck, None));
+        }
+    }
+
+    fn offer_again(&mut self) {
+        if let State::BackingOff { body, glares } = &mut self.state {
+            let (body, glares) = (std::mem::take(body), *glares);
+            self.reinvite(body, glares);
+        }
+    }
+
+    /// The session is stable: an offer that waited goes out.
+    fn settle(&mut self) {
+        self.enter(State::Stable);
+        if let Some(body) = self.next_offer.take() {
+            self.reinvite(body, 0);
+        }
+    }
+
+    fn reinvite(&mut self, body: Vec<u8>, glares: u8) {
+        self.outputs.push_back(Action::Reinvite { body: body.clone() });
+        self.enter(State::Offering { body, glares });
+    }
+
+    fn await_ack(&mut self, cseq: u32, initial: bool, offers: bool, now: Instant) {
+        let retransmit_after = self.timers.t1;
+        self.enter(State::AwaitingAck(Accepted { cseq, initial, offers, retransmit_after, unwanted: None }));
+        self.deadlines.set(Timer::Retransmit, now + retransmit_after);
+        self.deadlines.set(Timer::NoAck, now + patience(self.timers));
+    }
+
+    fn hang_up_unacknowledged(&mut self, ending: Ending) {
+        self.outputs.push_back(Action::Acknowledge { body: None });
+        self.bye(ending);
+    }
+
+    fn bye(&mut self, ending: Ending) {
+        self.outputs.push_back(Action::Bye { reason: ending.reason.clone(), watched: true });
+        self.enter(State::Ending(ending));
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.enter(State::Gone);
+        self.outputs.push_back(ending.gone());
+    }
+
+    fn respond(&mut self, transaction: TransactionId, answer: Answer) {
+        self.outputs.push_back(Action::Respond { transaction, answer });
+    }
+
+    fn emit(&mut self, event: InviteEvent) {
+        self.outputs.push_back(Action::Emit(event));
+    }
+
+    /// No timer outlives the state that set it.
+    fn enter(&mut self, state: State) {
+        self.deadlines.clear_all();
+        self.state = state;
+    }
+}

@@ -1,0 +1,196 @@
+//! An INVITE that we sent, until it is answered or gone (RFC 3261 §9.1, §13.2).
+
+use super::{Action, Ending, patience};
+use crate::{GoneCause, InviteEvent, Timers};
+use deadlines::Deadlines;
+use sip_message::{Reason, Response, StatusCode};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// | state | provisional | 2xx | failure | hang-up |
+/// |---|---|---|---|---|
+/// | Calling | Proceeding | Over: established | Over: gone | Unwanted |
+/// | Proceeding | told | Over: established | Over: gone | Cancelling |
+/// | Unwanted | Cancelling | Over: ACK, BYE | Over: gone | – |
+/// | Cancelling | – | Over: ACK, BYE | Over: gone | – |
+#[derive(Debug)]
+enum State {
+    /// Nothing was heard.
+    Calling,
+    /// A provisional response came.
+    Proceeding,
+    /// As Calling, but it shall end: no CANCEL before a provisional response (RFC 3261 §9.1).
+    Unwanted(Ending),
+    /// CANCEL was sent.
+    Cancelling(Ending),
+    /// Answered, or gone.
+    Over,
+}
+
+/// What happens to it.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Provisional(Box<Response>),
+    Success(Box<Response>),
+    /// A 401 or 407 that our credentials answer.
+    Challenged,
+    Failure(Box<Response>),
+    TimedOut,
+    Unreachable,
+    HangUp(Option<Reason>),
+    /// The peer gave up an early dialog, which only we should do (RFC 3261 §15), or its 2xx was overtaken.
+    Bye(Option<Reason>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    /// No final response after the CANCEL (RFC 3261 §9.1).
+    Cancelled,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    timers: Timers,
+    state: State,
+    deadlines: Deadlines<Timer>,
+    outputs: VecDeque<Action>,
+}
+
+impl Outgoing {
+    /// The INVITE is on its way.
+    pub(crate) fn start(timers: Timers) -> Self {
+        Self { timers, state: State::Calling, deadlines: Deadlines::new(), outputs: VecDeque::new() }
+    }
+
+    pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Calling => self.handle_calling(event),
+            State::Proceeding => self.handle_proceeding(event, now),
+            State::Unwanted(ending) => self.handle_unwanted(ending, event, now),
+            State::Cancelling(ending) => self.handle_cancelling(ending, event),
+            State::Over => {}
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(Timer::Cancelled) = self.deadlines.pop_due(now) {
+            if let State::Cancelling(ending) = std::mem::replace(&mut self.state, State::Over) {
+                self.outputs.push_back(Action::Abandon);
+                self.end(timed_out(ending));
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Action> {
+        self.outputs.pop_front()
+    }
+
+    fn handle_calling(&mut self, event: Event) {
+        match event {
+            Event::Provisional(response) => {
+                self.enter(State::Proceeding);
+                self.progress(&response);
+            }
+            Event::Success(response) => self.establish(response, None),
+            Event::Challenged => self.authenticate(),
+            Event::Failure(response) => self.refused(&response),
+            Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
+            Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
+            Event::HangUp(reason) => self.enter(State::Unwanted(Ending::new(GoneCause::Cancelled, reason))),
+            Event::Bye(reason) => self.enter(State::Unwanted(Ending::new(GoneCause::HungUpByPeer, reason))),
+        }
+    }
+
+    fn handle_proceeding(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Provisional(response) => {
+                self.state = State::Proceeding;
+                self.progress(&response);
+            }
+            Event::Success(response) => self.establish(response, None),
+            Event::Challenged => self.authenticate(),
+            Event::Failure(response) => self.refused(&response),
+            Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
+            Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
+            Event::HangUp(reason) => self.cancel(Ending::new(GoneCause::Cancelled, reason), now),
+            Event::Bye(reason) => self.cancel(Ending::new(GoneCause::HungUpByPeer, reason), now),
+        }
+    }
+
+    fn handle_unwanted(&mut self, ending: Ending, event: Event, now: Instant) {
+        match event {
+            Event::Provisional(_) => self.cancel(ending, now),
+            Event::Success(response) => self.establish(response, Some(ending)),
+            // A refusal that could be mended is as good as any.
+            Event::Challenged | Event::Failure(_) => self.end(ending),
+            Event::TimedOut => self.end(timed_out(ending)),
+            Event::Unreachable => self.end(Ending { cause: GoneCause::Unreachable, ..ending }),
+            Event::HangUp(_) | Event::Bye(_) => self.state = State::Unwanted(ending),
+        }
+    }
+
+    fn handle_cancelling(&mut self, ending: Ending, event: Event) {
+        match event {
+            // The 2xx crossed our CANCEL (RFC 3261 §9.1, RFC 5407 §3.1.2).
+            Event::Success(response) => self.establish(response, Some(ending)),
+            Event::Challenged | Event::Failure(_) => self.end(ending),
+            Event::TimedOut => self.end(timed_out(ending)),
+            Event::Unreachable => self.end(Ending { cause: GoneCause::Unreachable, ..ending }),
+            Event::Provisional(_) | Event::HangUp(_) | Event::Bye(_) => {
+                self.state = State::Cancelling(ending)
+            }
+        }
+    }
+
+    fn progress(&mut self, response: &Response) {
+        if response.status == StatusCode::TRYING {
+            return;
+        }
+        self.outputs.push_back(Action::Emit(InviteEvent::Progress {
+            status: response.status,
+            body: (!response.body.is_empty()).then(|| response.body.clone()),
+            branch: response.header.to.tag().map(Into::into),
+        }));
+    }
+
+    fn authenticate(&mut self) {
+        self.enter(State::Calling);
+        self.outputs.push_back(Action::Authenticate);
+    }
+
+    fn cancel(&mut self, ending: Ending, now: Instant) {
+        self.outputs.push_back(Action::Cancel(ending.reason.clone()));
+        self.enter(State::Cancelling(ending));
+        self.deadlines.set(Timer::Cancelled, now + patience(self.timers));
+    }
+
+    fn establish(&mut self, response: Box<Response>, ending: Option<Ending>) {
+        self.enter(State::Over);
+        self.outputs.push_back(Action::Establish { response, ending });
+    }
+
+    fn refused(&mut self, response: &Response) {
+        let reason = crate::endpoint::reason_of(&response.header);
+        self.end(Ending::new(GoneCause::Refused { status: response.status }, reason));
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.enter(State::Over);
+        self.outputs.push_back(ending.gone());
+    }
+
+    /// No timer outlives the state that set it.
+    fn enter(&mut self, state: State) {
+        self.deadlines.clear_all();
+        self.state = state;
+    }
+}
+
+/// The far side fell silent: whether it took notice of the CANCEL is unknown.
+fn timed_out(ending: Ending) -> Ending {
+    Ending { cause: GoneCause::TimedOut, ..ending }
+}

@@ -1,0 +1,24 @@
+//! SIP without I/O: transactions, dialogs, the INVITE usage and digest (RFC 3261).
+//!
+//! [`Endpoint`] is the one value to hold: received octets and the present time go in, octets to send and
+//! events come out. It owns no socket, no clock and no source of randomness. Absent: what a body means, who may
+//! call whom, where names resolve to; reliable provisional responses (RFC 3262) and session timers (RFC 4028).
+//! Read [`Endpoint`] and [`Event`] first.
+
+mod authentication;
+mod dialog;
+pub mod digest;
+mod endpoint;
+mod event;
+mod flow;
+mod invite;
+mod random;
+mod transaction;
+mod transport;
+
+pub use endpoint::{Config, Endpoint, Timers};
+pub use event::{
+    Event, Gone, GoneCause, Incoming, InviteEvent, InviteId, NewInvite, NewRequest, Outcome, Output,
+    RequestId, Responder,
+};
+pub use flow::{Flow, Transport};

@@ -1,0 +1,56 @@
+//! Transport rules: what is written into a received Via, and where a response goes (RFC 3261 §18.2, RFC 3581).
+
+use crate::{Flow, Transport};
+use sip_message::{Host, Request, SipUri, Via};
+use std::net::SocketAddr;
+
+const DEFAULT_PORT: u16 = 5060;
+
+/// Marks the top Via with where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
+pub(crate) fn mark_source(request: &mut Request, flow: Flow) {
+    if let Some(via) = request.header.via.first_mut() {
+        via.set_received(flow.remote);
+    }
+}
+
+/// Where the responses to a request go. Never anywhere but to the address it came from: `maddr` and a foreign
+/// sent-by of RFC 3261 §18.2.2 would make us a reflector.
+pub(crate) fn response_flow(via: Option<&Via>, flow: Flow) -> Flow {
+    match flow.transport {
+        Transport::Tcp => flow,
+        Transport::Udp => match via {
+            Some(via) if via.parameters.get("rport").is_none() => {
+                let port = via.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
+                Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
+            }
+            Some(_) | None => flow,
+        },
+    }
+}
+
+/// Where a request in a dialog goes: along its flow, or to the port of the peer's Contact when that is an
+/// address on the same host. A connection is kept.
+pub(crate) fn target_flow(target: Option<&SipUri>, flow: Flow) -> Flow {
+    match (flow.transport, target.map(|target| (&target.host, target.port))) {
+        (Transport::Udp, Some((Host::Address(address), port))) if *address == flow.remote.ip() => {
+            let port = port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
+            Flow { remote: SocketAddr::new(*address, port), ..flow }
+        }
+        (Transport::Udp | Transport::Tcp, Some(_) | None) => flow,
+    }
+}
+
+/// The Via of a request of ours.
+pub(crate) fn via(flow: Flow, branch: &str) -> Via {
+    Via::new(flow.transport.name(), flow.local, branch)
+}
+
+/// Our Contact in a dialog: where requests of the peer reach us.
+pub(crate) fn contact(user: Option<&str>, flow: Flow) -> SipUri {
+    let mut contact = SipUri::at(user, flow.local);
+    match flow.transport {
+        Transport::Udp => {}
+        Transport::Tcp => contact.parameters.set("transport", Some("tcp")),
+    }
+    contact
+}

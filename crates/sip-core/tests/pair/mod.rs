@@ -1,0 +1,320 @@
+//! Two endpoints on a simulated network that loses, doubles and reorders, in simulated time.
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sip_core::{
+    Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite, Output, Timers,
+    Transport,
+};
+use sip_message::{Host, Message, Method, NameAddr, SipUri, StatusCode};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+pub const MS: Duration = Duration::from_millis(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    Caller,
+    Callee,
+}
+use Side::{Callee, Caller};
+
+/// What the users do; times from the start of the call, or from the ringing at the callee.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    /// From the ringing; `None` rings for ever.
+    pub accepts_after: Option<Duration>,
+    pub rejects_after: Option<Duration>,
+    /// From the start.
+    pub caller_hangs_up_after: Option<Duration>,
+    /// From the start.
+    pub callee_hangs_up_after: Option<Duration>,
+    /// From the start: offers of both sides, which may meet.
+    pub caller_offers_after: Option<Duration>,
+    pub callee_offers_after: Option<Duration>,
+    pub late_offer: bool,
+}
+
+/// Chances in percent, delay in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Network {
+    pub loss: u32,
+    pub doubling: u32,
+    pub delay_max: u32,
+}
+
+#[derive(Debug)]
+enum Command {
+    Accept,
+    Reject,
+    HangUp(Side),
+    Offer(Side),
+}
+
+pub struct Pair {
+    caller: Endpoint,
+    callee: Endpoint,
+    start: Instant,
+    now: Instant,
+    network: Network,
+    transport: Transport,
+    random: ChaCha12Rng,
+    under_way: BTreeMap<(Instant, u64), Parcel>,
+    counter: u64,
+    story: Story,
+    legs: [Option<InviteId>; 2],
+    pub events: [Vec<InviteEvent>; 2],
+    pub trace: Vec<String>,
+}
+
+enum Parcel {
+    Octets(Side, Flow, Vec<u8>),
+    Command(Command),
+}
+
+impl Pair {
+    pub fn new(seed: u64, transport: Transport, network: Network, story: Story) -> Self {
+        let config = Config {
+            user_agent: "pair".into(),
+            timers: Timers::default(),
+            passes_to_user: vec![Method::INFO],
+            transactions_max: 100,
+        };
+        let mut seed_of = [0; 32];
+        seed_of[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut other = seed_of;
+        other[31] = 1;
+        let start = Instant::now();
+        Self {
+            caller: Endpoint::new(config.clone(), seed_of),
+            callee: Endpoint::new(config, other),
+            start,
+            now: start,
+            network,
+            transport,
+            random: ChaCha12Rng::seed_from_u64(seed),
+            under_way: BTreeMap::new(),
+            counter: 0,
+            story,
+            legs: [None, None],
+            events: [Vec::new(), Vec::new()],
+            trace: Vec::new(),
+        }
+    }
+
+    /// Places the call and lets time pass until nothing is left.
+    pub fn run(&mut self) {
+        let at = |side| NameAddr::new(SipUri::at(Some("user"), address(side)));
+        let id = self.caller.invite(
+            NewInvite {
+                flow: self.flow_of(Caller),
+                uri: SipUri::at(Some("callee"), address(Callee)).into(),
+                from: at(Caller),
+                to: NameAddr::new(SipUri::new(Some("callee"), Host::new("example.com").unwrap(), None)),
+                contact_user: Some("caller".into()),
+                route: Vec::new(),
+                fields: Vec::new(),
+                offer: (!self.story.late_offer).then(|| b"offer".to_vec()),
+                credentials: None,
+            },
+            self.now,
+        );
+        self.legs[0] = Some(id);
+        for (after, command) in [
+            (self.story.caller_hangs_up_after, Command::HangUp(Caller)),
+            (self.story.callee_hangs_up_after, Command::HangUp(Callee)),
+            (self.story.caller_offers_after, Command::Offer(Caller)),
+            (self.story.callee_offers_after, Command::Offer(Callee)),
+        ] {
+            if let Some(after) = after {
+                self.put(after, Parcel::Command(command));
+            }
+        }
+        self.settle();
+        while let Some(next) = self.next() {
+            assert!(next - self.start < Duration::from_mins(10), "the call never ends");
+            self.now = self.now.max(next);
+            while let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                match entry.remove() {
+                    Parcel::Octets(to, flow, octets) => {
+                        let now = self.now;
+                        self.endpoint(to).handle_octets(&octets, flow, now);
+                    }
+                    Parcel::Command(command) => self.obey(command),
+                }
+                self.settle();
+            }
+            self.caller.handle_timeout(self.now);
+            self.callee.handle_timeout(self.now);
+            self.settle();
+        }
+    }
+
+    /// One `Gone`, and nothing behind it.
+    pub fn gone(&self, side: Side) -> Option<&Gone> {
+        let events = &self.events[index(side)];
+        let count = events.iter().filter(|event| matches!(event, InviteEvent::Gone(_))).count();
+        assert!(count <= 1, "{side:?} was gone {count} times");
+        match events.last() {
+            Some(InviteEvent::Gone(gone)) => Some(gone),
+            _ => {
+                assert_eq!(count, 0, "{side:?} heard something behind Gone: {events:?}");
+                None
+            }
+        }
+    }
+
+    pub fn cause(&self, side: Side) -> Option<GoneCause> {
+        self.gone(side).map(|gone| gone.cause)
+    }
+
+    pub fn counts(&self) -> [(usize, usize); 2] {
+        [self.caller.counts(), self.callee.counts()]
+    }
+
+    pub fn answered(&self, side: Side) -> bool {
+        self.events[index(side)]
+            .iter()
+            .any(|event| matches!(event, InviteEvent::Answered { .. } | InviteEvent::Confirmed { .. }))
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let under_way = self.under_way.first_key_value().map(|((due, _), _)| *due);
+        [under_way, self.caller.poll_timeout(), self.callee.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = self.now;
+        let leg = |side| self.legs[index(side)];
+        match command {
+            Command::Accept => self.callee.accept(leg(Callee).unwrap(), b"answer".to_vec(), now),
+            Command::Reject => {
+                self.callee.reject(leg(Callee).unwrap(), StatusCode::BUSY_HERE, Vec::new(), now);
+            }
+            Command::HangUp(side) => {
+                if let Some(leg) = leg(side) {
+                    self.endpoint(side).hang_up(leg, None, now);
+                }
+            }
+            Command::Offer(side) => {
+                if let Some(leg) = leg(side) {
+                    self.endpoint(side).offer(leg, b"another offer".to_vec(), now);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let (side, output) = match (self.caller.poll_output(), ()) {
+                (Some(output), ()) => (Caller, output),
+                (None, ()) => match self.callee.poll_output() {
+                    Some(output) => (Callee, output),
+                    None => return,
+                },
+            };
+            match output {
+                Output::Send { flow, octets } => self.send(side, flow, octets),
+                Output::Event(event) => self.hear(side, event),
+            }
+        }
+    }
+
+    fn send(&mut self, from: Side, flow: Flow, octets: Vec<u8>) {
+        assert_eq!(flow.local, address(from));
+        let message = Message::parse(&octets).unwrap_or_else(|error| {
+            panic!("{error}: {}", String::from_utf8_lossy(&octets));
+        });
+        let line = match &message {
+            Message::Request(request) => request.method.to_string(),
+            Message::Response(response) => {
+                format!("{} {}", response.status.code(), response.header.cseq.method)
+            }
+        };
+        let text = String::from_utf8(octets.clone()).unwrap();
+        self.trace.push(format!("{:?} {from:?} {line}\n{text}", self.now - self.start));
+        let to = if from == Caller { Callee } else { Caller };
+        assert_eq!(flow.remote, address(to), "{line}");
+        let (lost, doubled) = (self.percent(self.network.loss), self.percent(self.network.doubling));
+        let copies = match self.transport {
+            Transport::Tcp => 1,
+            Transport::Udp if lost => 0,
+            Transport::Udp => 1 + usize::from(doubled),
+        };
+        for _ in 0..copies {
+            let delay = match self.transport {
+                Transport::Udp => self.random.next_u32() % (self.network.delay_max + 1),
+                Transport::Tcp => self.network.delay_max,
+            };
+            let flow = Flow { local: flow.remote, remote: flow.local, ..flow };
+            self.put(MS * delay, Parcel::Octets(to, flow, octets.clone()));
+        }
+    }
+
+    fn hear(&mut self, side: Side, event: Event) {
+        self.trace.push(format!("{:?} {side:?} hears {event:?}", self.now - self.start));
+        let now = self.now;
+        match event {
+            Event::Request(incoming) if incoming.request.method == Method::INVITE => {
+                // A copy that outlives its transaction starts a second call; the tests keep delays below that.
+                assert!(self.legs[1].is_none(), "a second call");
+                let leg = self.callee.take(incoming, now);
+                self.legs[1] = Some(leg);
+                self.callee.ring(leg, StatusCode::RINGING, None, now);
+                if let Some(after) = self.story.accepts_after {
+                    self.put(after, Parcel::Command(Command::Accept));
+                }
+                if let Some(after) = self.story.rejects_after {
+                    self.put(after, Parcel::Command(Command::Reject));
+                }
+            }
+            Event::Request(incoming) => panic!("{:?}", incoming.request),
+            Event::Response { .. } => panic!("nobody asked"),
+            Event::Invite { invite, event } => {
+                assert_eq!(self.legs[index(side)].get_or_insert(invite), &invite);
+                let answers = matches!(event, InviteEvent::Offered { .. })
+                    || (matches!(event, InviteEvent::Answered { .. }) && self.story.late_offer);
+                self.events[index(side)].push(event);
+                if answers {
+                    self.endpoint(side).answer_offer(invite, b"another answer".to_vec(), now);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, after: Duration, parcel: Parcel) {
+        self.counter += 1;
+        self.under_way.insert((self.now + after, self.counter), parcel);
+    }
+
+    fn percent(&mut self, chance: u32) -> bool {
+        self.random.next_u32() % 100 < chance
+    }
+
+    fn endpoint(&mut self, side: Side) -> &mut Endpoint {
+        match side {
+            Caller => &mut self.caller,
+            Callee => &mut self.callee,
+        }
+    }
+
+    fn flow_of(&self, side: Side) -> Flow {
+        let other = if side == Caller { Callee } else { Caller };
+        Flow { transport: self.transport, local: address(side), remote: address(other) }
+    }
+}
+
+pub fn index(side: Side) -> usize {
+    match side {
+        Caller => 0,
+        Callee => 1,
+    }
+}
+
+fn address(side: Side) -> SocketAddr {
+    match side {
+        Caller => SocketAddr::from(([192, 0, 2, 1], 5060)),
+        Callee => SocketAddr::from(([192, 0, 2, 2], 5070)),
+    }
+}
