@@ -1,0 +1,191 @@
+//! The signalling loop: sockets, clock and channels around the [`Switchboard`]. Nothing is decided in here.
+
+use crate::call::{Moment, RelayAction};
+use crate::service::Shared;
+use crate::sockets::{Received, Sockets};
+use crate::switchboard::{Command, Output, Switchboard, Ticket};
+use crate::wire::WireMessage;
+use call_control::{Call, CallId, HangUpRefusal, Refusal};
+use call_store::StoredBinding;
+use media_relay::RelayHandle;
+use sip_core::Flow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+
+/// What a holder of the service sends to the loop.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    ClickToCall { request: Box<call_control::ClickToCall>, answer: oneshot::Sender<Result<CallId, Refusal>> },
+    HangUp { call: CallId, answer: oneshot::Sender<Result<(), HangUpRefusal>> },
+    Plain(Command),
+    /// How many phones a user has registered.
+    Registered { user: Box<str>, answer: oneshot::Sender<usize> },
+    /// Told when no call is left and every record is on disk.
+    WhenIdle(oneshot::Sender<()>),
+}
+
+/// What the loop wants kept on disk.
+#[derive(Debug)]
+pub(crate) enum ToKeep {
+    Bindings { user: Box<str>, bindings: Vec<StoredBinding> },
+    Call(Arc<Call>),
+}
+
+/// The ends of all channels that the loop reads.
+pub(crate) struct Inputs {
+    pub(crate) received: mpsc::Receiver<Received>,
+    pub(crate) asked: mpsc::Receiver<Asked>,
+    pub(crate) relay: mpsc::UnboundedReceiver<media_relay::Event>,
+    pub(crate) kept: mpsc::UnboundedReceiver<CallId>,
+}
+
+/// What the loop acts upon.
+pub(crate) struct Driver {
+    pub(crate) switchboard: Switchboard,
+    pub(crate) sockets: Sockets,
+    pub(crate) relay: RelayHandle,
+    pub(crate) keep: mpsc::UnboundedSender<ToKeep>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) waiting: Waiting,
+}
+
+/// Those who wait for the answer to a command.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    next: u64,
+    calls: HashMap<Ticket, oneshot::Sender<Result<CallId, Refusal>>>,
+    hang_ups: HashMap<Ticket, oneshot::Sender<Result<(), HangUpRefusal>>>,
+    idle: Vec<oneshot::Sender<()>>,
+}
+
+/// With nothing due the loop sleeps; something always comes.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Runs until every holder of the service is gone.
+pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
+    loop {
+        // 1. Perform what is queued.
+        driver.perform();
+        // 2. Find the next deadline.
+        let due = driver.switchboard.poll_timeout().unwrap_or_else(|| Instant::now() + LONG);
+        // 3. Wait for one thing, and 4. feed it.
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(due.into()) => driver.switchboard.handle_timeout(present()),
+            Some(event) = inputs.relay.recv() => driver.switchboard.handle_relay(event, present()),
+            Some(id) = inputs.kept.recv() => driver.switchboard.handle_kept(id, present()),
+            Some(received) = inputs.received.recv() => driver.receive(received),
+            asked = inputs.asked.recv() => match asked {
+                Some(asked) => driver.ask(asked),
+                None => return,
+            },
+        }
+    }
+}
+
+fn present() -> Moment {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_milliseconds = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+    Moment { now: Instant::now(), unix_milliseconds }
+}
+
+impl Driver {
+    fn receive(&mut self, received: Received) {
+        match received {
+            Received::Octets { flow, octets } => {
+                self.trace(false, flow, &octets);
+                self.switchboard.handle_octets(&octets, flow, present());
+            }
+            Received::Unframed { flow, error } => {
+                self.trace(false, flow, &error.header);
+                self.switchboard.handle_unframed(&error, flow, present());
+            }
+            Received::Closed(flow) => {
+                self.sockets.closed(flow);
+                self.switchboard.handle_unreachable(flow, present());
+            }
+        }
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        match asked {
+            Asked::ClickToCall { request, answer } => {
+                let ticket = self.waiting.ticket();
+                self.waiting.calls.insert(ticket, answer);
+                self.switchboard.handle_command(Command::ClickToCall { ticket, request }, present());
+            }
+            Asked::HangUp { call, answer } => {
+                let ticket = self.waiting.ticket();
+                self.waiting.hang_ups.insert(ticket, answer);
+                self.switchboard.handle_command(Command::HangUp { ticket, call }, present());
+            }
+            Asked::Plain(command) => self.switchboard.handle_command(command, present()),
+            Asked::Registered { user, answer } => {
+                let _ = answer.send(self.switchboard.registered(&user, Instant::now()));
+            }
+            Asked::WhenIdle(told) => self.waiting.idle.push(told),
+        }
+    }
+
+    fn perform(&mut self) {
+        while let Some(output) = self.switchboard.poll_output() {
+            match output {
+                Output::Send { flow, octets } => self.send(flow, octets),
+                Output::OpenMedia { session, local } => self.relay.open(session, local),
+                Output::Relay { session, action } => match action {
+                    RelayAction::Describe(side, description) => self.relay.describe(session, side, description),
+                    RelayAction::Play(side, sound) => self.relay.play(session, side, sound),
+                    RelayAction::Connect => self.relay.connect(session),
+                    RelayAction::Report => self.relay.report(session),
+                    RelayAction::Close => self.relay.close(session),
+                },
+                Output::CallAnswer { ticket, answer } => {
+                    if let Some(waiting) = self.waiting.calls.remove(&ticket) {
+                        let _ = waiting.send(answer);
+                    }
+                }
+                Output::HangUpAnswer { ticket, answer } => {
+                    if let Some(waiting) = self.waiting.hang_ups.remove(&ticket) {
+                        let _ = waiting.send(answer);
+                    }
+                }
+                Output::KeepBindings { user, bindings } => {
+                    let _ = self.keep.send(ToKeep::Bindings { user, bindings });
+                }
+                Output::KeepCall(call) => {
+                    let _ = self.keep.send(ToKeep::Call(call));
+                }
+                Output::View(call) => self.shared.show(call),
+                Output::Forget(id) => self.shared.forget(id),
+                Output::Happened(event) => self.shared.happened(event),
+            }
+        }
+        if !self.waiting.idle.is_empty() && self.switchboard.counts().0 == 0 {
+            for told in self.waiting.idle.drain(..) {
+                let _ = told.send(());
+            }
+        }
+    }
+
+    fn send(&mut self, flow: Flow, octets: Vec<u8>) {
+        self.trace(true, flow, &octets);
+        self.sockets.send(flow, octets);
+    }
+
+    fn trace(&self, sent: bool, flow: Flow, octets: &[u8]) {
+        WireMessage::log(sent, flow, octets);
+        if self.shared.wire.receiver_count() > 0 {
+            let message = WireMessage::new(sent, flow, octets);
+            let _ = self.shared.wire.send(Arc::new(message));
+        }
+    }
+}
+
+impl Waiting {
+    const fn ticket(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next)
+    }
+}

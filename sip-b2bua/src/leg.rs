@@ -1,0 +1,614 @@
+//! One party as the B2BUA sees it: its phones rung in parallel, its offer and answer, its no-answer deadline.
+//!
+//! | | progress | answered | fork gone | hang up | no answer | release time over |
+//! |---|---|---|---|---|---|---|
+//! | `Ringing` | first 18x → `Ringing` event | others cancelled → `Answered` | last one, or a 6xx: the best status → gone | → `Releasing` | → `Releasing` | cannot |
+//! | `Answered` | — | — | the answered one → gone | → `Releasing` | cannot | cannot |
+//! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
+//! | `Gone` | — | — | — | — | cannot | cannot |
+
+use crate::end::LegEnd;
+use crate::media::{self, Announced};
+use deadlines::Deadlines;
+use media_relay::Description;
+use sdp::{AudioStream, Direction, Format, Offer, Origin, ReceivedOffer};
+use sip_core::{Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite};
+use sip_message::{Reason, Response, StatusCode};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A phone that is rung, and what it is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    /// The INVITE but for its offer.
+    pub(crate) invite: NewInvite,
+    /// The relay's address that this phone is told.
+    pub(crate) announced: Announced,
+}
+
+/// What a leg wants done, in order.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send an INVITE; `Leg::invited` says which it became.
+    Invite { fork: usize, invite: Box<NewInvite> },
+    HangUp { invite: InviteId, reason: Option<Reason> },
+    AnswerOffer { invite: InviteId, body: Vec<u8> },
+    RefuseOffer { invite: InviteId, status: StatusCode },
+    /// What was agreed with the party; for the relay.
+    Describe(Description),
+    /// A phone of the party rings.
+    Ringing { status: u16 },
+    /// The party answered; `Describe` came before.
+    Answered { format: Format, status: u16 },
+    /// The leg will never speak again. Exactly once, and last.
+    Gone(LegEnd),
+}
+
+/// One party.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    state: State,
+    forks: Vec<Fork>,
+    formats: Vec<Format>,
+    origin: Origin,
+    deadlines: Deadlines<Timer>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum State {
+    Ringing { has_rung: bool },
+    Answered { fork: usize, format: Format, pending_offer: Option<Offer> },
+    Releasing { end: LegEnd },
+    Gone,
+}
+
+/// One phone of the party.
+#[derive(Debug)]
+struct Fork {
+    flow: Flow,
+    announced: Announced,
+    offer: Offer,
+    state: ForkState,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ForkState {
+    /// Handed out, not sent yet.
+    New,
+    /// Sent, nothing heard.
+    Calling(InviteId),
+    /// A provisional response came.
+    Proceeding(InviteId),
+    /// Its 2xx was taken.
+    Answered(InviteId),
+    /// We hung up on it.
+    Dropped { confirmation_expected: bool },
+    /// It will never speak again.
+    Gone { status: Option<u16> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Timer {
+    NoAnswer,
+    /// The party had time enough to confirm the end.
+    Release,
+}
+
+/// A phone that does not confirm CANCEL or BYE in this time is given up; its usage goes on repeating by itself.
+const RELEASE: Duration = Duration::from_secs(5);
+
+impl Leg {
+    /// Rings all `devices` at once with an offer of `formats`.
+    pub(crate) fn ring(
+        devices: Vec<Device>,
+        formats: Vec<Format>,
+        session_id: u64,
+        no_answer: Duration,
+        now: Instant,
+    ) -> Self {
+        let origin = Origin { session_id, version: 1 };
+        let mut leg = Self {
+            state: State::Ringing { has_rung: false },
+            forks: Vec::with_capacity(devices.len()),
+            formats,
+            origin,
+            deadlines: Deadlines::new(),
+            outputs: VecDeque::new(),
+        };
+        leg.deadlines.set(Timer::NoAnswer, now + no_answer);
+        for device in devices {
+            leg.add_fork(device);
+        }
+        if leg.forks.is_empty() {
+            leg.gone(LegEnd::Unreachable);
+        }
+        leg
+    }
+
+    /// The INVITE of `fork` was sent.
+    pub(crate) fn invited(&mut self, fork: usize, invite: InviteId) {
+        self.forks[fork].state = ForkState::Calling(invite);
+    }
+
+    /// Ends the leg whatever its state; `Output::Gone` follows.
+    pub(crate) fn hang_up(&mut self, reason: Option<&Reason>, now: Instant) {
+        self.release(LegEnd::HungUpByUs, reason, now);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.deadlines.pop_due(now) {
+            match timer {
+                Timer::NoAnswer => self.release(LegEnd::NoAnswer, None, now),
+                Timer::Release => {
+                    if let State::Releasing { end } = self.state {
+                        self.gone(end);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) fn handle(&mut self, fork: usize, event: InviteEvent, now: Instant) {
+        match event {
+            InviteEvent::Progress { status, .. } => self.progress(fork, status),
+            InviteEvent::Answered { response } => self.answered(fork, &response, now),
+            InviteEvent::Offered { body, flow } => self.offered(fork, body.as_deref(), flow),
+            InviteEvent::Confirmed { body } => self.confirmed(fork, body.as_deref()),
+            InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
+            // We make no re-offers, and the configuration hands up no other requests.
+            InviteEvent::Reanswered { .. }
+            | InviteEvent::ReofferRefused { .. }
+            | InviteEvent::Requested { .. } => {}
+        }
+    }
+
+    fn add_fork(&mut self, device: Device) {
+        let stream = media::stream(device.announced, self.formats.clone(), Direction::SendRecv);
+        let offer = Offer::new(&self.origin, stream);
+        let invite = NewInvite { offer: Some(offer.print()), ..device.invite };
+        let fork = self.forks.len();
+        self.forks.push(Fork { flow: invite.flow, announced: device.announced, offer, state: ForkState::New });
+        self.outputs.push_back(Output::Invite { fork, invite: Box::new(invite) });
+    }
+
+    fn progress(&mut self, fork: usize, status: StatusCode) {
+        if let ForkState::Calling(invite) = self.forks[fork].state {
+            self.forks[fork].state = ForkState::Proceeding(invite);
+        }
+        if let State::Ringing { has_rung: has_rung @ false } = &mut self.state
+            && status.code() > 100
+        {
+            *has_rung = true;
+            self.outputs.push_back(Output::Ringing { status: status.code() });
+        }
+    }
+
+    fn answered(&mut self, fork: usize, response: &Response, now: Instant) {
+        let (State::Ringing { .. }, ForkState::Calling(invite) | ForkState::Proceeding(invite)) =
+            (&self.state, self.forks[fork].state)
+        else {
+            return; // It crossed our CANCEL: the usage sends ACK and BYE by itself.
+        };
+        self.forks[fork].state = ForkState::Answered(invite);
+        let answer = self.forks[fork].offer.read_answer(&response.body);
+        let agreed = answer.ok().and_then(|stream| media::agree(&stream, self.forks[fork].flow));
+        let Some((description, format)) = agreed else {
+            return self.release(LegEnd::NoCommonCodec, None, now);
+        };
+        self.deadlines.clear_all();
+        let elsewhere = Reason {
+            protocol: "SIP".into(),
+            cause: Some(200),
+            text: Some("Call completed elsewhere".into()), // RFC 3326 §3.1
+        };
+        for other in (0..self.forks.len()).filter(|other| *other != fork) {
+            self.drop_fork(other, Some(&elsewhere));
+        }
+        self.outputs.push_back(Output::Describe(description));
+        self.outputs.push_back(Output::Answered { format: format.clone(), status: response.status.code() });
+        self.state = State::Answered { fork, format, pending_offer: None };
+    }
+
+    /// The party changes the session (re-INVITE or UPDATE): answered here, with the codec that was agreed first.
+    fn offered(&mut self, from_fork: usize, body: Option<&[u8]>, flow: Flow) {
+        let ForkState::Answered(invite) = self.forks[from_fork].state else { return };
+        let State::Answered { fork, format, pending_offer } = &mut self.state else { return };
+        if *fork != from_fork {
+            return;
+        }
+        self.origin.version += 1;
+        let announced = self.forks[from_fork].announced;
+        let formats = media::with_events(format, &self.formats);
+        let Some(body) = body else {
+            let offer =
+                Offer::new(&self.origin, media::stream(announced, formats, Direction::SendRecv));
+            self.outputs.push_back(Output::AnswerOffer { invite, body: offer.print() });
+            *pending_offer = Some(offer);
+            return;
+        };
+        let answered = ReceivedOffer::parse(body).and_then(|offer| {
+            let answer = offer.answer(&self.origin, announced.rtp, &formats, Direction::SendRecv)?;
+            Ok((offer.audio().cloned(), answer))
+        });
+        let Ok((Some(stream), answer)) = answered else {
+            let status = StatusCode::NOT_ACCEPTABLE_HERE;
+            self.outputs.push_back(Output::RefuseOffer { invite, status });
+            return;
+        };
+        self.outputs.push_back(Output::AnswerOffer { invite, body: answer.print() });
+        self.redescribe(&stream, flow);
+    }
+
+    /// The ACK brought the answer to the offer that a re-INVITE without one asked for.
+    fn confirmed(&mut self, from_fork: usize, body: Option<&[u8]>) {
+        let State::Answered { fork, pending_offer, .. } = &mut self.state else { return };
+        let (true, Some(offer), Some(body)) = (*fork == from_fork, pending_offer.take(), body) else {
+            return;
+        };
+        if let Ok(stream) = offer.read_answer(body) {
+            let flow = self.forks[from_fork].flow;
+            self.redescribe(&stream, flow);
+        }
+    }
+
+    fn redescribe(&mut self, stream: &AudioStream, flow: Flow) {
+        if let Some((description, _)) = media::agree(stream, flow) {
+            self.outputs.push_back(Output::Describe(description));
+        }
+    }
+
+    fn fork_gone(&mut self, fork: usize, gone: &Gone, now: Instant) {
+        let status = match gone.cause {
+            GoneCause::Refused { status } => Some(status.code()),
+            GoneCause::TimedOut => Some(408),
+            GoneCause::Unreachable
+            | GoneCause::Cancelled
+            | GoneCause::CancelledByPeer
+            | GoneCause::Rejected
+            | GoneCause::HungUpByPeer
+            | GoneCause::HungUp
+            | GoneCause::NoAck
+            | GoneCause::SessionExpired => None,
+        };
+        self.forks[fork].state = ForkState::Gone { status };
+        match &self.state {
+            // A 6xx speaks for the user, not for one phone (RFC 3261 §16.7 step 5).
+            State::Ringing { .. } if status.is_some_and(|status| status >= 600) => {
+                self.release(LegEnd::Refused { status: status.unwrap_or(600) }, None, now);
+            }
+            State::Ringing { .. } if self.all_gone() => {
+                let end = self.best_status().map_or(LegEnd::Unreachable, |status| LegEnd::Refused { status });
+                self.gone(end);
+            }
+            State::Answered { fork: answered, .. } if *answered == fork => {
+                let expired = matches!(gone.cause, GoneCause::SessionExpired);
+                self.gone(if expired { LegEnd::SessionExpired } else { LegEnd::HungUp });
+            }
+            State::Releasing { end } if self.all_gone() => self.gone(*end),
+            State::Ringing { .. } | State::Answered { .. } | State::Releasing { .. } | State::Gone => {}
+        }
+    }
+
+    /// Hangs up on every phone and waits for those that can still confirm it.
+    fn release(&mut self, end: LegEnd, reason: Option<&Reason>, now: Instant) {
+        match self.state {
+            State::Ringing { .. } | State::Answered { .. } => {}
+            State::Releasing { .. } | State::Gone => return,
+        }
+        for fork in 0..self.forks.len() {
+            self.drop_fork(fork, reason);
+        }
+        self.deadlines.clear_all();
+        self.state = State::Releasing { end };
+        if self.all_gone() {
+            return self.gone(end);
+        }
+        self.deadlines.set(Timer::Release, now + RELEASE);
+    }
+
+    fn drop_fork(&mut self, fork: usize, reason: Option<&Reason>) {
+        let (invite, confirmation_expected) = match self.forks[fork].state {
+            // Nothing can be sent before a provisional response (RFC 3261 §9.1), so nothing need be waited for.
+            ForkState::Calling(invite) => (invite, false),
+            ForkState::Proceeding(invite) | ForkState::Answered(invite) => (invite, true),
+            ForkState::New | ForkState::Dropped { .. } | ForkState::Gone { .. } => return,
+        };
+        self.forks[fork].state = ForkState::Dropped { confirmation_expected };
+        self.outputs.push_back(Output::HangUp { invite, reason: reason.cloned() });
+    }
+
+    fn all_gone(&self) -> bool {
+        self.forks.iter().all(|fork| match fork.state {
+            ForkState::Gone { .. } | ForkState::Dropped { confirmation_expected: false } => true,
+            ForkState::New
+            | ForkState::Calling(_)
+            | ForkState::Proceeding(_)
+            | ForkState::Answered(_)
+            | ForkState::Dropped { confirmation_expected: true } => false,
+        })
+    }
+
+    /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one.
+    fn best_status(&self) -> Option<u16> {
+        let rank = |status: u16| match status {
+            486 => (4, 0),
+            408 | 480 | 487 => (4, 2),
+            other => (other / 100, 1),
+        };
+        let statuses = self.forks.iter().filter_map(|fork| match fork.state {
+            ForkState::Gone { status } => status,
+            ForkState::New
+            | ForkState::Calling(_)
+            | ForkState::Proceeding(_)
+            | ForkState::Answered(_)
+            | ForkState::Dropped { .. } => None,
+        });
+        statuses.min_by_key(|status| rank(*status))
+    }
+
+    fn gone(&mut self, end: LegEnd) {
+        self.deadlines.clear_all();
+        self.state = State::Gone;
+        self.outputs.push_back(Output::Gone(end));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audio::Codec;
+    use sip_core::Transport;
+    use sip_message::{CallId, Method, NameAddr, Request, SipUri};
+
+    const STEP: Duration = Duration::from_millis(100);
+    const NO_ANSWER: Duration = Duration::from_secs(30);
+
+    fn device(port: u16) -> Device {
+        let remote = ([127, 0, 0, 1], port).into();
+        let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote };
+        let uri = SipUri::at(Some("1001"), remote);
+        let invite = NewInvite {
+            flow,
+            uri: uri.clone().into(),
+            from: NameAddr::new(uri.clone()),
+            to: NameAddr::new(uri),
+            contact_user: None,
+            route: Vec::new(),
+            fields: Vec::new(),
+            offer: None,
+            credentials: None,
+        };
+        Device { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() } }
+    }
+
+    fn two_hundred(codec: &str) -> InviteEvent {
+        let uri = SipUri::at(Some("1001"), ([127, 0, 0, 1], 5062).into());
+        let from = NameAddr::new(uri.clone());
+        let request = Request::new(Method::INVITE, uri, from.clone(), from, CallId("c".into()), 1);
+        let mut response = request.response(StatusCode::OK);
+        let body = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP {codec}\r\n"
+        );
+        response.set_body("application/sdp", body.into_bytes());
+        InviteEvent::Answered { response: Box::new(response) }
+    }
+
+    fn ringing() -> InviteEvent {
+        InviteEvent::Progress { status: StatusCode::RINGING, body: None, branch: None }
+    }
+
+    fn gone(cause: GoneCause) -> InviteEvent {
+        InviteEvent::Gone(Gone { cause, reason: None })
+    }
+
+    fn refused(status: u16) -> InviteEvent {
+        gone(GoneCause::Refused { status: StatusCode::new(status).unwrap() })
+    }
+
+    /// A leg with phones that keep the promises of the INVITE usage.
+    struct World {
+        leg: Leg,
+        now: Instant,
+        phones: Vec<Phone>,
+        answered: usize,
+        ends: Vec<LegEnd>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    struct Phone {
+        heard_of: bool,
+        answered: bool,
+        hung_up: bool,
+        gone: bool,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Step {
+        Rings(usize),
+        Answers(usize),
+        AnswersBadly(usize),
+        Refuses(usize, u16),
+        HangsUp(usize),
+        ConfirmsEnd(usize),
+        WeHangUp,
+        TimePasses,
+    }
+
+    impl World {
+        fn new(phones: usize) -> Self {
+            let now = Instant::now();
+            let devices = (0..phones).map(|phone| device(6000 + u16::try_from(phone).unwrap())).collect();
+            let leg = Leg::ring(devices, media::formats(&[Codec::Pcmu]), 7, NO_ANSWER, now);
+            let phone = Phone { heard_of: false, answered: false, hung_up: false, gone: false };
+            let mut world = Self { leg, now, phones: vec![phone; phones], answered: 0, ends: Vec::new() };
+            world.drain();
+            world
+        }
+
+        fn after(phones: usize, steps: &[Step]) -> Self {
+            let mut world = Self::new(phones);
+            for step in steps {
+                world.step(*step);
+            }
+            world
+        }
+
+        fn step(&mut self, step: Step) {
+            self.now += STEP;
+            match step {
+                Step::Rings(phone) => {
+                    self.phones[phone].heard_of = true;
+                    self.leg.handle(phone, ringing(), self.now);
+                }
+                Step::Answers(phone) => {
+                    self.phones[phone].heard_of = true;
+                    self.phones[phone].answered = true;
+                    self.leg.handle(phone, two_hundred("0"), self.now);
+                }
+                Step::AnswersBadly(phone) => {
+                    self.phones[phone].heard_of = true;
+                    self.phones[phone].answered = true;
+                    self.leg.handle(phone, two_hundred("18"), self.now);
+                }
+                Step::Refuses(phone, status) => self.end(phone, refused(status)),
+                Step::HangsUp(phone) => self.end(phone, gone(GoneCause::HungUpByPeer)),
+                Step::ConfirmsEnd(phone) => self.end(phone, gone(GoneCause::Cancelled)),
+                Step::WeHangUp => self.leg.hang_up(None, self.now),
+                Step::TimePasses => {
+                    self.now += NO_ANSWER;
+                    self.leg.handle_timeout(self.now);
+                }
+            }
+            self.drain();
+        }
+
+        fn end(&mut self, phone: usize, event: InviteEvent) {
+            self.phones[phone].gone = true;
+            self.leg.handle(phone, event, self.now);
+        }
+
+        fn drain(&mut self) {
+            while let Some(output) = self.leg.poll_output() {
+                assert!(self.ends.is_empty(), "{output:?} after Gone");
+                match output {
+                    Output::Invite { fork, .. } => self.leg.invited(fork, InviteId(fork as u64)),
+                    Output::HangUp { invite, .. } => {
+                        let phone = &mut self.phones[usize::try_from(invite.0).unwrap()];
+                        assert!(!phone.hung_up && !phone.gone, "hung up twice");
+                        phone.hung_up = true;
+                    }
+                    Output::Answered { .. } => self.answered += 1,
+                    Output::Gone(end) => self.ends.push(end),
+                    Output::AnswerOffer { .. }
+                    | Output::RefuseOffer { .. }
+                    | Output::Describe(_)
+                    | Output::Ringing { .. } => {}
+                }
+            }
+        }
+
+        fn possible(&self) -> Vec<Step> {
+            let mut steps = vec![Step::WeHangUp, Step::TimePasses];
+            for (index, phone) in self.phones.iter().enumerate().filter(|(_, phone)| !phone.gone) {
+                steps.push(Step::ConfirmsEnd(index));
+                if phone.hung_up {
+                    continue; // The usage reports nothing but the end after it was hung up.
+                }
+                steps.pop();
+                if phone.answered {
+                    steps.push(Step::HangsUp(index));
+                } else {
+                    let next = [Step::Rings(index), Step::Answers(index), Step::AnswersBadly(index)];
+                    steps.extend(next);
+                    steps.extend([Step::Refuses(index, 486), Step::Refuses(index, 603)]);
+                }
+            }
+            steps
+        }
+    }
+
+    fn explore(phones: usize, path: &mut Vec<Step>, depth: usize, orders: &mut usize) {
+        let world = World::after(phones, path);
+        *orders += 1;
+        assert!(world.ends.len() <= 1 && world.answered <= 1, "{path:?}");
+        if !world.ends.is_empty() {
+            let left = world.phones.iter().any(|phone| !phone.gone && !phone.hung_up);
+            assert!(!left, "a phone is left ringing or talking: {path:?}");
+            assert_eq!(world.leg.poll_timeout(), None, "{path:?}");
+        }
+        if path.len() == depth {
+            return;
+        }
+        for step in world.possible() {
+            path.push(step);
+            explore(phones, path, depth, orders);
+            path.pop();
+        }
+    }
+
+    #[test]
+    fn every_order_of_events_leaves_no_phone_behind_and_ends_at_most_once() {
+        let mut orders = 0;
+        explore(1, &mut Vec::new(), 6, &mut orders);
+        explore(2, &mut Vec::new(), 6, &mut orders);
+        assert!(orders > 10_000, "only {orders} orders were tried");
+    }
+
+    #[test]
+    fn no_answer_rings_for_exactly_as_long_as_it_may() {
+        let mut world = World::after(1, &[Step::Rings(0)]);
+        let due = world.leg.poll_timeout().unwrap();
+        assert_eq!(due, world.now - STEP + NO_ANSWER);
+        world.leg.handle_timeout(due);
+        world.drain();
+        assert!(world.phones[0].hung_up && world.ends.is_empty());
+        world.step(Step::ConfirmsEnd(0));
+        assert_eq!(world.ends, [LegEnd::NoAnswer]);
+    }
+
+    #[test]
+    fn a_phone_that_never_confirms_is_given_up_after_five_seconds() {
+        let mut world = World::after(1, &[Step::Rings(0), Step::WeHangUp]);
+        assert_eq!(world.leg.poll_timeout(), Some(world.now + RELEASE));
+        world.step(Step::TimePasses);
+        assert_eq!(world.ends, [LegEnd::HungUpByUs]);
+    }
+
+    #[test]
+    fn one_busy_phone_does_not_stop_the_other_but_a_6xx_does() {
+        let world = World::after(2, &[Step::Rings(0), Step::Rings(1), Step::Refuses(0, 486)]);
+        assert!(!world.phones[1].hung_up);
+        let mut world = World::after(2, &[Step::Rings(0), Step::Rings(1), Step::Refuses(0, 603)]);
+        assert!(world.phones[1].hung_up);
+        world.step(Step::ConfirmsEnd(1));
+        assert_eq!(world.ends, [LegEnd::Refused { status: 603 }]);
+    }
+
+    #[test]
+    fn busy_says_more_than_unavailable() {
+        let world = World::after(2, &[Step::Refuses(0, 480), Step::Refuses(1, 486)]);
+        assert_eq!(world.ends, [LegEnd::Refused { status: 486 }]);
+    }
+
+    #[test]
+    fn a_party_without_phones_is_unreachable() {
+        assert_eq!(World::new(0).ends, [LegEnd::Unreachable]);
+    }
+
+    #[test]
+    fn an_answer_without_a_codec_of_the_offer_is_hung_up() {
+        let mut world = World::after(1, &[Step::AnswersBadly(0)]);
+        assert!(world.phones[0].hung_up && world.answered == 0);
+        world.step(Step::ConfirmsEnd(0));
+        assert_eq!(world.ends, [LegEnd::NoCommonCodec]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Between session descriptions and the relay: what is announced, what was agreed.
+
+use audio::Codec;
+use media_relay::Description;
+use sdp::{AudioStream, Direction, Format};
+use sip_core::Flow;
+use std::net::SocketAddr;
+
+/// The address of the relay as a party is told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// RTP; RTCP is on the port above (RFC 3550 §11).
+    pub(crate) rtp: SocketAddr,
+}
+
+/// Our side of the one audio stream.
+pub(crate) fn stream(announced: Announced, formats: Vec<Format>, direction: Direction) -> AudioStream {
+    let rtcp = SocketAddr::new(announced.rtp.ip(), announced.rtp.port() + 1);
+    AudioStream { rtp: announced.rtp, rtcp, rtcp_mux: false, formats, direction, ptime: Some(20) }
+}
+
+/// The formats to offer: `codecs` in their order, then telephone-event in each of their clock rates (RFC 4733 §2.1).
+pub(crate) fn formats(codecs: &[Codec]) -> Vec<Format> {
+    let mut formats: Vec<Format> = codecs.iter().map(|codec| format(*codec)).collect();
+    for (clock_rate, payload_type) in [(8_000, TELEPHONE_EVENT), (48_000, TELEPHONE_EVENT_48K)] {
+        if codecs.iter().any(|codec| codec.clock_rate() == clock_rate) {
+            formats.push(telephone_event(payload_type, clock_rate));
+        }
+    }
+    formats
+}
+
+/// `format` and the telephone-event that goes with it, out of `offered`.
+pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
+    let events = offered.iter().filter(|event| goes_with(event, format)).cloned();
+    std::iter::once(format.clone()).chain(events).collect()
+}
+
+/// What the relay has to know of a stream that a party described, and the format that was agreed: the first one that
+/// is a codec of ours. `None` when there is none.
+pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Format)> {
+    let (format, codec) =
+        stream.formats.iter().find_map(|format| Some((format, Codec::from_name(&format.name)?)))?;
+    let event = stream.formats.iter().find(|event| goes_with(event, format));
+    let description = Description {
+        rtp: stream.rtp,
+        rtcp: stream.rtcp,
+        signalling: flow.remote.ip(),
+        codec,
+        payload_type: format.payload_type,
+        telephone_event: event.map(|event| event.payload_type),
+        receives: stream.direction.receives(),
+        sends: stream.direction.sends(),
+    };
+    Some((description, format.clone()))
+}
+
+fn goes_with(event: &Format, format: &Format) -> bool {
+    event.is_telephone_event() && event.clock_rate == format.clock_rate
+}
+
+fn format(codec: Codec) -> Format {
+    let opus = codec == Codec::Opus;
+    Format {
+        payload_type: codec.static_payload_type().unwrap_or(OPUS),
+        name: codec.name().into(),
+        clock_rate: codec.clock_rate(),
+        channels: if opus { 2 } else { 1 },
+        fmtp: opus.then(|| "useinbandfec=1".into()),
+    }
+}
+
+fn telephone_event(payload_type: u8, clock_rate: u32) -> Format {
+    Format {
+        payload_type,
+        name: "telephone-event".into(),
+        clock_rate,
+        channels: 1,
+        fmtp: Some("0-16".into()),
+    }
+}
+
+/// Payload types of the dynamic range, as most phones have them.
+const OPUS: u8 = 107;
+const TELEPHONE_EVENT: u8 = 101;
+const TELEPHONE_EVENT_48K: u8 = 110;

@@ -1,0 +1,285 @@
+//! The running service: what the API and the program hold.
+
+use crate::driver::{self, Asked, Driver, Inputs, ToKeep, Waiting};
+use crate::registrar::{Registrar, RegistrarConfig};
+use crate::settings::{Extension, Settings};
+use crate::sockets::{RECEIVE_QUEUE, Sockets};
+use crate::switchboard::{Command, Switchboard};
+use crate::wire::WireMessage;
+use call_control::{Call, CallEvent, CallId, Calls, ClickToCall, HangUpRefusal, Refusal};
+use call_store::{Store, StoreError};
+use parking_lot::RwLock;
+use sip_core::{Endpoint, Transport};
+use sip_message::Host;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// The running B2BUA. Cheap to clone; it stops when the last clone is dropped.
+#[derive(Clone)]
+pub struct B2bua {
+    asked: mpsc::Sender<Asked>,
+    shared: Arc<Shared>,
+}
+
+/// What the signalling loop writes and others read.
+pub(crate) struct Shared {
+    live: RwLock<HashMap<CallId, Arc<Call>>>,
+    events: broadcast::Sender<Arc<CallEvent>>,
+    pub(crate) wire: broadcast::Sender<Arc<WireMessage>>,
+    bound: Vec<(Transport, SocketAddr)>,
+    draining: AtomicBool,
+}
+
+/// Why the B2BUA does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A SIP address is in use, or not of this machine.
+    #[error("cannot listen on {transport} {address}: {source}")]
+    Bind {
+        /// `udp` or `tcp`.
+        transport: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The relay's thread does not start.
+    #[error("the media relay does not start: {0}")]
+    Relay(std::io::Error),
+    /// The registrations of the last run cannot be read.
+    #[error("the stored registrations cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Commands that wait for the loop; beyond it those who ask wait.
+const ASK_QUEUE: usize = 1024;
+/// Events kept for readers that are slow.
+const EVENT_QUEUE: usize = 4096;
+/// Contacts of one address-of-record.
+const BINDINGS_MAX: usize = 10;
+/// Transactions at once, in all.
+const TRANSACTIONS_MAX: usize = 100_000;
+/// Media ports rest so long before they are used again.
+const PORT_REST: Duration = Duration::from_secs(5);
+
+impl B2bua {
+    /// Binds the sockets, restores the registrations, starts the signalling loop and the relay.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(settings: Settings, store: Store) -> Result<Self, StartError> {
+        let (received_in, received) = mpsc::channel(RECEIVE_QUEUE);
+        let sockets = Sockets::bind(&settings.listen, settings.external_address, &received_in)
+            .await
+            .map_err(|(transport, address, source)| StartError::Bind { transport: word(transport), address, source })?;
+        let registrar = restored_registrar(&settings, sockets.bound(), &store).await?;
+        let (relay_in, relay_events) = mpsc::unbounded_channel();
+        let report = move |event| {
+            let _ = relay_in.send(event);
+        };
+        let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
+        let shared = Arc::new(Shared::new(sockets.bound().to_vec()));
+        let endpoint = Endpoint::new(endpoint_config(&settings), rand::random());
+        let switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
+        let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
+        let (keep, to_keep) = mpsc::unbounded_channel();
+        let (kept_in, kept) = mpsc::unbounded_channel();
+        tokio::spawn(write_out(store, to_keep, kept_in));
+        let waiting = Waiting::default();
+        let driver = Driver { switchboard, sockets, relay, keep, shared: Arc::clone(&shared), waiting };
+        let inputs = Inputs { received, asked: asked_out, relay: relay_events, kept };
+        tokio::spawn(driver::run(driver, inputs));
+        Ok(Self { asked, shared })
+    }
+
+    /// The sockets as they were bound, real ports in.
+    pub fn bound(&self) -> &[(Transport, SocketAddr)] {
+        &self.shared.bound
+    }
+
+    /// The extensions of a configuration that was read again.
+    pub async fn replace_extensions(&self, extensions: Vec<Extension>) {
+        self.tell(Asked::Plain(Command::ReplaceExtensions(extensions))).await;
+    }
+
+    /// Takes no new calls, waits up to `limit` for the running ones, then ends the rest with BYE or CANCEL. When it
+    /// returns no call is left and every record is on disk.
+    pub async fn drain(&self, limit: Duration) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.tell(Asked::Plain(Command::Drain)).await;
+        if tokio::time::timeout(limit, self.idle()).await.is_err() {
+            self.tell(Asked::Plain(Command::EndAll)).await;
+            self.idle().await;
+        }
+    }
+
+    /// Events of all calls from now on; a reader that is too slow loses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<Arc<CallEvent>> {
+        self.shared.events.subscribe()
+    }
+
+    /// SIP messages as they are sent and received from now on.
+    pub fn wire(&self) -> broadcast::Receiver<Arc<WireMessage>> {
+        self.shared.wire.subscribe()
+    }
+
+    /// How many phones of a user are registered.
+    pub async fn registered(&self, user: &str) -> usize {
+        let (answer, registered) = oneshot::channel();
+        self.tell(Asked::Registered { user: user.into(), answer }).await;
+        registered.await.unwrap_or_default()
+    }
+
+    async fn idle(&self) {
+        let (told, idle) = oneshot::channel();
+        self.tell(Asked::WhenIdle(told)).await;
+        let _ = idle.await;
+    }
+
+    /// The loop ends only after the last holder: what it is told arrives.
+    async fn tell(&self, asked: Asked) {
+        let _ = self.asked.send(asked).await;
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl Calls for B2bua {
+    fn click_to_call(&self, request: ClickToCall) -> Answer<'_, Result<CallId, Refusal>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            self.tell(Asked::ClickToCall { request: Box::new(request), answer }).await;
+            answered.await.unwrap_or(Err(Refusal::Draining))
+        })
+    }
+
+    fn hang_up(&self, call: CallId) -> Answer<'_, Result<(), HangUpRefusal>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            self.tell(Asked::HangUp { call, answer }).await;
+            answered.await.unwrap_or(Err(HangUpRefusal::Stopped))
+        })
+    }
+
+    fn live(&self, call: CallId) -> Option<Arc<Call>> {
+        self.shared.live.read().get(&call).cloned()
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.shared.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn new(bound: Vec<(Transport, SocketAddr)>) -> Self {
+        let (events, _) = broadcast::channel(EVENT_QUEUE);
+        let (wire, _) = broadcast::channel(EVENT_QUEUE);
+        Self { live: RwLock::default(), events, wire, bound, draining: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn show(&self, call: Arc<Call>) {
+        self.live.write().insert(call.call_id, call);
+    }
+
+    pub(crate) fn forget(&self, id: CallId) {
+        self.live.write().remove(&id);
+    }
+
+    pub(crate) fn happened(&self, event: Arc<CallEvent>) {
+        let call = &event.call;
+        tracing::info!(call_id = %call.call_id, event = ?event.event, party = ?event.party, end = ?call.end.as_ref().map(|end| end.reason), "call");
+        // Nobody has to listen.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Records that are written in one transaction at most.
+const BATCH: usize = 256;
+
+/// Writes what is to be kept, as much at a time as has gathered; a record that is on disk is reported.
+async fn write_out(store: Store, mut to_keep: mpsc::UnboundedReceiver<ToKeep>, kept: mpsc::UnboundedSender<CallId>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while to_keep.recv_many(&mut batch, BATCH).await > 0 {
+        let mut calls: Vec<Call> = Vec::new();
+        for item in batch.drain(..) {
+            match item {
+                ToKeep::Call(call) => calls.push(Call::clone(&call)),
+                ToKeep::Bindings { user, bindings } => {
+                    insist("the registrations", || store.replace_bindings(&user, &bindings)).await;
+                }
+            }
+        }
+        if calls.is_empty() {
+            continue;
+        }
+        insist("call records", || store.put_calls(&calls)).await;
+        for call in calls.iter().filter(|call| call.end.is_some()) {
+            let _ = kept.send(call.call_id);
+        }
+    }
+}
+
+/// A full disk is waited for: nothing that was acknowledged is given up.
+async fn insist<F: Future<Output = Result<(), StoreError>>>(what: &str, write: impl Fn() -> F) {
+    while let Err(error) = write().await {
+        tracing::error!(%error, "{what} cannot be written; trying again in a second");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn restored_registrar(
+    settings: &Settings,
+    bound: &[(Transport, SocketAddr)],
+    store: &Store,
+) -> Result<Registrar, StartError> {
+    let config = RegistrarConfig {
+        domain: settings.domain.clone(),
+        min: settings.registration.min,
+        default: settings.registration.default,
+        max: settings.registration.max,
+        bindings_max: BINDINGS_MAX,
+        nonce_key: rand::random(),
+    };
+    let secrets = settings.extensions.iter().map(|extension| {
+        (Box::<str>::from(extension.number.as_str()), extension.secret.clone())
+    });
+    let mut registrar = Registrar::new(config, secrets);
+    let hosts = bound.iter().map(|(_, address)| address.ip()).chain(settings.external_address);
+    registrar.set_local_hosts(hosts.map(Host::from));
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_milliseconds = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+    registrar.restore(store.bindings().await?, Instant::now(), unix_milliseconds);
+    Ok(registrar)
+}
+
+fn relay_config(settings: &Settings) -> media_relay::Config {
+    media_relay::Config {
+        ports: settings.media.ports.clone(),
+        ringback: settings.media.ringback.clone(),
+        silence_timeout: settings.media.silence_timeout,
+        port_rest: PORT_REST,
+        seed: rand::random(),
+    }
+}
+
+fn endpoint_config(settings: &Settings) -> sip_core::Config {
+    sip_core::Config {
+        user_agent: settings.user_agent.clone(),
+        timers: sip_core::Timers::default(),
+        passes_to_user: Vec::new(),
+        transactions_max: TRANSACTIONS_MAX,
+    }
+}
+
+const fn word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    }
+}

@@ -1,0 +1,87 @@
+//! UDP and TCP sockets: octets in with the flow they came along, octets out along a flow.
+
+mod local;
+mod tcp;
+mod udp;
+
+use local::LocalAddresses;
+use sip_core::{Flow, Transport};
+use sip_message::FramingError;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::sync::mpsc;
+
+/// What the sockets report.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// A datagram, or a message out of a stream.
+    Octets { flow: Flow, octets: Vec<u8> },
+    /// A stream whose messages cannot be told apart any more; its connection is about to be closed.
+    Unframed { flow: Flow, error: FramingError },
+    /// A connection was closed, or could not be opened.
+    Closed(Flow),
+}
+
+/// Messages that wait for the signalling loop; beyond it the sockets are not read, and the kernel drops datagrams.
+pub(crate) const RECEIVE_QUEUE: usize = 4096;
+
+/// All sockets.
+pub(crate) struct Sockets {
+    udp: Vec<udp::Socket>,
+    tcp: tcp::Connections,
+    bound: Vec<(Transport, SocketAddr)>,
+}
+
+impl Sockets {
+    /// Binds every address.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound.
+    pub(crate) async fn bind(
+        listen: &[(Transport, SocketAddr)],
+        external: Option<IpAddr>,
+        received: &mpsc::Sender<Received>,
+    ) -> Result<Self, (Transport, SocketAddr, io::Error)> {
+        let mut sockets =
+            Self { udp: Vec::new(), tcp: tcp::Connections::new(received.clone()), bound: Vec::new() };
+        for (transport, address) in listen.iter().copied() {
+            let local = LocalAddresses::new(external);
+            let bound = match transport {
+                Transport::Udp => udp::Socket::bind(address, local, received.clone()).await.map(|socket| {
+                    let bound = socket.bound();
+                    sockets.udp.push(socket);
+                    bound
+                }),
+                Transport::Tcp => sockets.tcp.listen(address, local).await,
+            };
+            let bound = bound.map_err(|error| (transport, address, error))?;
+            sockets.bound.push((transport, bound));
+        }
+        Ok(sockets)
+    }
+
+    /// The sockets as they were bound, real ports in.
+    pub(crate) fn bound(&self) -> &[(Transport, SocketAddr)] {
+        &self.bound
+    }
+
+    /// Sends along `flow`. What cannot be sent is reported as `Received::Closed` (TCP) or lost (UDP).
+    pub(crate) fn send(&mut self, flow: Flow, octets: Vec<u8>) {
+        match flow.transport {
+            Transport::Tcp => self.tcp.send(flow, octets),
+            Transport::Udp => {
+                let of_family = |socket: &&udp::Socket| socket.bound().is_ipv4() == flow.remote.is_ipv4();
+                let exact = self.udp.iter().find(|socket| socket.bound() == flow.local);
+                let by_port = || self.udp.iter().find(|s| of_family(s) && s.bound().port() == flow.local.port());
+                if let Some(socket) = exact.or_else(by_port).or_else(|| self.udp.iter().find(of_family)) {
+                    socket.send(flow.remote, &octets);
+                }
+            }
+        }
+    }
+
+    /// The connection of this flow is closed.
+    pub(crate) fn closed(&mut self, flow: Flow) {
+        self.tcp.closed(flow);
+    }
+}

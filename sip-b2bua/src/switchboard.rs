@@ -1,0 +1,458 @@
+//! All calls and legs, and the routing between them, the phones, the relay, the API and the store.
+//!
+//! Pure: what happened goes in with the present [`Moment`], what is to be done comes out of `poll_output`.
+
+mod dialling;
+mod requests;
+
+use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, broken, side};
+use crate::end::EndCause;
+use crate::registrar::{Changed, Registrar};
+use crate::settings::{Extension, Settings};
+use call_control::{
+    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, HangUpRefusal, Number, Party, PartyType,
+    PartyView, Refusal,
+};
+use call_store::StoredBinding;
+use media_relay::SessionId;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use sip_core::{Endpoint, Event, Flow, InviteEvent, InviteId};
+use sip_message::{FramingError, Host};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Names the one who waits for the answer to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What somebody asks.
+#[derive(Debug)]
+pub enum Command {
+    /// Start a click-to-call; answered with `Output::CallAnswer`.
+    ClickToCall {
+        /// Who waits.
+        ticket: Ticket,
+        /// What is asked.
+        request: Box<ClickToCall>,
+    },
+    /// End a call; answered with `Output::HangUpAnswer`.
+    HangUp {
+        /// Who waits.
+        ticket: Ticket,
+        /// Which call.
+        call: CallId,
+    },
+    /// Take no new calls.
+    Drain,
+    /// End every call: the server stops.
+    EndAll,
+    /// The extensions of a configuration that was read again.
+    ReplaceExtensions(Vec<Extension>),
+}
+
+/// What is to be done, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a SIP message.
+    Send {
+        /// Which way.
+        flow: Flow,
+        /// What.
+        octets: Vec<u8>,
+    },
+    /// Open a relay session with a side on each address.
+    OpenMedia {
+        /// Its name.
+        session: SessionId,
+        /// Where to bind `Side::One` and `Side::Two`.
+        local: [IpAddr; 2],
+    },
+    /// Ask something of a relay session.
+    Relay {
+        /// Which.
+        session: SessionId,
+        /// What.
+        action: RelayAction,
+    },
+    /// The answer to `Command::ClickToCall`.
+    CallAnswer {
+        /// Who waits.
+        ticket: Ticket,
+        /// The call, or why there is none.
+        answer: Result<CallId, Refusal>,
+    },
+    /// The answer to `Command::HangUp`.
+    HangUpAnswer {
+        /// Who waits.
+        ticket: Ticket,
+        /// Whether the call is being ended.
+        answer: Result<(), HangUpRefusal>,
+    },
+    /// Keep the bindings of a user over a restart.
+    KeepBindings {
+        /// The user part of the address-of-record.
+        user: Box<str>,
+        /// All of them.
+        bindings: Vec<StoredBinding>,
+    },
+    /// Keep a call; for one that has ended, `Switchboard::handle_kept` is due once it is on disk.
+    KeepCall(Arc<Call>),
+    /// The call as the API shows it from now on.
+    View(Arc<Call>),
+    /// The API finds the call in the store from now on.
+    Forget(CallId),
+    /// Something happened to a call.
+    Happened(Arc<CallEvent>),
+}
+
+/// All calls.
+pub struct Switchboard {
+    settings: Settings,
+    domain: Host,
+    extensions: BTreeMap<Number, Extension>,
+    endpoint: Endpoint,
+    registrar: Registrar,
+    calls: BTreeMap<CallId, Entry>,
+    invites: BTreeMap<InviteId, Place>,
+    sessions: BTreeMap<SessionId, CallId>,
+    due: BTreeSet<(Instant, CallId)>,
+    next_session: u64,
+    random: ChaCha12Rng,
+    draining: bool,
+    ending: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// A call and what the switchboard has to know of it.
+struct Entry {
+    session: SessionId,
+    key_name: Box<str>,
+    due: Option<Instant>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The relay session is being opened.
+    Opening { ticket: Ticket, request: Box<ClickToCall>, view: Box<Call> },
+    Running { call: Box<RunningCall>, request: Box<ClickToCall>, bound: [SocketAddr; 2] },
+    /// The record is being written.
+    Keeping { record: Arc<Call> },
+}
+
+/// Where the events of an INVITE usage belong.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    call: CallId,
+    party: Party,
+    fork: usize,
+}
+
+impl Switchboard {
+    /// A switchboard without calls. `seed` is its only source of randomness.
+    pub fn new(settings: Settings, endpoint: Endpoint, registrar: Registrar, seed: [u8; 32]) -> Self {
+        let extensions = by_number(settings.extensions.clone());
+        let domain = Host::new(&settings.domain).unwrap_or_else(|| Host::Name(settings.domain.clone()));
+        Self {
+            settings,
+            domain,
+            extensions,
+            endpoint,
+            registrar,
+            calls: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            due: BTreeSet::new(),
+            next_session: 1,
+            random: ChaCha12Rng::from_seed(seed),
+            draining: false,
+            ending: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// A datagram, or a message out of a stream.
+    pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, moment: Moment) {
+        self.endpoint.handle_octets(octets, flow, moment.now);
+        self.drain_endpoint(moment);
+    }
+
+    /// A stream cannot be read on: what can still be answered is.
+    pub fn handle_unframed(&mut self, error: &FramingError, flow: Flow, moment: Moment) {
+        self.endpoint.handle_unframed(error, flow);
+        self.drain_endpoint(moment);
+    }
+
+    /// Nothing can be sent along this flow any more.
+    pub fn handle_unreachable(&mut self, flow: Flow, moment: Moment) {
+        let changed = self.registrar.flow_closed(flow, moment.now);
+        self.keep_bindings(changed);
+        self.endpoint.handle_unreachable(flow, moment.now);
+        self.drain_endpoint(moment);
+    }
+
+    /// Something is asked.
+    pub fn handle_command(&mut self, command: Command, moment: Moment) {
+        match command {
+            Command::ClickToCall { ticket, request } => self.click_to_call(ticket, request, moment),
+            Command::HangUp { ticket, call } => self.hang_up(ticket, call, moment),
+            Command::Drain => self.draining = true,
+            Command::EndAll => self.end_all(moment),
+            Command::ReplaceExtensions(extensions) => self.replace_extensions(extensions),
+        }
+        self.drain_endpoint(moment);
+    }
+
+    /// The relay reports.
+    pub fn handle_relay(&mut self, event: media_relay::Event, moment: Moment) {
+        use media_relay::Event::{Closed, FirstPacket, OpenFailed, Opened, Report, Silent};
+        match event {
+            Opened { session, rtp } => self.opened(session, rtp, moment),
+            OpenFailed { session, reason } => self.open_failed(session, reason),
+            FirstPacket { session, side, at } => {
+                self.with_session(session, moment, |call| call.handle_first_packet(side, at, moment));
+            }
+            Silent { session, side } => {
+                self.with_session(session, moment, |call| call.handle_silence(side, moment));
+            }
+            Report { session, statistics } => {
+                self.with_session(session, moment, |call| call.handle_report(&statistics));
+            }
+            Closed { session, statistics } => {
+                self.with_session(session, moment, |call| call.handle_closed(&statistics));
+            }
+        }
+        self.drain_endpoint(moment);
+    }
+
+    /// The record of an ended call is on disk: now its end is announced.
+    pub fn handle_kept(&mut self, id: CallId, moment: Moment) {
+        let Some(Entry { stage: Stage::Keeping { record }, .. }) = self.calls.get(&id) else { return };
+        let record = Arc::clone(record);
+        self.calls.remove(&id);
+        self.outputs.push_back(Output::Forget(id));
+        self.announce(CallEventKind::Ended, None, &record, moment);
+    }
+
+    /// Timers that are due.
+    pub fn handle_timeout(&mut self, moment: Moment) {
+        self.endpoint.handle_timeout(moment.now);
+        self.drain_endpoint(moment);
+        let changed = self.registrar.handle_timeout(moment.now);
+        self.keep_bindings(changed);
+        while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due <= moment.now) {
+            self.due.remove(&(due, id));
+            if let Some(entry) = self.calls.get_mut(&id) {
+                entry.due = None;
+            }
+            self.with_call(id, moment, |call| call.handle_timeout(moment));
+        }
+        self.drain_endpoint(moment);
+    }
+
+    /// When `handle_timeout` is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let call = self.due.first().map(|(due, _)| *due);
+        [call, self.endpoint.poll_timeout(), self.registrar.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Calls, transactions and usages that live: all zero when nothing is left.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let (transactions, usages) = self.endpoint.counts();
+        (self.calls.len(), transactions, usages)
+    }
+
+    /// How many phones of a user are registered.
+    pub fn registered(&self, user: &str, now: Instant) -> usize {
+        self.registrar.bindings_of(user, now).len()
+    }
+
+    fn hang_up(&mut self, ticket: Ticket, id: CallId, moment: Moment) {
+        let running = self.calls.get(&id).is_some_and(|entry| matches!(entry.stage, Stage::Running { .. }));
+        self.with_call(id, moment, |call| call.request_end(EndCause::Api, moment));
+        let answer = if running { Ok(()) } else { Err(HangUpRefusal::NotFound(id)) };
+        self.outputs.push_back(Output::HangUpAnswer { ticket, answer });
+    }
+
+    fn end_all(&mut self, moment: Moment) {
+        self.draining = true;
+        self.ending = true;
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.with_call(id, moment, |call| call.request_end(EndCause::ServerStopped, moment));
+        }
+    }
+
+    fn replace_extensions(&mut self, extensions: Vec<Extension>) {
+        let secrets = extensions.iter().map(|extension| {
+            (Box::<str>::from(extension.number.as_str()), extension.secret.clone())
+        });
+        let changed = self.registrar.replace_extensions(secrets.collect::<Vec<_>>());
+        self.keep_bindings(changed);
+        self.extensions = by_number(extensions);
+    }
+
+    fn keep_bindings(&mut self, changed: impl IntoIterator<Item = Changed>) {
+        for (user, bindings) in changed {
+            self.outputs.push_back(Output::KeepBindings { user, bindings });
+        }
+    }
+
+    fn with_session(&mut self, session: SessionId, moment: Moment, change: impl FnOnce(&mut RunningCall)) {
+        if let Some(id) = self.sessions.get(&session).copied() {
+            self.with_call(id, moment, change);
+        }
+    }
+
+    /// Lets something happen to a running call, then performs what it wants. A call whose machine panics ends alone.
+    fn with_call(&mut self, id: CallId, moment: Moment, change: impl FnOnce(&mut RunningCall)) {
+        let Some(Entry { stage: Stage::Running { call, .. }, .. }) = self.calls.get_mut(&id) else { return };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| change(call)));
+        match outcome {
+            Ok(()) => self.perform(id, moment),
+            Err(_) => self.break_off(id, moment),
+        }
+    }
+
+    fn perform(&mut self, id: CallId, moment: Moment) {
+        while let Some(effect) = self.running(id).and_then(RunningCall::poll_effect) {
+            match effect {
+                Effect::Ring(party) => {
+                    let devices = self.devices(id, party, moment.now);
+                    if let Some(call) = self.running(id) {
+                        call.ring(party, devices, moment);
+                    }
+                }
+                Effect::Invite { party, fork, invite } => self.invite(id, party, fork, *invite, moment),
+                Effect::HangUp { invite, reason } => self.endpoint.hang_up(invite, reason, moment.now),
+                Effect::AnswerOffer { invite, body } => self.endpoint.answer_offer(invite, body, moment.now),
+                Effect::RefuseOffer { invite, status } => self.endpoint.refuse_offer(invite, status, moment.now),
+                Effect::Relay(action) => self.relay(id, action),
+                Effect::Happened { event, party } => {
+                    let view = self.show(id);
+                    if let Some(view) = view {
+                        self.announce(event, party, &view, moment);
+                    }
+                }
+                Effect::Changed => {
+                    self.show(id);
+                }
+                Effect::Over => return self.keep(id),
+            }
+        }
+        self.schedule(id);
+    }
+
+    fn invite(&mut self, id: CallId, party: Party, fork: usize, invite: sip_core::NewInvite, moment: Moment) {
+        let usage = self.endpoint.invite(invite, moment.now);
+        let sip_call_id = self.endpoint.call_id(usage).map(|call_id| call_id.0.to_string());
+        self.invites.insert(usage, Place { call: id, party, fork });
+        if let Some(call) = self.running(id) {
+            call.invited(party, fork, usage, sip_call_id.as_deref());
+        }
+    }
+
+    fn relay(&mut self, id: CallId, action: RelayAction) {
+        if let Some(entry) = self.calls.get(&id) {
+            self.outputs.push_back(Output::Relay { session: entry.session, action });
+        }
+    }
+
+    fn show(&mut self, id: CallId) -> Option<Arc<Call>> {
+        let view = Arc::new(self.running(id)?.view().clone());
+        self.outputs.push_back(Output::View(Arc::clone(&view)));
+        Some(view)
+    }
+
+    fn announce(&mut self, event: CallEventKind, party: Option<Party>, call: &Call, moment: Moment) {
+        if let Some(at) = moment.timestamp() {
+            let event = CallEvent { event, party, at, call: call.clone() };
+            self.outputs.push_back(Output::Happened(Arc::new(event)));
+        }
+    }
+
+    /// The call is over: its record goes to disk before anybody is told.
+    fn keep(&mut self, id: CallId) {
+        let Some(record) = self.running(id).map(|call| Arc::new(call.view().clone())) else { return };
+        self.keep_record(id, record);
+    }
+
+    fn keep_record(&mut self, id: CallId, record: Arc<Call>) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        if let Some(due) = entry.due.take() {
+            self.due.remove(&(due, id));
+        }
+        self.sessions.remove(&entry.session);
+        entry.stage = Stage::Keeping { record: Arc::clone(&record) };
+        self.outputs.push_back(Output::KeepCall(record));
+    }
+
+    /// A machine of this call panicked: BYE or CANCEL to both parties, a record, and nothing else is touched.
+    fn break_off(&mut self, id: CallId, moment: Moment) {
+        tracing::error!(call_id = %id, "a machine of this call broke; the call is ended");
+        let usages: Vec<InviteId> =
+            self.invites.iter().filter(|(_, place)| place.call == id).map(|(usage, _)| *usage).collect();
+        for usage in usages {
+            self.endpoint.hang_up(usage, None, moment.now);
+            self.invites.remove(&usage);
+        }
+        self.relay(id, RelayAction::Close);
+        let Some(view) = self.running(id).map(|call| call.view().clone()) else { return };
+        self.keep_record(id, Arc::new(broken(view, moment)));
+    }
+
+    fn schedule(&mut self, id: CallId) {
+        let Some(due) = self.running(id).map(|call| call.poll_timeout()) else { return };
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        if entry.due == due {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut entry.due, due) {
+            self.due.remove(&(old, id));
+        }
+        if let Some(due) = due {
+            self.due.insert((due, id));
+        }
+    }
+
+    fn running(&mut self, id: CallId) -> Option<&mut RunningCall> {
+        match &mut self.calls.get_mut(&id)?.stage {
+            Stage::Running { call, .. } => Some(call),
+            Stage::Opening { .. } | Stage::Keeping { .. } => None,
+        }
+    }
+
+    fn drain_endpoint(&mut self, moment: Moment) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                sip_core::Output::Send { flow, octets } => self.outputs.push_back(Output::Send { flow, octets }),
+                sip_core::Output::Event(Event::Request(incoming)) => self.handle_request(incoming, moment),
+                sip_core::Output::Event(Event::Invite { invite, event }) => {
+                    self.handle_invite(invite, event, moment);
+                }
+                // We send no requests of our own outside of dialogs.
+                sip_core::Output::Event(Event::Response { .. }) => {}
+            }
+        }
+    }
+
+    fn handle_invite(&mut self, invite: InviteId, event: InviteEvent, moment: Moment) {
+        let Some(place) = self.invites.get(&invite).copied() else { return };
+        if matches!(event, InviteEvent::Gone(_)) {
+            self.invites.remove(&invite);
+        }
+        let Place { call, party, fork } = place;
+        self.with_call(call, moment, |call| call.handle_invite(party, fork, event, moment));
+    }
+}
+
+fn by_number(extensions: Vec<Extension>) -> BTreeMap<Number, Extension> {
+    extensions.into_iter().map(|extension| (extension.number.clone(), extension)).collect()
+}

@@ -1,0 +1,114 @@
+//! Requests outside of dialogs: what phones and strangers ask of the server itself.
+
+use super::*;
+use crate::registrar::{Authenticated, Registration};
+use sip_core::Incoming;
+use sip_message::{FieldName, Method, Response, StatusCode, Uri};
+
+/// The methods that the server serves (RFC 3261 §20.5).
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO";
+
+impl Switchboard {
+    pub(super) fn handle_request(&mut self, incoming: Incoming, moment: Moment) {
+        if let Uri::Other { .. } = incoming.request.uri {
+            return self.refuse(&incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
+        }
+        match &incoming.request.method {
+            &Method::REGISTER => self.register(&incoming, moment),
+            &Method::OPTIONS => self.options(&incoming),
+            &Method::INVITE => self.invite_from_outside(&incoming, moment),
+            Method::Known(_) => self.refuse(&incoming, StatusCode::METHOD_NOT_ALLOWED),
+            Method::Extension(_) => self.refuse(&incoming, StatusCode::NOT_IMPLEMENTED),
+        }
+    }
+
+    fn register(&mut self, incoming: &Incoming, moment: Moment) {
+        let random = self.random.next_u64();
+        match self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random) {
+            Registration::Stateless(response) => self.endpoint.respond_statelessly(incoming, response),
+            Registration::Answered { response, changed } => {
+                self.endpoint.respond(incoming, response, moment.now);
+                self.keep_bindings(changed);
+            }
+            Registration::Dropped => {}
+        }
+    }
+
+    /// OPTIONS asks what the server can do (RFC 3261 §11.2); everybody may know.
+    fn options(&mut self, incoming: &Incoming) {
+        let unsupported = incoming.request.header.fields.tokens(&FieldName::REQUIRE);
+        if !unsupported.is_empty() {
+            let response = bad_extension(incoming, &unsupported);
+            return self.endpoint.respond_statelessly(incoming, response);
+        }
+        let status = if self.draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        let mut response = incoming.request.response(status);
+        response.header.fields.push(FieldName::ALLOW, ALLOW);
+        response.header.fields.push(FieldName::ACCEPT, "application/sdp");
+        self.endpoint.respond_statelessly(incoming, response);
+    }
+
+    /// An INVITE that starts a call of its own: phones are called here, they do not dial.
+    fn invite_from_outside(&mut self, incoming: &Incoming, moment: Moment) {
+        let random = self.random.next_u64();
+        match self.registrar.authenticate(incoming, moment.now, random) {
+            Authenticated::Challenge(response) | Authenticated::Refused(response) => {
+                self.endpoint.respond_statelessly(incoming, response);
+            }
+            Authenticated::Dropped => {}
+            Authenticated::Extension(_) => {
+                let response = self.answer_to_dialling(incoming);
+                self.endpoint.respond(incoming, response, moment.now);
+            }
+        }
+    }
+
+    fn answer_to_dialling(&self, incoming: &Incoming) -> Response {
+        let request = &incoming.request;
+        let fields = &request.header.fields;
+        let unsupported = fields.tokens(&FieldName::REQUIRE);
+        if !unsupported.is_empty() {
+            return bad_extension(incoming, &unsupported);
+        }
+        let is_sdp = |value: &str| value.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(SDP));
+        let typed_as_sdp = fields.get(&FieldName::CONTENT_TYPE).is_some_and(is_sdp);
+        let encoded = fields.get(&FieldName::CONTENT_ENCODING).is_some();
+        if !request.body.is_empty() && (!typed_as_sdp || encoded) {
+            let mut response = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            response.header.fields.push(FieldName::ACCEPT, SDP);
+            return response;
+        }
+        let accepts = fields.tokens(&FieldName::ACCEPT);
+        let takes_sdp = |value: &&str| is_sdp(value) || value.starts_with("*/*") || value.starts_with("application/*");
+        if !accepts.is_empty() && !accepts.iter().any(takes_sdp) {
+            return request.response(StatusCode::NOT_ACCEPTABLE);
+        }
+        let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
+        let known = user.and_then(|user| Number::new(&user).ok()).is_some_and(|n| self.extensions.contains_key(&n));
+        let status = if known { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
+        let mut response = request.response(status);
+        if known {
+            response.reason = "Calls are placed through the HTTP API".into();
+        }
+        response
+    }
+
+    fn refuse(&mut self, incoming: &Incoming, status: StatusCode) {
+        let mut response = incoming.request.response(status);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.header.fields.push(FieldName::ALLOW, ALLOW);
+        }
+        self.endpoint.respond_statelessly(incoming, response);
+    }
+}
+
+const SDP: &str = "application/sdp";
+
+/// 420 (RFC 3261 §8.2.2.3); names no more than was asked for, and no more than fits.
+fn bad_extension(incoming: &Incoming, unsupported: &[&str]) -> Response {
+    let mut response = incoming.request.response(StatusCode::BAD_EXTENSION);
+    for option in unsupported.iter().take(8) {
+        response.header.fields.push(FieldName::UNSUPPORTED, option);
+    }
+    response
+}

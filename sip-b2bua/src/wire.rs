@@ -1,0 +1,67 @@
+//! SIP messages as they go over the wire, for people: secrets left out, control characters escaped.
+
+use sip_core::{Flow, Transport};
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+/// One SIP message as it went over the wire.
+#[derive(Debug, Clone)]
+pub struct WireMessage {
+    /// When.
+    pub at: SystemTime,
+    /// By us.
+    pub sent: bool,
+    /// The far address.
+    pub remote: SocketAddr,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// As it was sent or received.
+    pub octets: Vec<u8>,
+}
+
+/// No more of a message than this is logged, in octets.
+const LOGGED: usize = 4096;
+
+impl WireMessage {
+    pub(crate) fn new(sent: bool, flow: Flow, octets: &[u8]) -> Self {
+        let Flow { transport, remote, .. } = flow;
+        Self { at: SystemTime::now(), sent, remote, transport, octets: octets.to_vec() }
+    }
+
+    /// One line on the target `sip.wire`, when somebody listens to it.
+    pub(crate) fn log(sent: bool, flow: Flow, octets: &[u8]) {
+        if !tracing::enabled!(target: "sip.wire", tracing::Level::DEBUG) {
+            return;
+        }
+        let direction = if sent { "sent" } else { "received" };
+        let message = legible(octets);
+        tracing::debug!(target: "sip.wire", direction, remote = %flow.remote, message);
+    }
+}
+
+/// The message on one line, credentials left out.
+fn legible(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&octets[..octets.len().min(LOGGED)]);
+    let lines = text.split("\r\n").map(|line| match line.split_once(':') {
+        Some((name, _)) if is_secret(name) => format!("{name}: (left out)"),
+        Some(_) | None => line.escape_debug().to_string(),
+    });
+    lines.collect::<Vec<_>>().join("\\n")
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.trim();
+    name.eq_ignore_ascii_case("Authorization") || name.eq_ignore_ascii_case("Proxy-Authorization")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_and_terminal_escapes_stay_out_of_the_log() {
+        let line = legible(b"REGISTER sip:a SIP/2.0\r\nauthorization : Digest response=\"f00\"\r\nX: \x1b[2J\r\n\r\n");
+        assert!(!line.contains("f00") && !line.contains('\u{1b}') && !line.contains('\n'), "{line}");
+        assert!(line.contains("REGISTER sip:a"));
+    }
+}
