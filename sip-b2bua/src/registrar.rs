@@ -1,0 +1,350 @@
+//! Where the phones are: the registrar (RFC 3261 §10) and the login of phones (RFC 3261 §22).
+//!
+//! [`Registrar`] is a plain value: requests, the present time and randomness go in, responses and lists of bindings
+//! to be written come out.
+
+mod binding;
+mod guesses;
+mod refusal;
+mod update;
+mod user_name;
+
+pub use binding::Binding;
+pub use user_name::user_name;
+
+use call_store::StoredBinding;
+use guesses::Guesses;
+use refusal::Refusal;
+use sip_core::digest::{Authenticator, Secret, Verdict};
+use sip_core::{Flow, Incoming, Transport};
+use sip_message::{Contacts, FieldName, Host, Request, Response, StatusCode};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use update::Update;
+
+/// What an operator says of registrations.
+#[derive(Clone)]
+pub struct RegistrarConfig {
+    /// Digest realm, and host of the addresses-of-record.
+    pub domain: Box<str>,
+    /// Shorter wishes are answered with 423.
+    pub min: Duration,
+    /// For a phone that does not say.
+    pub default: Duration,
+    /// Longer wishes are cut to it.
+    pub max: Duration,
+    /// Bindings of one address-of-record.
+    pub bindings_max: usize,
+    /// Signs the nonces: 32 random octets, drawn at start.
+    pub nonce_key: [u8; 32],
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub enum Authenticated {
+    /// The phone of this user.
+    Extension(Box<str>),
+    /// Nobody yet: 401 with a challenge for each algorithm, to be sent statelessly. A wrong password and an unknown
+    /// user get the very same.
+    Challenge(Response),
+    /// The credentials cannot be read: 400, to be sent statelessly.
+    Refused(Response),
+    /// It guesses passwords: no answer at all.
+    Dropped,
+}
+
+/// All bindings that a user has after a change; they take the place of those on disk.
+pub type Changed = (Box<str>, Vec<StoredBinding>);
+
+/// What becomes of a REGISTER.
+#[derive(Debug)]
+pub enum Registration {
+    /// To a stranger: answer it and keep nothing (`Endpoint::respond_statelessly`).
+    Stateless(Response),
+    /// To one of our phones (`Endpoint::respond`).
+    Answered {
+        /// 200, or why not.
+        response: Response,
+        /// Present when the bindings are others than before.
+        changed: Option<Changed>,
+    },
+    /// No answer at all.
+    Dropped,
+}
+
+/// The phones that may log in, and where they are.
+pub struct Registrar {
+    config: RegistrarConfig,
+    /// Our domain first, then other names and addresses of this server.
+    hosts: Vec<Host>,
+    authenticator: Authenticator,
+    guesses: Guesses,
+    users: BTreeMap<Box<str>, User>,
+    /// The time of the digest begins with the first request.
+    epoch: Option<Instant>,
+    /// No binding ends before it.
+    next_expiry: Option<Instant>,
+}
+
+struct User {
+    secret: Secret,
+    bindings: Vec<Binding>,
+}
+
+/// How long a phone may count up one nonce before it is challenged again.
+const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+impl std::fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registrar").field("domain", &self.config.domain).finish_non_exhaustive()
+    }
+}
+
+impl Registrar {
+    /// A registrar for `extensions`, by the user part of their address-of-record; the secrets are those of
+    /// `config.domain`.
+    ///
+    /// A name with a control character or a `%` in it is given as it stands in a URI (`%00`, `%25`).
+    pub fn new(config: RegistrarConfig, extensions: impl IntoIterator<Item = (Box<str>, Secret)>) -> Self {
+        let domain = Host::new(&config.domain).unwrap_or_else(|| Host::Name(config.domain.clone()));
+        let users =
+            extensions.into_iter().map(|(name, secret)| (name, User { secret, bindings: Vec::new() }));
+        Self {
+            hosts: vec![domain],
+            authenticator: Authenticator::new(&config.domain, config.nonce_key, NONCE_LIFETIME),
+            guesses: Guesses::default(),
+            users: users.collect(),
+            epoch: None,
+            next_expiry: None,
+            config,
+        }
+    }
+
+    /// Names and addresses of this server that may stand in an address-of-record in place of the domain.
+    pub fn set_local_hosts(&mut self, hosts: impl IntoIterator<Item = Host>) {
+        self.hosts.truncate(1);
+        self.hosts.extend(hosts);
+    }
+
+    /// Takes other extensions. The bindings of one that is gone go with it; so do those of one whose secret is
+    /// another, since they may be of somebody who should know it no longer. Both are returned.
+    pub fn replace_extensions(
+        &mut self,
+        extensions: impl IntoIterator<Item = (Box<str>, Secret)>,
+    ) -> Vec<Changed> {
+        let mut before = std::mem::take(&mut self.users);
+        for (name, secret) in extensions {
+            let known = before.get(&name).is_some_and(|user| user.secret == secret);
+            let user = if known { before.remove(&name) } else { None };
+            self.users.insert(name, user.unwrap_or(User { secret, bindings: Vec::new() }));
+        }
+        let gone = before.into_iter().filter(|(_, user)| !user.bindings.is_empty());
+        gone.map(|(name, _)| (name, Vec::new())).collect()
+    }
+
+    /// Takes back what was on disk: bindings of present users that have not expired at `wall_ms`, milliseconds since
+    /// 1970. The connections of before are closed (see [`flow_closed`](Self::flow_closed)).
+    pub fn restore(&mut self, stored: Vec<StoredBinding>, now: Instant, wall_ms: i64) {
+        for row in stored {
+            let Some(user) = self.users.get_mut(&row.user) else { continue };
+            let Some(binding) = Binding::from_stored(&row, now, wall_ms, self.config.max) else { continue };
+            let binding = match binding.flow.transport {
+                Transport::Udp => Some(binding),
+                Transport::Tcp => binding.without_connection(),
+            };
+            if let Some(binding) = binding.filter(|_| user.bindings.len() < self.config.bindings_max) {
+                self.guesses.note_login(binding.flow.remote.ip(), &row.user);
+                self.next_expiry = earlier(self.next_expiry, binding.expires);
+                user.bindings.push(binding);
+            }
+        }
+    }
+
+    /// Whether the request comes from one of our extensions. For requests of any method.
+    pub fn authenticate(&mut self, incoming: &Incoming, now: Instant, random: u64) -> Authenticated {
+        let Incoming { request, flow } = incoming;
+        let source = flow.remote.ip();
+        if self.guesses.is_dropped(source, now) && !self.guesses.is_home_of_any(source) {
+            return Authenticated::Dropped;
+        }
+        let time = now.saturating_duration_since(*self.epoch.get_or_insert(now));
+        let users = &self.users;
+        let verdict = self.authenticator.verify(request, time, |name| Some(users.get(name)?.secret.clone()));
+        match verdict {
+            Verdict::Accepted { username } if self.guesses.may_log_in(source, &username, now) => {
+                self.guesses.note_login(source, &username);
+                Authenticated::Extension(username)
+            }
+            Verdict::Accepted { .. } => Authenticated::Dropped,
+            Verdict::Wrong { username } => {
+                let is_heard = self.guesses.may_log_in(source, &username, now);
+                self.guesses.note_wrong(source, &username, now);
+                match is_heard {
+                    true => Authenticated::Challenge(self.challenge(request, false, time, random)),
+                    false => Authenticated::Dropped,
+                }
+            }
+            Verdict::Challenge { stale } => {
+                Authenticated::Challenge(self.challenge(request, stale, time, random))
+            }
+            Verdict::Malformed => Authenticated::Refused(request.response(StatusCode::BAD_REQUEST)),
+        }
+    }
+
+    /// Answers a REGISTER (RFC 3261 §10.3). `wall_ms`: milliseconds since 1970.
+    pub fn register(&mut self, incoming: &Incoming, now: Instant, wall_ms: i64, random: u64) -> Registration {
+        let name = match self.authenticate(incoming, now, random) {
+            Authenticated::Extension(name) => name,
+            Authenticated::Challenge(response) | Authenticated::Refused(response) => {
+                return Registration::Stateless(response);
+            }
+            Authenticated::Dropped => return Registration::Dropped,
+        };
+        match self.update(&name, incoming, now, wall_ms) {
+            Ok(changed) => {
+                let response = self.listing(&name, &incoming.request, now, wall_ms);
+                Registration::Answered { response, changed }
+            }
+            Err(refusal) => {
+                let response = refusal.response(&incoming.request, self.config.min);
+                Registration::Answered { response, changed: None }
+            }
+        }
+    }
+
+    /// The bindings of a user that have not expired: the highest `q` first, of equals the most recent.
+    pub fn bindings_of(&self, user: &str, now: Instant) -> Vec<Binding> {
+        let bindings = self.users.get(user).map(|user| user.bindings.as_slice()).unwrap_or_default();
+        let mut live: Vec<_> = bindings.iter().filter(|binding| binding.is_live(now)).cloned().collect();
+        live.sort_by_key(|binding| std::cmp::Reverse((binding.preference(), binding.registered)));
+        live
+    }
+
+    /// A connection is closed. A phone that says in its Contact that it listens at the very address from which it
+    /// connected can be called back there (RFC 3261 §18.1.1); any other has to come again by itself (RFC 5626 §4.5),
+    /// and its binding goes: a connection to the port that it connected from reaches nobody, and ringing it would
+    /// take the place of a quick answer that it is not there. Returns the users that changed.
+    pub fn flow_closed(&mut self, flow: Flow, now: Instant) -> Vec<Changed> {
+        if flow.transport == Transport::Udp {
+            return Vec::new();
+        }
+        self.change_each(now, |binding| match binding.flow == flow {
+            true => binding.clone().without_connection(),
+            false => Some(binding.clone()),
+        })
+    }
+
+    /// Takes out what has expired at `now`. Returns the users that changed.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Changed> {
+        if self.next_expiry.is_none_or(|next| next > now) {
+            return Vec::new();
+        }
+        let changed = self.change_each(now, |binding| Some(binding.clone()));
+        let expiries = self.users.values().flat_map(|user| &user.bindings).map(|binding| binding.expires);
+        self.next_expiry = expiries.min();
+        changed
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.next_expiry
+    }
+}
+
+impl Registrar {
+    fn challenge(&self, request: &Request, stale: bool, time: Duration, random: u64) -> Response {
+        let mut response = request.response(StatusCode::UNAUTHORIZED);
+        for value in self.authenticator.challenges(stale, time, random) {
+            response.header.fields.push(FieldName::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+
+    fn update(
+        &mut self,
+        name: &str,
+        incoming: &Incoming,
+        now: Instant,
+        wall_ms: i64,
+    ) -> Result<Option<Changed>, Refusal> {
+        let request = &incoming.request;
+        refusal::check_require(request)?;
+        self.check_owner(name, request)?;
+        let update = Update::read(incoming, &self.config)?;
+        let Some(user) = self.users.get_mut(name) else { return Ok(None) };
+        user.bindings.retain(|binding| binding.is_live(now));
+        let Some(bindings) = update.apply(&user.bindings, now, wall_ms)? else { return Ok(None) };
+        if bindings.len() > self.config.bindings_max {
+            return Err(Refusal::TooManyBindings);
+        }
+        user.bindings = bindings;
+        self.next_expiry =
+            user.bindings.iter().map(|binding| binding.expires).fold(self.next_expiry, earlier);
+        Ok(Some((name.into(), stored(name, &user.bindings))))
+    }
+
+    /// Nobody may touch the bindings of another (RFC 3261 §10.3 steps 4 and 5).
+    fn check_owner(&self, name: &str, request: &Request) -> Result<(), Refusal> {
+        let uri = request.header.to.uri.as_sip().ok_or(Refusal::ToIsNoSipUri)?;
+        if !self.hosts.contains(&uri.host) {
+            return Err(Refusal::ForeignDomain);
+        }
+        match user_name(uri) {
+            Some(user) if *user == *name => Ok(()),
+            Some(_) | None => Err(Refusal::NotTheOwner),
+        }
+    }
+
+    /// 200 with all bindings of the user (RFC 3261 §10.3 step 8).
+    fn listing(&self, name: &str, request: &Request, now: Instant, wall_ms: i64) -> Response {
+        let mut response = request.response(StatusCode::OK);
+        let contacts: Vec<_> =
+            self.bindings_of(name, now).iter().map(|binding| binding.listed(now)).collect();
+        let header = &mut response.header;
+        header.contact = (!contacts.is_empty()).then_some(Contacts::List(contacts));
+        // RFC 3327 §5.3
+        for path in request.header.fields.get_all(&FieldName::PATH) {
+            header.fields.push(FieldName::PATH, path);
+        }
+        header.fields.push(FieldName::SUPPORTED, "path");
+        if let Some(date) = date(wall_ms) {
+            header.fields.push(FieldName::DATE, date);
+        }
+        response
+    }
+
+    /// Replaces each binding, and drops those that have expired.
+    fn change_each(&mut self, now: Instant, change: impl Fn(&Binding) -> Option<Binding>) -> Vec<Changed> {
+        let mut changed = Vec::new();
+        for (name, user) in &mut self.users {
+            let live = user.bindings.iter().filter(|binding| binding.is_live(now));
+            let bindings: Vec<_> = live.filter_map(&change).collect();
+            let is_same = bindings.len() == user.bindings.len()
+                && bindings.iter().zip(&user.bindings).all(|(after, before)| after.flow == before.flow);
+            if !is_same {
+                user.bindings = bindings;
+                changed.push((name.clone(), stored(name, &user.bindings)));
+            }
+        }
+        changed
+    }
+}
+
+fn stored(name: &str, bindings: &[Binding]) -> Vec<StoredBinding> {
+    bindings.iter().map(|binding| binding.to_stored(name)).collect()
+}
+
+fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
+
+/// The Date header field (RFC 3261 §20.17), by which phones set their clocks.
+fn date(wall_ms: i64) -> Option<String> {
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    time::OffsetDateTime::from_unix_timestamp(wall_ms.div_euclid(1000)).ok()?.format(format).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! One contact of an address-of-record.
+
+use call_store::StoredBinding;
+use sip_core::{Flow, Transport};
+use sip_message::{FieldName, Fields, Host, NameAddr};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A phone that registered, and how it is reached.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// As it was registered; its URI is the Request-URI of a call to this phone.
+    pub contact: NameAddr,
+    /// From where it registered: a phone behind NAT is reached along it and not at its Contact.
+    pub flow: Flow,
+    /// What becomes the Route of a call (RFC 3327 §5.3).
+    pub path: Vec<NameAddr>,
+    /// `+sip.instance` of the Contact (RFC 5626 §4.1).
+    pub instance: Option<Box<str>>,
+    /// User-Agent of the REGISTER, cut to 128 characters.
+    pub user_agent: Option<Box<str>>,
+    /// When it ends.
+    pub expires: Instant,
+    /// The same, in milliseconds since 1970.
+    pub expires_at: i64,
+    /// When it was last refreshed.
+    pub registered: Instant,
+    /// Call-ID of the last REGISTER.
+    pub(super) call_id: Box<str>,
+    /// CSeq number of the last REGISTER.
+    pub(super) cseq: u32,
+}
+
+/// Characters of a User-Agent that are kept.
+const USER_AGENT_MAX: usize = 128;
+
+impl Binding {
+    pub(super) fn is_live(&self, now: Instant) -> bool {
+        self.expires > now
+    }
+
+    /// Whether a Contact means this binding: an equivalent URI (RFC 3261 §10.3 step 7), or the same instance and the
+    /// same flow of it (RFC 5626 §6), so that a phone which comes back with another address does not ring twice.
+    pub(super) fn is_of(&self, contact: &NameAddr) -> bool {
+        let instance = instance_of(contact);
+        let is_same_flow = self.contact.parameters.value("reg-id") == contact.parameters.value("reg-id");
+        self.contact.uri.is_equivalent(&contact.uri)
+            || (instance.is_some() && instance == self.instance.as_deref() && is_same_flow)
+    }
+
+    /// `q` in thousandths; 1 when absent or unreadable.
+    pub(super) fn preference(&self) -> u16 {
+        self.contact.parameters.value("q").and_then(thousandths).unwrap_or(1000)
+    }
+
+    /// As it stands in a 200: with the whole seconds that are left.
+    pub(super) fn listed(&self, now: Instant) -> NameAddr {
+        let mut contact = self.contact.clone();
+        let left = self.expires.saturating_duration_since(now).as_secs();
+        contact.parameters.set("expires", Some(&left.to_string()));
+        contact
+    }
+
+    /// What is left when its connection is closed: a phone that listens where it connected from.
+    pub(super) fn without_connection(mut self) -> Option<Self> {
+        let uri = self.contact.uri.as_sip()?;
+        let is_at_source = uri.host == Host::Address(self.flow.remote.ip());
+        self.flow.remote.set_port(uri.port.unwrap_or(5060));
+        is_at_source.then_some(self)
+    }
+
+    pub(super) fn to_stored(&self, user: &str) -> StoredBinding {
+        let path: Vec<_> = self.path.iter().map(ToString::to_string).collect();
+        StoredBinding {
+            user: user.into(),
+            contact: self.contact.to_string().into(),
+            call_id: self.call_id.clone(),
+            cseq: self.cseq,
+            expires_at: self.expires_at,
+            transport: match self.flow.transport {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+            }
+            .into(),
+            local: self.flow.local.to_string().into(),
+            remote: self.flow.remote.to_string().into(),
+            path: (!path.is_empty()).then(|| path.join(", ").into()),
+            user_agent: self.user_agent.clone(),
+        }
+    }
+
+    /// `None` when it has expired or cannot be read. What ends later than `longest` from now was written under
+    /// another clock and is cut.
+    pub(super) fn from_stored(
+        row: &StoredBinding,
+        now: Instant,
+        wall_ms: i64,
+        longest: Duration,
+    ) -> Option<Self> {
+        let left = u64::try_from(row.expires_at.checked_sub(wall_ms)?).ok().filter(|left| *left > 0)?;
+        let left = Duration::from_millis(left).min(longest);
+        let contact: NameAddr = row.contact.parse().ok()?;
+        let transport = match &*row.transport {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            _ => return None,
+        };
+        let (local, remote): (SocketAddr, SocketAddr) = (row.local.parse().ok()?, row.remote.parse().ok()?);
+        let mut fields = Fields::default();
+        row.path.iter().for_each(|path| fields.push(FieldName::PATH, path));
+        Some(Self {
+            instance: instance_of(&contact).map(Into::into),
+            contact,
+            flow: Flow { transport, local, remote },
+            path: fields.addresses(&FieldName::PATH).ok()?,
+            user_agent: row.user_agent.clone(),
+            expires: now + left,
+            expires_at: row.expires_at,
+            registered: now,
+            call_id: row.call_id.clone(),
+            cseq: row.cseq,
+        })
+    }
+}
+
+pub(super) fn instance_of(contact: &NameAddr) -> Option<&str> {
+    contact.parameters.value("+sip.instance")
+}
+
+pub(super) fn user_agent(fields: &Fields) -> Option<Box<str>> {
+    let agent = fields.get(&FieldName::USER_AGENT)?;
+    Some(agent.chars().take(USER_AGENT_MAX).collect::<String>().into())
+}
+
+/// `qvalue` (RFC 3261 §25.1).
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|octet| octet.is_ascii_digit()) {
+        return None;
+    }
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    match whole {
+        "0" | "" => Some(fraction),
+        "1" => (fraction == 0).then_some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousandths;
+
+    #[test]
+    fn preferences_are_read_as_thousandths() {
+        for (text, value) in
+            [("1", 1000), ("1.000", 1000), ("0", 0), ("0.7", 700), ("0.25", 250), (".5", 500)]
+        {
+            assert_eq!(thousandths(text), Some(value), "{text}");
+        }
+        for text in ["2", "1.1", "-1", "0.0001", "a", "0.x", "0.5é"] {
+            assert_eq!(thousandths(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a REGISTER asks for, and the bindings that come of it (RFC 3261 §10.3 steps 6 and 7).
+
+use super::binding::{Binding, instance_of, user_agent};
+use super::{Refusal, RegistrarConfig};
+use sip_core::{Flow, Incoming};
+use sip_message::{Contacts, FieldName, Host, NameAddr, Request, SipUri};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// A REGISTER that was read; its contacts are good.
+pub(super) struct Update<'a> {
+    request: &'a Request,
+    flow: Flow,
+    path: Vec<NameAddr>,
+    wish: Wish,
+}
+
+enum Wish {
+    /// No Contact: only to be told (RFC 3261 §10.2.3).
+    Query,
+    RemoveAll,
+    /// Contacts, and for how long; zero removes.
+    Set(Vec<(NameAddr, Duration)>),
+}
+
+/// Octets of one Contact: a list of all bindings has to fit into a datagram.
+const CONTACT_MAX: usize = 2048;
+
+impl<'a> Update<'a> {
+    pub(super) fn read(incoming: &'a Incoming, config: &RegistrarConfig) -> Result<Self, Refusal> {
+        let request = &incoming.request;
+        let path = request.header.fields.addresses(&FieldName::PATH).map_err(|_| Refusal::Path)?;
+        let wish = match &request.header.contact {
+            None => Wish::Query,
+            Some(Contacts::Star) => match request.header.fields.delta_seconds(&FieldName::EXPIRES) {
+                Some(Ok(0)) => Wish::RemoveAll,
+                Some(_) | None => return Err(Refusal::StarWithoutExpires),
+            },
+            Some(Contacts::List(contacts)) => {
+                let read = |contact| read_contact(contact, incoming, config);
+                Wish::Set(contacts.iter().map(read).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Self { request, flow: incoming.flow, path, wish })
+    }
+
+    /// The bindings afterwards; `None` when nothing changes. All or nothing: one contact that is out of order fails
+    /// the whole request.
+    pub(super) fn apply(
+        &self,
+        before: &[Binding],
+        now: Instant,
+        wall_ms: i64,
+    ) -> Result<Option<Vec<Binding>>, Refusal> {
+        let contacts = match &self.wish {
+            Wish::Query => return Ok(None),
+            Wish::RemoveAll => {
+                before.iter().try_for_each(|binding| self.check_order(binding))?;
+                return Ok((!before.is_empty()).then(Vec::new));
+            }
+            Wish::Set(contacts) => contacts,
+        };
+        let mut after = before.to_vec();
+        for (contact, lifetime) in contacts {
+            before
+                .iter()
+                .filter(|binding| binding.is_of(contact))
+                .try_for_each(|binding| self.check_order(binding))?;
+            after.retain(|binding| !binding.is_of(contact));
+            if !lifetime.is_zero() {
+                after.push(self.binding(contact, *lifetime, now, wall_ms));
+            }
+        }
+        let is_change =
+            after.len() != before.len() || contacts.iter().any(|(_, lifetime)| !lifetime.is_zero());
+        Ok(is_change.then_some(after))
+    }
+
+    /// A request that was overtaken by a later one of the same Call-ID must not undo it.
+    fn check_order(&self, binding: &Binding) -> Result<(), Refusal> {
+        let header = &self.request.header;
+        match binding.call_id == header.call_id.0 && header.cseq.number <= binding.cseq {
+            true => Err(Refusal::OutOfOrder),
+            false => Ok(()),
+        }
+    }
+
+    fn binding(&self, contact: &NameAddr, lifetime: Duration, now: Instant, wall_ms: i64) -> Binding {
+        let header = &self.request.header;
+        let lifetime_ms = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        Binding {
+            contact: contact.clone(),
+            flow: self.flow,
+            path: self.path.clone(),
+            instance: instance_of(contact).map(Into::into),
+            user_agent: user_agent(&header.fields),
+            expires: now + lifetime,
+            expires_at: wall_ms.saturating_add(lifetime_ms),
+            registered: now,
+            call_id: header.call_id.0.clone(),
+            cseq: header.cseq.number,
+        }
+    }
+}
+
+fn read_contact(
+    contact: &NameAddr,
+    incoming: &Incoming,
+    config: &RegistrarConfig,
+) -> Result<(NameAddr, Duration), Refusal> {
+    let uri = contact.uri.as_sip().ok_or(Refusal::ContactIsNoSipUri)?;
+    if is_at(uri, incoming.flow.local) || incoming.flow.remote == incoming.flow.local {
+        return Err(Refusal::ContactIsThisServer);
+    }
+    if contact.to_string().len() > CONTACT_MAX {
+        return Err(Refusal::ContactTooLong);
+    }
+    let wanted =
+        wanted_seconds(contact, &incoming.request).map(|seconds| Duration::from_secs(seconds.into()));
+    match wanted {
+        None => Ok((contact.clone(), config.default)),
+        Some(wanted) if wanted.is_zero() => Ok((contact.clone(), wanted)),
+        Some(wanted) if wanted < config.min => Err(Refusal::TooBrief),
+        Some(wanted) => Ok((contact.clone(), wanted.min(config.max))),
+    }
+}
+
+/// The `expires` parameter, else the Expires field. One that cannot be read is none (RFC 3261 §10.2.1.1); one that is
+/// too large for 32 bits is the largest.
+fn wanted_seconds(contact: &NameAddr, request: &Request) -> Option<u32> {
+    match contact.parameters.value("expires") {
+        Some(text) if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) => {
+            Some(text.parse().unwrap_or(u32::MAX))
+        }
+        Some(_) => None,
+        None => request.header.fields.delta_seconds(&FieldName::EXPIRES)?.ok(),
+    }
+}
+
+/// A call to such a phone would come back to us.
+fn is_at(uri: &SipUri, address: SocketAddr) -> bool {
+    uri.host == Host::Address(address.ip()) && uri.port.unwrap_or(5060) == address.port()
+}
