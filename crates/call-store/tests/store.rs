@@ -79,7 +79,7 @@ fn binding(user: &str, contact: &str, cseq: u32) -> StoredBinding {
         transport: "udp".into(),
         local: "127.0.0.1:5060".into(),
         remote: "127.0.0.1:40000".into(),
-        path: (cseq % 2 == 0).then(|| "<sip:edge;lr>".into()),
+        path: cseq.is_multiple_of(2).then(|| "<sip:edge;lr>".into()),
         user_agent: (cseq % 2 == 1).then(|| "a phone".into()),
     }
 }

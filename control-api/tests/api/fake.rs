@@ -1,0 +1,198 @@
+//! A B2BUA that answers as it is told and says what it was asked; and an API before it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use call_control::{
+    Call, CallId, CallState, Calls, ClickToCall, HangUpRefusal, Number, PartyType, PartyView, Refusal,
+    Timestamp,
+};
+use call_store::Store;
+use control_api::{ApiKey, Keys, Permission, key_sha256, router};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tower::ServiceExt;
+
+pub(crate) const KEY: &str = "ak_0123456789abcdef0123456789abcdef";
+pub(crate) const KEY_NO_CLICK: &str = "ak_1123456789abcdef0123456789abcdef";
+pub(crate) const KEY_AI: &str = "ak_2123456789abcdef0123456789abcdef";
+pub(crate) const KEY_BOUND: &str = "ak_3123456789abcdef0123456789abcdef";
+pub(crate) const KEY_OTHER: &str = "ak_4123456789abcdef0123456789abcdef";
+pub(crate) const KEY_REVOKED: &str = "ak_ffffffffffffffffffffffffffffffff";
+
+pub(crate) fn id(n: u8) -> CallId {
+    CallId::new(1_795_255_200_000, &[n; 10])
+}
+
+pub(crate) fn call(n: u8, state: CallState) -> Call {
+    let moment = Timestamp::from_unix_milliseconds(1_795_255_200_000).unwrap();
+    Call {
+        call_id: id(n),
+        state,
+        from: PartyView::waiting(Number::new("1001").unwrap(), PartyType::Extension),
+        to: PartyView::waiting(Number::new("1002").unwrap(), PartyType::Extension),
+        caller_id: None,
+        variables: [].into(),
+        created_at: moment,
+        connected_at: None,
+        ended_at: (state == CallState::Ended).then_some(moment),
+        end: None,
+    }
+}
+
+/// What the B2BUA is to answer, and what it was asked.
+pub(crate) struct Script {
+    pub(crate) click_to_call: Result<CallId, Refusal>,
+    pub(crate) hang_up: Result<(), HangUpRefusal>,
+    pub(crate) live: Option<Arc<Call>>,
+    pub(crate) ready: bool,
+    pub(crate) panics: bool,
+    pub(crate) asked: Vec<ClickToCall>,
+    pub(crate) hung_up: Vec<CallId>,
+}
+
+pub(crate) struct FakeCalls(Mutex<Script>);
+
+impl FakeCalls {
+    pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Calls for FakeCalls {
+    fn click_to_call(
+        &self,
+        request: ClickToCall,
+    ) -> Pin<Box<dyn Future<Output = Result<CallId, Refusal>> + Send + '_>> {
+        Box::pin(async move {
+            let mut script = self.script();
+            let panics = script.panics;
+            script.asked.push(request);
+            let answer = script.click_to_call.clone();
+            drop(script);
+            assert!(!panics, "a secret that nobody may see");
+            answer
+        })
+    }
+
+    fn hang_up(&self, call: CallId) -> Pin<Box<dyn Future<Output = Result<(), HangUpRefusal>> + Send + '_>> {
+        Box::pin(async move {
+            let mut script = self.script();
+            script.hung_up.push(call);
+            script.hang_up
+        })
+    }
+
+    fn live(&self, call: CallId) -> Option<Arc<Call>> {
+        self.script().live.clone().filter(|live| live.call_id == call)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.script().ready
+    }
+}
+
+pub(crate) struct Api {
+    pub(crate) router: Router,
+    pub(crate) calls: Arc<FakeCalls>,
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+}
+
+pub(crate) fn api_key(key: &str, permissions: &[&str]) -> ApiKey {
+    ApiKey {
+        name: "crm".into(),
+        sha256: key_sha256(key),
+        permissions: permissions.iter().map(|word| Permission::new(word).unwrap()).collect(),
+        caller_ids: None,
+    }
+}
+
+impl Api {
+    /// With every call taken.
+    pub(crate) async fn new() -> Self {
+        let calls = Arc::new(FakeCalls(Mutex::new(Script {
+            click_to_call: Ok(id(1)),
+            hang_up: Ok(()),
+            live: None,
+            ready: true,
+            panics: false,
+            asked: vec![],
+            hung_up: vec![],
+        })));
+        let store = Store::in_memory().await.unwrap();
+        let bound = ApiKey {
+            caller_ids: Some(vec![Number::new("+15550100").unwrap()]),
+            ..api_key(KEY_BOUND, &["calls.click_to_call"])
+        };
+        let keys = Keys::new(vec![
+            api_key(KEY, &["calls.click_to_call", "calls.read", "calls.hangup"]),
+            api_key(KEY_NO_CLICK, &["calls.live", "config.*"]),
+            api_key(KEY_AI, &["calls.originate_ai"]),
+            bound,
+            api_key(KEY_OTHER, &["calls.*"]),
+        ]);
+        let router = router(calls.clone(), store.clone(), keys.clone());
+        Self { router, calls, store, keys }
+    }
+
+    /// One request, without a port.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let json = serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null);
+        Answer { status: parts.status, headers: parts.headers, json }
+    }
+
+    /// A click-to-call with the good key.
+    pub(crate) async fn click(&self, body: &str) -> Answer {
+        self.click_with(KEY, body).await
+    }
+
+    pub(crate) async fn click_with(&self, key: &str, body: &str) -> Answer {
+        let headers = [("X-API-Key", key), ("Content-Type", "application/json")];
+        self.ask("POST", "/api/v1/calls/click-to-call", &headers, body.to_owned()).await
+    }
+
+    pub(crate) async fn with_key(&self, method: &str, path: &str) -> Answer {
+        self.ask(method, path, &[("X-API-Key", KEY)], Body::empty()).await
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: serde_json::Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Is an error of this status and code, with the body that all errors have; gives message and field.
+    pub(crate) fn is_error(&self, status: u16, code: &str) -> (&str, Option<&str>) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.json);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        let members: Vec<&str> = self.json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert!(
+            members.iter().all(|name| ["status", "message", "code", "field"].contains(name)),
+            "{members:?}"
+        );
+        assert_eq!((self.json["status"].as_str(), self.json["code"].as_str()), (Some("error"), Some(code)));
+        let message = self.json["message"].as_str().unwrap();
+        assert!((1..=500).contains(&message.len()), "{message}");
+        (message, self.json["field"].as_str())
+    }
+}
