@@ -38,7 +38,7 @@ pub enum ParseErrorKind {
     /// Another version than SIP/2.0.
     #[error("unsupported version")]
     Version,
-    /// Malformed, or with headers (RFC 3261 §19.1.5).
+    /// Malformed, or with headers (RFC 3261 §19.1.1).
     #[error("malformed Request-URI")]
     RequestUri,
     /// A status code outside 100 to 699.

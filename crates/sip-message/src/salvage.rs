@@ -10,7 +10,7 @@ use crate::{
     limits,
 };
 
-/// `None` for responses, for ACK (RFC 3261 §17.2.1: never answered), and where the answer would lack one of the
+/// `None` for responses, for ACK, which has no response, and where the answer would lack one of the
 /// fields that it needs or the top Via would not say where it goes.
 pub(crate) fn read(section: &Section<'_>, kind: ParseErrorKind) -> Option<Box<Salvage>> {
     if is_status_line(section.start_line) {
