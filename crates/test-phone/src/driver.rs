@@ -1,0 +1,333 @@
+//! Gives a handset its sockets and a clock.
+
+use crate::{
+    Account, CallMedia, Command, Handset, HandsetOutput, Outcome, PhoneEvent, Report, Script, Source,
+};
+use sip_core::Flow;
+use sip_message::{Host, StreamFramer};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Instant, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+
+pub use sip_core::Transport;
+
+/// What a driver is started with.
+#[derive(Debug, Clone)]
+pub struct DriverOptions {
+    /// Where the server listens.
+    pub server: SocketAddr,
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// The address to bind for SIP and RTP; the one that faces the server when absent.
+    pub local: Option<IpAddr>,
+    /// User part of the address-of-record.
+    pub user: Box<str>,
+    /// Answers challenges.
+    pub password: Option<Box<str>>,
+    /// Shown to those who are called.
+    pub display_name: Option<Box<str>>,
+    /// Host part of the address-of-record; the address of the server when absent.
+    pub domain: Option<Host>,
+    /// What to do.
+    pub script: Script,
+    /// What to play.
+    pub source: Source,
+    /// In hertz: fails unless it was heard.
+    pub expected_tone: Option<f64>,
+}
+
+/// A phone on real sockets.
+pub struct Driver {
+    handset: Handset,
+    local: SocketAddr,
+    server: SocketAddr,
+    sip: Sip,
+    rtp: UdpSocket,
+    /// Held so that nobody else gets the port; what comes there is not read.
+    _rtcp: UdpSocket,
+    reports: mpsc::UnboundedSender<Report>,
+    commands: mpsc::Receiver<Command>,
+    calls: Vec<CallMedia>,
+}
+
+/// Why a phone could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// No way to the server, or the local address is not ours.
+    #[error("cannot open a SIP socket towards {server}")]
+    Sip {
+        /// Where it was to go.
+        server: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No pair of ports.
+    #[error("cannot open an RTP socket on {address}")]
+    Rtp {
+        /// Where it was to be.
+        address: IpAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+enum Sip {
+    Udp(UdpSocket),
+    Tcp {
+        read: OwnedReadHalf,
+        write: OwnedWriteHalf,
+        framer: StreamFramer,
+    },
+    /// The connection was closed.
+    Closed,
+}
+
+impl Driver {
+    /// Opens the sockets and begins the script. Events go to `reports`.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub async fn start(
+        options: DriverOptions,
+        reports: mpsc::UnboundedSender<Report>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Result<Self, BindError> {
+        let DriverOptions { server, transport, .. } = options;
+        let (sip, local) = Sip::open(server, transport, options.local)
+            .await
+            .map_err(|source| BindError::Sip { server, source })?;
+        let address = local.ip();
+        let (rtp, rtcp) = rtp_pair(address).await.map_err(|source| BindError::Rtp { address, source })?;
+        let rtp_address = rtp.local_addr().map_err(|source| BindError::Rtp { address, source })?;
+        let account = Account {
+            user: options.user,
+            password: options.password,
+            display_name: options.display_name,
+            domain: options.domain.unwrap_or(Host::Address(server.ip())),
+            flow: Flow { transport, local, remote: server },
+            rtp: rtp_address,
+        };
+        let seed = rand::random();
+        let handset = Handset::new(
+            account,
+            options.script,
+            options.source,
+            options.expected_tone,
+            seed,
+            Instant::now(),
+        );
+        Ok(Self { handset, local, server, sip, rtp, _rtcp: rtcp, reports, commands, calls: Vec::new() })
+    }
+
+    /// Runs until the script has ended, or until nobody can send commands any more and the phone has left. Gives what
+    /// was heard in each call beside the outcome.
+    pub async fn run(mut self) -> (Outcome, Vec<CallMedia>) {
+        let mut datagram = vec![0; DATAGRAM_OCTETS_MAX];
+        let mut packet = vec![0; PACKET_OCTETS_MAX];
+        let mut commands_open = true;
+        loop {
+            if let Some(outcome) = self.perform().await {
+                return (outcome, self.calls);
+            }
+            let due = self.handset.poll_timeout();
+            tokio::select! {
+                biased;
+                received = self.rtp.recv_from(&mut packet) => {
+                    if let Ok((length, from)) = received {
+                        self.handset.handle_rtp(&packet[..length], from, Instant::now());
+                    }
+                }
+                received = self.sip.receive(&mut datagram) => self.handle_received(received, &datagram),
+                command = self.commands.recv(), if commands_open => {
+                    commands_open = command.is_some();
+                    self.handset.handle_command(&command.unwrap_or(Command::Leave), Instant::now());
+                }
+                () = until(due) => self.handset.handle_timeout(Instant::now()),
+            }
+        }
+    }
+
+    /// Does what the handset wants; the outcome when its script has ended.
+    async fn perform(&mut self) -> Option<Outcome> {
+        while let Some(output) = self.handset.poll_output() {
+            match output {
+                HandsetOutput::Sip { flow, octets } => {
+                    tracing::debug!(target: "sip.wire", to = %flow.remote, "{}", String::from_utf8_lossy(&octets));
+                    if self.sip.send(flow.remote, &octets).await.is_err() {
+                        self.handset.handle_unreachable(flow, Instant::now());
+                    }
+                }
+                HandsetOutput::Rtp { to, octets } => {
+                    if let Err(error) = self.rtp.send_to(&octets, to).await {
+                        tracing::debug!(%to, %error, "an RTP packet was not sent");
+                    }
+                }
+                HandsetOutput::Report(event) => {
+                    let outcome =
+                        if let PhoneEvent::Finished(outcome) = &event { Some(outcome.clone()) } else { None };
+                    // Nobody has to listen.
+                    let _ = self.reports.send(Report { at: SystemTime::now(), event });
+                    if outcome.is_some() {
+                        return outcome;
+                    }
+                }
+                HandsetOutput::CallMedia(call) => self.calls.push(call),
+            }
+        }
+        None
+    }
+
+    fn handle_received(&mut self, received: io::Result<Received>, datagram: &[u8]) {
+        let transport = self.sip.transport();
+        let now = Instant::now();
+        let flow = |remote| Flow { transport, local: self.local, remote };
+        match received {
+            Ok(Received::Datagram { length, from }) => {
+                self.handset.handle_sip(&datagram[..length], flow(from), now);
+            }
+            Ok(Received::Stream { length }) => {
+                for message in self.sip.cut(&datagram[..length]) {
+                    self.handset.handle_sip(&message, flow(self.server), now);
+                }
+            }
+            // A port of the server that nobody listens at is reported by the kernel (RFC 3261 §18.4).
+            Err(_) if transport == Transport::Udp => self.handset.handle_unreachable(flow(self.server), now),
+            Ok(Received::End) | Err(_) => {
+                self.sip = Sip::Closed;
+                self.handset.handle_unreachable(flow(self.server), now);
+            }
+        }
+    }
+}
+
+enum Received {
+    Datagram { length: usize, from: SocketAddr },
+    Stream { length: usize },
+    End,
+}
+
+impl Sip {
+    async fn open(
+        server: SocketAddr,
+        transport: Transport,
+        local: Option<IpAddr>,
+    ) -> io::Result<(Self, SocketAddr)> {
+        match transport {
+            Transport::Udp => {
+                let address = match local {
+                    Some(address) => address,
+                    None => facing(server).await?,
+                };
+                let socket = UdpSocket::bind((address, 0)).await?;
+                let local = socket.local_addr()?;
+                Ok((Self::Udp(socket), local))
+            }
+            Transport::Tcp => {
+                let stream = match local {
+                    Some(address) => {
+                        let socket = match address {
+                            IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+                            IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+                        };
+                        socket.bind(SocketAddr::new(address, 0))?;
+                        socket.connect(server).await?
+                    }
+                    None => TcpStream::connect(server).await?,
+                };
+                stream.set_nodelay(true)?;
+                let local = stream.local_addr()?;
+                let (read, write) = stream.into_split();
+                Ok((Self::Tcp { read, write, framer: StreamFramer::default() }, local))
+            }
+        }
+    }
+
+    const fn transport(&self) -> Transport {
+        match self {
+            Self::Udp(_) => Transport::Udp,
+            Self::Tcp { .. } | Self::Closed => Transport::Tcp,
+        }
+    }
+
+    async fn send(&mut self, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => socket.send_to(octets, to).await.map(|_| ()),
+            Self::Tcp { write, .. } => write.write_all(octets).await,
+            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        match self {
+            Self::Udp(socket) => {
+                socket.recv_from(buffer).await.map(|(length, from)| Received::Datagram { length, from })
+            }
+            Self::Tcp { read, .. } => match read.read(buffer).await? {
+                0 => Ok(Received::End),
+                length => Ok(Received::Stream { length }),
+            },
+            Self::Closed => std::future::pending().await,
+        }
+    }
+
+    /// The messages that are whole; a stream that cannot be read on is closed.
+    fn cut(&mut self, octets: &[u8]) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        let Self::Tcp { framer, .. } = self else { return messages };
+        framer.push(octets);
+        loop {
+            match framer.poll() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => return messages,
+                Err(error) => {
+                    tracing::warn!(%error, "the stream from the server cannot be read");
+                    *self = Self::Closed;
+                    return messages;
+                }
+            }
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Our address that faces the server: asked of the kernel, nothing is sent.
+async fn facing(server: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(server).await?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// An even port and the odd one above it (RFC 3550 §11).
+async fn rtp_pair(address: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..PAIRS_TRIED {
+        let rtp = UdpSocket::bind((address, 0)).await?;
+        let port = rtp.local_addr()?.port();
+        if port % 2 != 0 {
+            continue;
+        }
+        match UdpSocket::bind((address, port + 1)).await {
+            Ok(rtcp) => return Ok((rtp, rtcp)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+const DATAGRAM_OCTETS_MAX: usize = 65_535;
+const PACKET_OCTETS_MAX: usize = 2_048;
+const PAIRS_TRIED: usize = 100;

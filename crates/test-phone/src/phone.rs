@@ -1,0 +1,295 @@
+//! The signalling of a phone: registration, one call at a time, the script.
+//!
+//! Pure: octets, commands and the present time go in; octets to send, orders to the media and events come out.
+
+mod calls;
+mod incoming;
+mod line;
+mod registration;
+mod session;
+
+use crate::handset::{Failure, Outcome};
+use crate::{Account, PhoneEvent, Registering, Script, Stream};
+use deadlines::Deadlines;
+use line::Line;
+use registration::{Purpose, Registration, Settled};
+use sip_core::{Config, Endpoint, Event, Flow, Output, Timers};
+use sip_message::{Method, StatusCode};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A phone without its media.
+pub struct Phone {
+    endpoint: Endpoint,
+    account: Account,
+    script: Script,
+    registration: Registration,
+    line: Option<Line>,
+    stage: Stage,
+    deadlines: Deadlines<Timer>,
+    outputs: VecDeque<PhoneOutput>,
+    failures: Vec<Failure>,
+    calls_over: u32,
+    session_id: u64,
+}
+
+/// What the owner of a phone has to do, in order.
+#[derive(Debug)]
+pub enum PhoneOutput {
+    /// Send these octets.
+    Send {
+        /// From where to where.
+        flow: Flow,
+        /// A SIP message.
+        octets: Vec<u8>,
+    },
+    /// The audio of the call begins, or is another from now on.
+    MediaStart(Stream),
+    /// Send these digits as telephone events.
+    SendDtmf(Box<str>),
+    /// The audio of the call has ended.
+    MediaStop,
+    /// For those who watch.
+    Report(PhoneEvent),
+    /// The script has ended; nothing follows.
+    Finished(Outcome),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The script runs.
+    Working,
+    /// The call is being ended and the registration removed.
+    Leaving,
+    /// Everything is done.
+    Done,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    Refresh,
+    Reply,
+    HangUp,
+    Hold,
+    Resume,
+    Dtmf,
+    /// `Script::exit_after`.
+    Exit,
+    /// Whatever has not ended by then will not.
+    GiveUp,
+}
+
+impl Phone {
+    /// A phone that begins with its script. `seed` is the only source of tags, branches and Call-IDs.
+    pub fn new(account: Account, script: Script, seed: [u8; 32], now: Instant) -> Self {
+        let config = Config {
+            user_agent: "dialbridge-phone".into(),
+            timers: Timers::default(),
+            passes_to_user: vec![Method::INFO, Method::MESSAGE],
+            transactions_max: TRANSACTIONS_MAX,
+        };
+        let expires = match script.registering {
+            Registering::Keep { expires } => expires,
+            Registering::Never | Registering::RemoveAll => Duration::ZERO,
+        };
+        let session_id = seed.iter().take(7).fold(0, |id, octet| id << 8 | u64::from(*octet));
+        let mut phone = Self {
+            endpoint: Endpoint::new(config, seed),
+            account,
+            script,
+            registration: Registration::new(expires),
+            line: None,
+            stage: Stage::Working,
+            deadlines: Deadlines::new(),
+            outputs: VecDeque::new(),
+            failures: Vec::new(),
+            calls_over: 0,
+            session_id,
+        };
+        phone.begin(now);
+        phone
+    }
+
+    /// One datagram, or one message that was cut from a stream.
+    pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, now: Instant) {
+        self.endpoint.handle_octets(octets, flow, now);
+        self.handle_outputs(now);
+    }
+
+    /// Nothing could be sent along `flow`.
+    pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
+        self.endpoint.handle_unreachable(flow, now);
+        self.handle_outputs(now);
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.handle_outputs(now);
+        while let Some(timer) = self.deadlines.pop_due(now) {
+            self.handle_timer(timer, now);
+            self.handle_outputs(now);
+        }
+    }
+
+    /// When `handle_timeout` is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout().into_iter().chain(self.deadlines.next()).min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<PhoneOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Ends the call, removes the registration, and is done then.
+    pub fn leave(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Working => {
+                self.stage = Stage::Leaving;
+                self.deadlines.clear_all();
+                self.deadlines.set(Timer::GiveUp, now + PATIENCE);
+                self.end_call(now);
+                if self.registration.stands() {
+                    self.registration.ask(Purpose::Removal, &self.account, &mut self.endpoint, now);
+                }
+            }
+            Stage::Leaving | Stage::Done => {}
+        }
+        self.handle_outputs(now);
+    }
+
+    fn begin(&mut self, now: Instant) {
+        if let Some(after) = self.script.exit_after {
+            self.deadlines.set(Timer::Exit, now + after);
+        }
+        match self.script.registering {
+            Registering::Keep { .. } => self.register(Purpose::First, now),
+            Registering::RemoveAll => self.register(Purpose::RemovalOfAll, now),
+            Registering::Never => self.call_from_script(now),
+        }
+        self.handle_outputs(now);
+    }
+
+    fn register(&mut self, purpose: Purpose, now: Instant) {
+        self.registration.ask(purpose, &self.account, &mut self.endpoint, now);
+    }
+
+    fn call_from_script(&mut self, now: Instant) {
+        if let Some(number) = self.script.call.take() {
+            self.script.calls = self.script.calls.or(Some(1));
+            self.call(&number, now);
+        }
+    }
+
+    fn handle_timer(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Refresh => self.register(Purpose::Refresh, now),
+            Timer::Reply => self.reply(now),
+            Timer::HangUp => self.end_call(now),
+            Timer::Hold => self.hold(true, now),
+            Timer::Resume => self.hold(false, now),
+            Timer::Dtmf => {
+                if let Some(dtmf) = self.script.dtmf.clone() {
+                    self.send_dtmf(&dtmf.digits);
+                }
+            }
+            Timer::Exit => {
+                if let Some(expected) = self.script.calls
+                    && self.calls_over < expected
+                {
+                    self.failures.push(Failure::TooFewCalls { expected, were: self.calls_over });
+                }
+                self.leave(now);
+            }
+            Timer::GiveUp => self.finish(),
+        }
+    }
+
+    /// Takes what the endpoint has for us, until it has nothing.
+    fn handle_outputs(&mut self, now: Instant) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Send { flow, octets } => self.outputs.push_back(PhoneOutput::Send { flow, octets }),
+                Output::Event(Event::Request(incoming)) => self.handle_request(incoming, now),
+                Output::Event(Event::Invite { invite, event }) => self.handle_invite(invite, event, now),
+                Output::Event(Event::Response { request, outcome }) => {
+                    if let Some(settled) = self.registration.handle_outcome(request, &outcome, &self.account)
+                    {
+                        self.handle_registration(settled, now);
+                    }
+                }
+            }
+        }
+        if self.stage == Stage::Leaving && self.line.is_none() && !self.registration.is_pending() {
+            self.finish();
+        }
+    }
+
+    fn handle_registration(&mut self, settled: Settled, now: Instant) {
+        match settled {
+            Settled::Standing { expires, refreshed } => {
+                self.report(PhoneEvent::Registered { expires: expires.as_secs(), refreshed });
+                match self.stage {
+                    Stage::Working => {
+                        self.deadlines.set(Timer::Refresh, now + registration::refresh_after(expires));
+                        self.call_from_script(now);
+                    }
+                    // The answer crossed our wish to leave.
+                    Stage::Leaving => self.register(Purpose::Removal, now),
+                    Stage::Done => {}
+                }
+            }
+            Settled::TooBrief { purpose } => self.register(purpose, now),
+            Settled::Removed => {
+                self.report(PhoneEvent::Unregistered);
+                self.leave(now);
+            }
+            Settled::Failed { purpose, status, reason } => self.register_failed(purpose, status, reason, now),
+        }
+    }
+
+    fn register_failed(
+        &mut self,
+        purpose: Purpose,
+        status: Option<StatusCode>,
+        reason: String,
+        now: Instant,
+    ) {
+        let status = status.map(StatusCode::code);
+        self.report(PhoneEvent::RegisterFailed { status, reason });
+        match purpose {
+            // The server may be starting again.
+            Purpose::Refresh if status.is_none() => self.deadlines.set(Timer::Refresh, now + RETRY),
+            Purpose::First | Purpose::Refresh | Purpose::Removal | Purpose::RemovalOfAll => {
+                self.failures.push(Failure::NotRegistered { status });
+                self.leave(now);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        match self.stage {
+            Stage::Working | Stage::Leaving => {
+                self.stage = Stage::Done;
+                self.deadlines.clear_all();
+                if self.line.take().is_some() {
+                    self.outputs.push_back(PhoneOutput::MediaStop);
+                }
+                let outcome = Outcome { failures: std::mem::take(&mut self.failures) };
+                self.outputs.push_back(PhoneOutput::Finished(outcome));
+            }
+            Stage::Done => {}
+        }
+    }
+
+    fn report(&mut self, event: PhoneEvent) {
+        self.outputs.push_back(PhoneOutput::Report(event));
+    }
+}
+
+const TRANSACTIONS_MAX: usize = 1_000;
+/// How long leaving may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Until a refresh that nobody answered is tried again.
+const RETRY: Duration = Duration::from_secs(5);
