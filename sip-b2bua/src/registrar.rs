@@ -120,7 +120,8 @@ impl Registrar {
         }
     }
 
-    /// Names and addresses of this server that may stand in an address-of-record in place of the domain.
+    /// Names and addresses of this server that may stand in an address-of-record in place of the domain, besides the
+    /// address at which a request came in.
     pub fn set_local_hosts(&mut self, hosts: impl IntoIterator<Item = Host>) {
         self.hosts.truncate(1);
         self.hosts.extend(hosts);
@@ -269,7 +270,7 @@ impl Registrar {
     ) -> Result<Option<Changed>, Refusal> {
         let request = &incoming.request;
         refusal::check_require(request)?;
-        self.check_owner(name, request)?;
+        self.check_owner(name, incoming)?;
         let update = Update::read(incoming, &self.config)?;
         let Some(user) = self.users.get_mut(name) else { return Ok(None) };
         user.bindings.retain(|binding| binding.is_live(now));
@@ -284,9 +285,10 @@ impl Registrar {
     }
 
     /// Nobody may touch the bindings of another (RFC 3261 §10.3 steps 4 and 5).
-    fn check_owner(&self, name: &str, request: &Request) -> Result<(), Refusal> {
-        let uri = request.header.to.uri.as_sip().ok_or(Refusal::ToIsNoSipUri)?;
-        if !self.hosts.contains(&uri.host) {
+    fn check_owner(&self, name: &str, incoming: &Incoming) -> Result<(), Refusal> {
+        let uri = incoming.request.header.to.uri.as_sip().ok_or(Refusal::ToIsNoSipUri)?;
+        let here = Host::Address(incoming.flow.local.ip());
+        if uri.host != here && !self.hosts.contains(&uri.host) {
             return Err(Refusal::ForeignDomain);
         }
         match user_name(uri) {

@@ -524,6 +524,8 @@ mod bindings {
             ("sip:1001@EXAMPLE.COM:5060", 200),
             ("sips:1001@example.com;transport=tcp", 200),
             ("sip:1001@127.0.0.1:5062", 200),
+            ("sip:1001@198.51.100.1", 200),
+            ("sip:1001@198.51.100.2", 404),
             ("sip:1001@example.org", 404),
             ("sip:1001@127.0.0.2", 404),
             ("sip:example.com", 403),
