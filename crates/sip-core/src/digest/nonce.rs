@@ -153,6 +153,7 @@ mod tests {
         assert!(!nonces.take(nonce, 1, START));
         assert!(nonces.take(nonce, 9, START));
         assert!(!nonces.take(nonce, 8, START));
+        assert!(!nonces.take(nonce, 9, START));
         assert!(nonces.take(other, 1, START));
     }
 

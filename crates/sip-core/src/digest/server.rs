@@ -79,7 +79,7 @@ impl Authenticator {
     /// the same work is done with a secret of nobody. Compares in constant time. At most a small fixed number of
     /// Authorization fields is looked at, and the first for this realm is judged.
     ///
-    /// Credentials without `qop` are taken once for a nonce: they have no count that would show a repeat.
+    /// Credentials without `qop` are taken for an unused nonce only: they have no count that would show a repeat.
     pub fn verify(
         &mut self,
         request: &Request,
@@ -112,8 +112,8 @@ impl Authenticator {
         };
         let count = match Quality::read(credentials) {
             Quality::Auth { count } => count,
-            // Never a number that a later use could rise above.
-            Quality::Absent => u32::MAX,
+            // The first use of its nonce, and so the only one.
+            Quality::Absent => 1,
             Quality::Unknown => return Verdict::Challenge { stale: false },
             Quality::Unreadable => return Verdict::Malformed,
         };
@@ -446,6 +446,10 @@ mod tests {
         assert!(!value.contains("qop") && !value.contains("nc=") && !value.contains("cnonce"), "{value}");
         assert_eq!(verify(&mut server, &value), accepted());
         assert_eq!(verify(&mut server, &value), STALE);
+        let counted = server.challenges(false, START, 2);
+        assert_eq!(verify(&mut server, &credentials(&phone(), &counted, 1)), accepted());
+        let uncounted = counted.map(|value| value.replace(", qop=\"auth\"", ""));
+        assert_eq!(verify(&mut server, &credentials(&phone(), &uncounted, 1)), STALE);
     }
 
     #[test]
@@ -468,6 +472,10 @@ mod tests {
             assert_eq!(verify(&mut server, &good.replace(from, to)), Verdict::Malformed, "{to}");
         }
         assert_eq!(verify(&mut server, good.trim_end_matches('"')), Verdict::Malformed);
+        let (before, response) = good.split_once("response=\"").unwrap();
+        let (_, after) = response.split_once('"').unwrap();
+        let empty = format!("{before}response=\"\"{after}");
+        assert_eq!(verify(&mut server, &empty), Verdict::Malformed);
         assert_eq!(verify(&mut server, &good), accepted());
     }
 
