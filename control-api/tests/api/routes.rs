@@ -86,6 +86,15 @@ async fn a_key_that_is_taken_away_opens_nothing_any_more() {
 }
 
 #[tokio::test]
+async fn a_text_that_has_not_the_form_of_a_key_opens_nothing_even_if_it_is_configured() {
+    let api = Api::new().await;
+    api.keys.replace(vec![api_key("secret", &["calls.*"]), api_key("", &["calls.*"])]);
+    api.click_with("secret", GOOD).await.is_error(401, "unauthorized");
+    api.click_with("", GOOD).await.is_error(401, "unauthorized");
+    api.ask("POST", CLICK, &[JSON], GOOD).await.is_error(401, "unauthorized");
+}
+
+#[tokio::test]
 async fn a_permission_that_lacks_is_named() {
     let api = Api::new().await;
     let answer = api.click_with(KEY_NO_CLICK, "not even JSON").await;
