@@ -18,7 +18,7 @@ pub enum Code {
     MissingField,
     /// A field that nobody knows.
     UnknownField,
-    /// A field, or a name within one, is given twice.
+    /// A field is given twice.
     DuplicateField,
     /// `from` and `to` are one.
     SameParty,
