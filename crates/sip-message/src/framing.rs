@@ -282,12 +282,16 @@ mod tests {
 
     #[test]
     fn single_octets_cost_no_more_than_long_pieces() {
-        let mut framer = framer(HEADER);
-        let started = std::time::Instant::now();
-        for _ in 0..limits::HEADER_OCTETS / 2 {
-            framer.push(b"x");
-            assert_eq!(framer.poll().unwrap(), None);
-        }
-        assert!(started.elapsed().as_millis() < 500, "{:?}", started.elapsed());
+        let time = |_| {
+            let mut framer = framer(HEADER);
+            let started = std::time::Instant::now();
+            for _ in 0..limits::HEADER_OCTETS / 2 {
+                framer.push(b"x");
+                assert_eq!(framer.poll().unwrap(), None);
+            }
+            started.elapsed().as_millis()
+        };
+        // More than once, because the machine may be busy.
+        assert!((0..5).map(time).any(|milliseconds| milliseconds < 500));
     }
 }

@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn there_are_64_at_most() {
+        let many = |count: usize| (0..count).map(|number| format!(";p{number}")).collect::<String>();
+        assert!(header(&many(64)).is_some());
+        assert!(header(&many(65)).is_none());
+    }
+
+    #[test]
     fn a_uri_escapes_what_it_cannot_hold() {
         let mut parameters = Parameters::default();
         parameters.set("x", Some("a b>\r\n"));

@@ -185,6 +185,7 @@ mod tests {
         }
         let nowhere = fields.replace("UDP h", "UDP h:65536");
         assert!(salvage("INVITE sip:a@h SIP/2.0", &nowhere).is_none());
+        assert!(salvage("INVITE sip:a@h SIP/2.0", &format!("{nowhere}Via: SIP/2.0/UDP below\r\n")).is_none());
     }
 
     #[test]

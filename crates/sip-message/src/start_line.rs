@@ -108,6 +108,7 @@ mod tests {
         for (line, kind) in [
             ("SIP/2.0 4294967301 x", ParseErrorKind::StatusCode),
             ("SIP/2.0 2x0 x", ParseErrorKind::StatusCode),
+            ("SIP/2.0 0200 x", ParseErrorKind::StatusCode),
             ("SIP/2.0 099 x", ParseErrorKind::StatusCode),
             ("SIP/2.0 700 x", ParseErrorKind::StatusCode),
             ("SIP/2.0  200 x", ParseErrorKind::StatusCode),

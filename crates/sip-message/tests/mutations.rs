@@ -3,7 +3,7 @@ use sip_message::{Message, StreamFramer};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const MUTATIONS: usize = 40_000;
+const MUTATIONS: usize = 30_000;
 
 /// xorshift64*: the same mutations in every run.
 struct Random(u64);
@@ -107,9 +107,13 @@ fn print(message: &Message) -> (Vec<u8>, usize) {
 
 /// Whether it was accepted.
 fn check(octets: &[u8]) -> bool {
-    let started = Instant::now();
-    let result = Message::parse(octets);
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    let timed = || {
+        let started = Instant::now();
+        (Message::parse(octets), started.elapsed() < Duration::from_millis(200))
+    };
+    let (result, fast) = timed();
+    // More than once where it is slow, because the machine may be busy.
+    assert!(fast || (0..4).any(|_| timed().1), "{}", String::from_utf8_lossy(octets));
     match result {
         Ok(message) => {
             let (printed, body) = print(&message);
@@ -157,7 +161,7 @@ fn damaged_messages_are_read_or_refused() {
 
 #[test]
 fn messages_cut_anywhere_are_read_or_refused() {
-    for octets in corpus().iter().filter(|octets| octets.len() < 4000) {
+    for octets in corpus().iter().filter(|octets| octets.len() < 1000) {
         for end in 0..octets.len() {
             check(&octets[..end]);
         }
@@ -167,7 +171,7 @@ fn messages_cut_anywhere_are_read_or_refused() {
 #[test]
 fn every_octet_may_be_replaced_by_each_that_has_a_meaning() {
     let corpus = corpus();
-    for octets in corpus.iter().filter(|octets| octets.len() < 320) {
+    for octets in corpus.iter().filter(|octets| octets.len() < 290) {
         for at in 0..octets.len() {
             for octet in b"\0\r\n \"\\<>;,\xff" {
                 let mut octets = octets.clone();
@@ -226,7 +230,7 @@ fn a_stream_is_cut_the_same_whatever_its_pieces_are() {
     assert!(whole > 1000, "{whole}");
 }
 
-/// Whatever stands in a message as often as the limits allow, reading it stays linear: far under the second that
+/// Whatever stands in a message as often as the limits allow, reading it stays linear: far under the time that
 /// `check` grants.
 #[test]
 fn repetition_costs_no_more_than_its_length() {
