@@ -35,12 +35,12 @@ impl AuthParams {
         let mut scanner = Scanner::new(text);
         scanner.skip_space();
         let scheme = scanner.token()?.into();
-        let space = scanner.take_while(crate::scan::is_space);
+        scanner.skip_space();
         if scanner.is_end() {
             return Some(Self { scheme, parameters: Parameters::default() });
         }
         let parameters = Parameters::scan_comma_separated(&mut scanner)?;
-        (!space.is_empty()).then_some(Self { scheme, parameters })
+        Some(Self { scheme, parameters })
     }
 }
 

@@ -189,6 +189,10 @@ mod tests {
                 assert!(KNOWN.contains(&long), "{long}");
             }
         }
+        let letters: String =
+            (b'a'..=b'z').filter(|l| !long_form(*l, "").is_empty()).map(char::from).collect();
+        assert_eq!(letters, "abcdefijklmnorstuvxy");
+        assert_eq!(FieldName::new("K"), Some(FieldName::SUPPORTED));
         assert_eq!(FieldName::from_static("x"), FieldName::SESSION_EXPIRES);
         assert_eq!(FieldName::new("z").unwrap().as_str(), "z");
     }
