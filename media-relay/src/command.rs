@@ -1,0 +1,124 @@
+//! What signalling says to the relay.
+
+use crate::side::{SessionId, Side};
+use audio::{Codec, TonePlan};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// What signalling asks for; the methods of [`RelayHandle`](crate::RelayHandle) say what each does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Bind two port pairs, one on each local address (`[Side::One, Side::Two]`).
+    Open {
+        /// A session that was never used before.
+        session: SessionId,
+        /// Local addresses.
+        local: [IpAddr; 2],
+    },
+    /// What was agreed with one side.
+    Describe {
+        /// Which session.
+        session: SessionId,
+        /// Which side.
+        side: Side,
+        /// What was agreed.
+        description: Description,
+    },
+    /// Play to a side.
+    Play {
+        /// Which session.
+        session: SessionId,
+        /// Who hears it.
+        side: Side,
+        /// What is played.
+        sound: Sound,
+    },
+    /// Stop playing to a side.
+    Stop {
+        /// Which session.
+        session: SessionId,
+        /// Who heard it.
+        side: Side,
+    },
+    /// Forward between both sides from now on.
+    Connect {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Say the figures.
+    Report {
+        /// Which session.
+        session: SessionId,
+    },
+    /// End the session and release its ports.
+    Close {
+        /// Which session.
+        session: SessionId,
+    },
+}
+
+impl Command {
+    /// The session that it speaks of.
+    pub fn session(&self) -> SessionId {
+        match self {
+            Self::Open { session, .. }
+            | Self::Describe { session, .. }
+            | Self::Play { session, .. }
+            | Self::Stop { session, .. }
+            | Self::Connect { session }
+            | Self::Report { session }
+            | Self::Close { session } => *session,
+        }
+    }
+}
+
+/// What offer and answer agreed on for one side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Where the party wants RTP, as its SDP says. An unspecified address: it wants none (hold).
+    pub rtp: SocketAddr,
+    /// Where it wants RTCP; equal to `rtp` when both share a port (RFC 5761).
+    pub rtcp: SocketAddr,
+    /// Where its signalling comes from: the only other address that may be learnt (phones behind NAT).
+    pub signalling: IpAddr,
+    /// What both send.
+    pub codec: Codec,
+    /// Payload type that this party uses, both ways.
+    pub payload_type: u8,
+    /// Payload type of telephone-event with the clock rate of the codec, if agreed.
+    pub telephone_event: Option<u8>,
+    /// May it be sent to.
+    pub receives: bool,
+    /// Is it expected to send.
+    pub sends: bool,
+}
+
+impl Description {
+    /// Do RTP and RTCP share a port?
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.rtp == self.rtcp
+    }
+}
+
+/// A sound of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sound {
+    /// The other party is being rung.
+    Ringback,
+}
+
+/// What a relay needs to know from the beginning.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// RTP takes the even ports, RTCP the odd ones above (RFC 3550 §11).
+    pub ports: RangeInclusive<u16>,
+    /// Tone that `Sound::Ringback` plays.
+    pub ringback: TonePlan,
+    /// No RTP for so long from a side that should send: `Event::Silent`.
+    pub silence_timeout: Duration,
+    /// A port that was closed is not used again for so long.
+    pub port_rest: Duration,
+    /// Seed of SSRCs, first sequence numbers and timestamps.
+    pub seed: [u8; 32],
+}

@@ -1,0 +1,223 @@
+//! What one party hears leaves as one stream.
+//!
+//! Tone, other party, tone again, another SSRC of the other party: whatever comes, it leaves on one SSRC, with
+//! sequence numbers that go on by one and timestamps that go on by the time that has passed. Where the stream
+//! changes hands it is anchored: an offset is fixed that holds until the next change.
+
+use crate::reception::Place;
+use std::time::Instant;
+
+/// The outgoing stream of one side.
+#[derive(Debug, Clone)]
+pub(crate) struct Continuity {
+    ssrc: u32,
+    /// Extended sequence number of the newest packet.
+    extended: u32,
+    timestamp: u32,
+    /// When `timestamp` was first sent; nothing was before.
+    timestamp_at: Option<Instant>,
+    anchor: Option<Anchor>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Anchor {
+    Tone { base: u32 },
+    Party { epoch: u32, first: u32, sequence_offset: u32, timestamp_offset: u32 },
+}
+
+/// What is written into the header of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    /// The first one after a change.
+    pub(crate) marker: bool,
+}
+
+/// By how much a party's own numbers differ from what leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offsets {
+    pub(crate) epoch: u32,
+    pub(crate) sequence: u32,
+    pub(crate) timestamp: u32,
+}
+
+impl Continuity {
+    /// A stream that will begin at these numbers; all should be unpredictable (RFC 3550 §5.1).
+    pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+        Self { ssrc, extended: u32::from(sequence), timestamp, timestamp_at: None, anchor: None }
+    }
+
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The timestamp that a packet would have at `now`.
+    pub(crate) fn timestamp_at(&self, clock_rate: u32, now: Instant) -> u32 {
+        let Some(at) = self.timestamp_at else { return self.timestamp };
+        let passed = now.saturating_duration_since(at).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
+        self.timestamp.wrapping_add(passed as u32)
+    }
+
+    /// Something is not sent that would belong into the stream: what comes next is anchored anew.
+    pub(crate) fn interrupt(&mut self) {
+        self.anchor = None;
+    }
+
+    /// The offsets of the party that is being sent.
+    pub(crate) fn offsets(&self) -> Option<Offsets> {
+        match self.anchor? {
+            Anchor::Tone { .. } => None,
+            Anchor::Party { epoch, sequence_offset, timestamp_offset, .. } => {
+                Some(Offsets { epoch, sequence: sequence_offset, timestamp: timestamp_offset })
+            }
+        }
+    }
+
+    /// The numbers of a packet of the other party. `None`: it is from before the stream changed hands, where
+    /// its numbers are taken.
+    pub(crate) fn forward(
+        &mut self,
+        place: Place,
+        timestamp: u32,
+        clock_rate: u32,
+        now: Instant,
+    ) -> Option<Stamp> {
+        let (first, sequence_offset, timestamp_offset, marker) = match self.anchor {
+            Some(Anchor::Party { epoch, first, sequence_offset, timestamp_offset })
+                if epoch == place.epoch =>
+            {
+                (first, sequence_offset, timestamp_offset, false)
+            }
+            Some(Anchor::Party { .. } | Anchor::Tone { .. }) | None => {
+                let sequence_offset = self.extended.wrapping_add(1).wrapping_sub(place.extended);
+                let timestamp_offset = self.next_timestamp(clock_rate, now).wrapping_sub(timestamp);
+                let (epoch, first) = (place.epoch, place.extended);
+                self.anchor = Some(Anchor::Party { epoch, first, sequence_offset, timestamp_offset });
+                (first, sequence_offset, timestamp_offset, true)
+            }
+        };
+        if is_before(place.extended, first) {
+            return None;
+        }
+        let extended = place.extended.wrapping_add(sequence_offset);
+        Some(self.sent(extended, timestamp.wrapping_add(timestamp_offset), marker, now))
+    }
+
+    /// The numbers of packet `index` of a tone whose packets are `step` timestamp units long.
+    pub(crate) fn tone(&mut self, index: u64, step: u32, clock_rate: u32, now: Instant) -> Stamp {
+        let since_first = (index as u32).wrapping_mul(step);
+        let (base, marker) = match self.anchor {
+            Some(Anchor::Tone { base }) => (base, false),
+            Some(Anchor::Party { .. }) | None => {
+                let base = self.next_timestamp(clock_rate, now).wrapping_sub(since_first);
+                self.anchor = Some(Anchor::Tone { base });
+                (base, true)
+            }
+        };
+        self.sent(self.extended.wrapping_add(1), base.wrapping_add(since_first), marker, now)
+    }
+
+    /// Later than the newest packet, however little time has passed.
+    fn next_timestamp(&self, clock_rate: u32, now: Instant) -> u32 {
+        let timestamp = self.timestamp_at(clock_rate, now);
+        if timestamp == self.timestamp { timestamp.wrapping_add(1) } else { timestamp }
+    }
+
+    fn sent(&mut self, extended: u32, timestamp: u32, marker: bool, now: Instant) -> Stamp {
+        if is_before(self.extended, extended) {
+            self.extended = extended;
+            if timestamp != self.timestamp {
+                self.timestamp = timestamp;
+                self.timestamp_at = Some(now);
+            }
+        }
+        Stamp { ssrc: self.ssrc, sequence: extended as u16, timestamp, marker }
+    }
+}
+
+/// Numbers that wrap: is `one` less than half the circle behind `two`?
+fn is_before(one: u32, two: u32) -> bool {
+    (one.wrapping_sub(two) as i32) < 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn place(epoch: u32, extended: u32) -> Place {
+        Place { epoch, extended }
+    }
+
+    #[test]
+    fn tone_party_and_another_source_are_one_stream() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut stream = Continuity::new(7, 65_533, u32::MAX - 400);
+        let mut stamps = Vec::new();
+        for index in 0..3 {
+            stamps.push(stream.tone(index, 160, 8_000, at(index * 20)));
+        }
+        for index in 0..3 {
+            stamps.extend(stream.forward(
+                place(1, 900 + index),
+                5_000 + index * 160,
+                8_000,
+                at(60 + u64::from(index) * 20),
+            ));
+        }
+        stamps.extend(stream.forward(place(2, 3), 77, 8_000, at(200)));
+        stamps.push(stream.tone(10, 160, 8_000, at(220)));
+        let markers: Vec<bool> = stamps.iter().map(|stamp| stamp.marker).collect();
+        assert_eq!(markers, [true, false, false, true, false, false, true, true]);
+        assert!(stamps.iter().all(|stamp| stamp.ssrc == 7));
+        assert!(stamps.is_sorted_by(|one, two| two.sequence == one.sequence.wrapping_add(1)));
+        let steps: Vec<u32> =
+            stamps.windows(2).map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp)).collect();
+        assert_eq!(steps, [160, 160, 160, 160, 160, 800, 160]);
+    }
+
+    #[test]
+    fn disorder_and_loss_of_the_party_stay_as_they_are() {
+        let now = Instant::now();
+        let mut stream = Continuity::new(7, 10, 0);
+        let sequence = |stream: &mut Continuity, extended| {
+            stream.forward(place(1, extended), extended * 160, 8_000, now).map(|stamp| stamp.sequence)
+        };
+        assert_eq!(sequence(&mut stream, 100), Some(11));
+        assert_eq!(sequence(&mut stream, 103), Some(14));
+        assert_eq!(sequence(&mut stream, 102), Some(13));
+        assert_eq!(stream.tone(0, 160, 8_000, now).sequence, 15);
+    }
+
+    #[test]
+    fn a_packet_from_before_the_change_is_not_sent() {
+        let now = Instant::now();
+        let mut stream = Continuity::new(7, 10, 0);
+        assert!(stream.forward(place(1, 100), 0, 8_000, now).is_some());
+        assert_eq!(stream.forward(place(1, 99), 0, 8_000, now), None);
+    }
+
+    #[test]
+    fn the_timestamp_goes_on_however_little_time_has_passed() {
+        let now = Instant::now();
+        let mut stream = Continuity::new(7, 10, 50);
+        let first = stream.tone(0, 960, 48_000, now);
+        let second = stream.forward(place(1, 1), 9, 48_000, now).expect("a stamp");
+        assert_eq!(second.timestamp, first.timestamp + 1);
+    }
+
+    #[test]
+    fn after_an_interruption_the_sequence_has_no_hole() {
+        let start = Instant::now();
+        let mut stream = Continuity::new(7, 10, 0);
+        stream.forward(place(1, 100), 1_600, 8_000, start);
+        stream.interrupt();
+        let later = start + Duration::from_secs(1);
+        let stamp = stream.forward(place(1, 150), 9_600, 8_000, later).expect("a stamp");
+        assert_eq!((stamp.sequence, stamp.marker), (12, true));
+        assert_eq!(stamp.timestamp, 1 + 8_000);
+    }
+}

@@ -1,0 +1,243 @@
+//! What came from one party: extended sequence numbers, losses, jitter (RFC 3550 A.1, A.3, A.8).
+
+use crate::packet::RtpHeader;
+use std::time::Instant;
+
+/// The bookkeeping of one incoming stream, over all the SSRCs that its party uses one after the other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reception {
+    source: Option<Source>,
+    /// Rises with every new source, so that a stream that begins again is told from one that goes on.
+    epoch: u32,
+    /// Of sources that are over.
+    lost_before: u64,
+    began_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    ssrc: u32,
+    base: u32,
+    /// Highest extended sequence number.
+    highest: u32,
+    received: u32,
+    /// The sequence number that would prove that the source began again.
+    restart: Option<u16>,
+    timestamp: u32,
+    transit: Option<u32>,
+    /// In timestamp units.
+    jitter: f64,
+}
+
+/// Where a sequence number lies.
+enum Placing {
+    At(u32),
+    /// Far from the stream, and no second one has followed it.
+    Unproven,
+    BeganAgain,
+}
+
+/// The place of a packet in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) epoch: u32,
+    /// Extended sequence number; begins in the first cycle.
+    pub(crate) extended: u32,
+}
+
+impl Reception {
+    /// Takes a packet of the party in. `None`: far from its stream, and not yet proven to be a new one.
+    pub(crate) fn receive(&mut self, header: &RtpHeader, clock_rate: u32, now: Instant) -> Option<Place> {
+        let began_at = *self.began_at.get_or_insert(now);
+        let known = self.source.as_mut().filter(|source| source.ssrc == header.ssrc);
+        let extended = match known.map(|source| source.place(header.sequence)) {
+            Some(Placing::At(extended)) => extended,
+            Some(Placing::Unproven) => return None,
+            Some(Placing::BeganAgain) | None => self.begin(header),
+        };
+        let source = self.source.as_mut()?;
+        source.received = source.received.wrapping_add(1);
+        let arrival =
+            now.saturating_duration_since(began_at).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
+        source.measure(header.timestamp, arrival as u32);
+        Some(Place { epoch: self.epoch, extended })
+    }
+
+    /// Whose stream it is at present.
+    pub(crate) fn ssrc(&self) -> Option<u32> {
+        self.source.as_ref().map(|source| source.ssrc)
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The clock rate has changed: what was measured in the old one cannot be continued.
+    pub(crate) fn forget_transit(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.transit = None;
+            source.jitter = 0.0;
+        }
+    }
+
+    pub(crate) fn packets_lost(&self) -> u64 {
+        self.lost_before + self.source.as_ref().map_or(0, Source::lost)
+    }
+
+    pub(crate) fn jitter_ms(&self, clock_rate: u32) -> f64 {
+        self.source.as_ref().map_or(0.0, |source| source.jitter * 1_000.0 / f64::from(clock_rate))
+    }
+
+    fn begin(&mut self, header: &RtpHeader) -> u32 {
+        self.lost_before = self.packets_lost();
+        self.epoch = self.epoch.wrapping_add(1);
+        let first = u32::from(header.sequence);
+        self.source = Some(Source {
+            ssrc: header.ssrc,
+            base: first,
+            highest: first,
+            received: 0,
+            restart: None,
+            timestamp: header.timestamp,
+            transit: None,
+            jitter: 0.0,
+        });
+        first
+    }
+}
+
+impl Source {
+    /// RFC 3550 A.1.
+    fn place(&mut self, sequence: u16) -> Placing {
+        let ahead = sequence.wrapping_sub(self.highest as u16);
+        let behind = 0_u16.wrapping_sub(ahead);
+        if ahead < DROPOUT_MAX {
+            self.highest = self.highest.wrapping_add(u32::from(ahead));
+        } else if behind > MISORDER_MAX {
+            if self.restart == Some(sequence) {
+                return Placing::BeganAgain;
+            }
+            self.restart = Some(sequence.wrapping_add(1));
+            return Placing::Unproven;
+        }
+        self.restart = None;
+        let late = if ahead < DROPOUT_MAX { 0 } else { u32::from(behind) };
+        Placing::At(self.highest.wrapping_sub(late))
+    }
+
+    /// RFC 3550 A.8, for the first packet of each timestamp: later ones of an event are no measure.
+    fn measure(&mut self, timestamp: u32, arrival: u32) {
+        let transit = arrival.wrapping_sub(timestamp);
+        if let Some(last) = self.transit {
+            if timestamp == self.timestamp {
+                return;
+            }
+            let difference = f64::from((transit.wrapping_sub(last) as i32).unsigned_abs());
+            self.jitter += (difference - self.jitter) / 16.0;
+        }
+        self.transit = Some(transit);
+        self.timestamp = timestamp;
+    }
+
+    /// RFC 3550 A.3; doubled packets may make it negative, which counts as none.
+    fn lost(&self) -> u64 {
+        let expected = u64::from(self.highest.wrapping_sub(self.base)) + 1;
+        expected.saturating_sub(u64::from(self.received))
+    }
+}
+
+const DROPOUT_MAX: u16 = 3_000;
+const MISORDER_MAX: u16 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    struct Stream {
+        reception: Reception,
+        start: Instant,
+    }
+
+    impl Stream {
+        fn new() -> Self {
+            Self { reception: Reception::default(), start: Instant::now() }
+        }
+
+        fn receive(&mut self, ssrc: u32, sequence: u16, timestamp: u32, milliseconds: u64) -> Option<Place> {
+            let header = RtpHeader { marker: false, payload_type: 0, sequence, timestamp, ssrc };
+            self.reception.receive(&header, 8_000, self.start + Duration::from_millis(milliseconds))
+        }
+
+        /// Packets 20 ms apart that arrive on time.
+        fn receive_all(&mut self, ssrc: u32, sequences: &[u16]) -> Vec<Option<u32>> {
+            sequences
+                .iter()
+                .map(|sequence| self.receive(ssrc, *sequence, 0, 0).map(|place| place.extended))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_are_extended_over_the_wrap_and_back() {
+        let mut stream = Stream::new();
+        let extended = stream.receive_all(1, &[65_534, 65_535, 1, 0, 65_533]);
+        assert_eq!(extended, [65_534, 65_535, 65_537, 65_536, 65_533].map(Some));
+        assert_eq!(stream.reception.packets_lost(), 0);
+    }
+
+    #[test]
+    fn losses_are_what_was_expected_and_did_not_come() {
+        let mut stream = Stream::new();
+        stream.receive_all(1, &[100, 101, 104, 105, 110]);
+        assert_eq!(stream.reception.packets_lost(), 6);
+        stream.receive_all(1, &[102]);
+        assert_eq!(stream.reception.packets_lost(), 5, "a late one is not lost");
+        stream.receive_all(1, &[110, 110, 110, 110, 110, 110, 110]);
+        assert_eq!(stream.reception.packets_lost(), 0, "doubles do not make it negative");
+    }
+
+    #[test]
+    fn a_jump_is_believed_at_its_second_packet() {
+        let mut stream = Stream::new();
+        stream.receive_all(1, &[100, 101]);
+        assert_eq!(stream.receive(1, 40_000, 0, 0), None);
+        assert_eq!(stream.receive(1, 102, 0, 0).map(|place| place.epoch), Some(1), "the stream goes on");
+        assert_eq!(stream.receive(1, 50_000, 0, 0), None);
+        let place = stream.receive(1, 50_001, 0, 0).expect("a new beginning");
+        assert_eq!(place, Place { epoch: 2, extended: 50_001 });
+    }
+
+    #[test]
+    fn a_new_source_begins_a_new_epoch_and_keeps_the_losses() {
+        let mut stream = Stream::new();
+        stream.receive_all(1, &[1, 3]);
+        assert_eq!(stream.receive(2, 700, 0, 0), Some(Place { epoch: 2, extended: 700 }));
+        stream.receive_all(2, &[702]);
+        assert_eq!(stream.reception.packets_lost(), 2);
+        assert_eq!(stream.reception.ssrc(), Some(2));
+    }
+
+    #[test]
+    fn even_arrival_has_no_jitter_and_uneven_arrival_has_the_rfcs() {
+        let mut stream = Stream::new();
+        for index in 0..50 {
+            stream.receive(1, index, u32::from(index) * 160, u64::from(index) * 20);
+        }
+        assert_eq!(stream.reception.jitter_ms(8_000), 0.0);
+        // One packet 16 ms late: J = 128/16 = 8 units = 1 ms; the next on time: J += (128 - 8)/16.
+        stream.receive(1, 50, 8_000, 1_016);
+        assert_eq!(stream.reception.jitter_ms(8_000), 1.0);
+        stream.receive(1, 51, 8_160, 1_020);
+        assert_eq!(stream.reception.jitter_ms(8_000), 15.5 / 8.0);
+    }
+
+    #[test]
+    fn packets_of_one_timestamp_are_measured_once() {
+        let mut stream = Stream::new();
+        for index in 0..10 {
+            stream.receive(1, index, 0, u64::from(index) * 20);
+        }
+        assert_eq!(stream.reception.jitter_ms(8_000), 0.0);
+    }
+}

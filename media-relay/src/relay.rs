@@ -1,0 +1,498 @@
+//! All sessions: what is decided, without sockets and clock.
+//!
+//! Commands, packets and the passing of time go in through `handle_*`; what is to be done comes out of
+//! [`Relay::poll_output`], but for a packet that is forwarded, which is answered at once.
+
+use crate::command::{Command, Config, Description, Sound};
+use crate::continuity::Continuity;
+use crate::event::{Event, OpenError};
+use crate::half::Half;
+use crate::ports::Ports;
+use crate::session::{Session, Stage};
+use crate::side::{SessionId, Side};
+use crate::sounds::Sounds;
+use crate::tones::{TICK, Tone};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// All sessions of one relay thread, or of a simulation.
+#[derive(Debug)]
+pub struct Relay {
+    /// By slot; routes and timers name slots, commands name sessions.
+    sessions: Vec<Option<Session>>,
+    free_slots: Vec<usize>,
+    slots: HashMap<SessionId, usize>,
+    /// By RTP port / 2.
+    routes: Vec<Option<(usize, Side)>>,
+    ports: Ports,
+    sounds: Sounds,
+    random: ChaCha12Rng,
+    silence_timeout: Duration,
+    /// When to look whether a side is silent; one entry for each side of each session.
+    silence_checks: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
+    /// Who hears a tone.
+    playing: Vec<(usize, Side)>,
+    tick_at: Option<Instant>,
+    round: Option<Round>,
+    outputs: VecDeque<Output<'static>>,
+    buffer: Vec<u8>,
+}
+
+/// A packet, rewritten in place, is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// The local port from which it goes.
+    pub port: u16,
+    /// Where it goes.
+    pub to: SocketAddr,
+}
+
+/// What the relay wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output<'a> {
+    /// Bind `port` and the one above on `address`, and say so to [`Relay::handle_bound`].
+    Bind {
+        /// The RTP port.
+        port: u16,
+        /// A local address.
+        address: IpAddr,
+    },
+    /// Close `port` and the one above.
+    Release {
+        /// The RTP port.
+        port: u16,
+    },
+    /// Send a packet of the relay's own.
+    Send {
+        /// The local port from which it goes.
+        port: u16,
+        /// Where it goes.
+        to: SocketAddr,
+        /// The packet.
+        octets: &'a [u8],
+    },
+    /// Tell signalling.
+    Event(Event),
+}
+
+/// Why a port pair could not be bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindError {
+    /// Somebody has one of both ports: another pair may be free.
+    PortTaken,
+    /// No pair can be bound on this address.
+    AddressNotUsable,
+}
+
+/// A tick whose packets are being taken out.
+#[derive(Debug)]
+struct Round {
+    /// Index into `playing`.
+    next: usize,
+    left: u64,
+    now: Instant,
+    /// Whose own report follows its packet.
+    report: Option<(usize, Side)>,
+}
+
+impl Relay {
+    /// A relay without sessions.
+    pub fn new(config: Config) -> Self {
+        Self {
+            sessions: Vec::new(),
+            free_slots: Vec::new(),
+            slots: HashMap::new(),
+            routes: vec![None; 1 << 15],
+            ports: Ports::new(&config.ports, config.port_rest),
+            sounds: Sounds::new(config.ringback),
+            random: ChaCha12Rng::from_seed(config.seed),
+            silence_timeout: config.silence_timeout.max(SILENCE_TIMEOUT_MIN),
+            silence_checks: BinaryHeap::new(),
+            playing: Vec::new(),
+            tick_at: None,
+            round: None,
+            outputs: VecDeque::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Encodes the sounds for all codecs, which takes a moment; otherwise each is encoded when it is first
+    /// played.
+    pub fn prepare_sounds(&mut self) {
+        for codec in audio::Codec::ALL {
+            self.sounds.encoded(&Sound::Ringback, codec);
+        }
+    }
+
+    /// Does what signalling asks for. A session that does not exist any more is passed over.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        if let Command::Open { session, local } = command {
+            return self.open(session, local, now);
+        }
+        let Some(&slot) = self.slots.get(&command.session()) else { return };
+        match command {
+            Command::Open { .. } => {}
+            Command::Describe { side, description, .. } => self.describe(slot, side, description, now),
+            Command::Play { side, sound, .. } => self.play(slot, side, sound, now),
+            Command::Stop { side, .. } => self.stop(slot, side),
+            Command::Connect { .. } => self.connect(slot, now),
+            Command::Report { session } => {
+                let statistics = self.session(slot).statistics();
+                self.outputs.push_back(Output::Event(Event::Report { session, statistics }));
+            }
+            Command::Close { session } => {
+                let statistics = self.session(slot).statistics();
+                self.remove(slot, now);
+                self.outputs.push_back(Output::Event(Event::Closed { session, statistics }));
+            }
+        }
+    }
+
+    /// What became of [`Output::Bind`].
+    pub fn handle_bound(&mut self, port: u16, result: Result<(), BindError>, now: Instant) {
+        let Some((slot, side)) = self.route(port) else {
+            // Its session ended in the meantime.
+            if result.is_ok() {
+                self.outputs.push_back(Output::Release { port });
+            }
+            return self.ports.give_back(port, now);
+        };
+        match result {
+            Ok(()) => self.bound(slot, side, now),
+            Err(BindError::AddressNotUsable) => {
+                self.give_up_port(slot, side, now);
+                self.open_failed(slot, OpenError::AddressNotUsable, now);
+            }
+            Err(BindError::PortTaken) => {
+                self.give_up_port(slot, side, now);
+                self.try_another(slot, side, now);
+            }
+        }
+    }
+
+    /// A packet that came to an RTP port: what remains of it, rewritten in place, is sent on if there is an
+    /// answer.
+    pub fn handle_rtp(
+        &mut self,
+        port: u16,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Option<Forward> {
+        let (slot, side) = self.route(port)?;
+        let is_own = self.is_own(source);
+        let session = self.sessions[slot].as_mut()?;
+        if is_own {
+            session.half_mut(side).count_stranger();
+            return None;
+        }
+        let handled = session.handle_rtp(side, source, packet, now);
+        if handled.is_first {
+            let event = Event::FirstPacket { session: session.id, side, at: now };
+            self.outputs.push_back(Output::Event(event));
+        }
+        handled.forward
+    }
+
+    /// A packet that came to an RTCP port; as [`handle_rtp`](Self::handle_rtp).
+    pub fn handle_rtcp(
+        &mut self,
+        port: u16,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Option<Forward> {
+        let (slot, side) = self.route(port)?;
+        let is_own = self.is_own(source);
+        let session = self.sessions[slot].as_mut()?;
+        if is_own {
+            session.half_mut(side).count_stranger();
+            return None;
+        }
+        session.handle_rtcp(side, source, packet, now)
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(Reverse((due, session, side))) = self.silence_checks.peek().copied() {
+            if due > now {
+                break;
+            }
+            self.silence_checks.pop();
+            self.check_silence(session, side, now);
+        }
+        if let Some(due) = self.tick_at.filter(|due| *due <= now) {
+            self.tick(due, now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let check = self.silence_checks.peek().map(|Reverse((due, _, _))| *due);
+        [check, self.tick_at].into_iter().flatten().min()
+    }
+
+    /// What is to be done next; to be called until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        let (port, to) = self.next_of_round()?;
+        Some(Output::Send { port, to, octets: &self.buffer })
+    }
+
+    /// Sessions that are open or opening.
+    pub fn sessions(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// Sessions come and go.
+impl Relay {
+    fn open(&mut self, id: SessionId, local: [IpAddr; 2], now: Instant) {
+        if self.slots.contains_key(&id) {
+            return;
+        }
+        let (Some(one), two) = (self.ports.take(now), self.ports.take(now)) else {
+            return self.no_port(id);
+        };
+        let Some(two) = two else {
+            self.ports.give_back(one, now);
+            return self.no_port(id);
+        };
+        let halves = [(local[0], one), (local[1], two)].map(|(address, port)| {
+            let (ssrc, sequence) = (self.random.next_u32(), self.random.next_u32() as u16);
+            let continuity = Continuity::new(ssrc, sequence, self.random.next_u32());
+            Half::new(SocketAddr::new(address, port), continuity)
+        });
+        let session = Session { id, stage: Stage::Opening { tries_left: TRIES_MAX }, halves };
+        let slot = self.free_slots.pop().unwrap_or(self.sessions.len());
+        if slot == self.sessions.len() {
+            self.sessions.push(None);
+        }
+        self.sessions[slot] = Some(session);
+        self.slots.insert(id, slot);
+        for side in Side::BOTH {
+            self.bind(slot, side);
+        }
+    }
+
+    fn bind(&mut self, slot: usize, side: Side) {
+        let local = self.session(slot).half(side).local;
+        self.routes[usize::from(local.port() / 2)] = Some((slot, side));
+        self.outputs.push_back(Output::Bind { port: local.port(), address: local.ip() });
+    }
+
+    fn bound(&mut self, slot: usize, side: Side, now: Instant) {
+        let silence_check = now + self.silence_timeout;
+        let session = self.session_mut(slot);
+        session.half_mut(side).is_bound = true;
+        if !session.halves.iter().all(|half| half.is_bound) {
+            return;
+        }
+        session.stage = Stage::Open;
+        let (id, rtp) = (session.id, Side::BOTH.map(|side| session.half(side).local));
+        self.outputs.push_back(Output::Event(Event::Opened { session: id, rtp }));
+        for side in Side::BOTH {
+            self.silence_checks.push(Reverse((silence_check, id, side)));
+        }
+    }
+
+    fn try_another(&mut self, slot: usize, side: Side, now: Instant) {
+        let port = match &mut self.session_mut(slot).stage {
+            Stage::Opening { tries_left } if *tries_left > 0 => {
+                *tries_left -= 1;
+                self.ports.take(now)
+            }
+            Stage::Opening { .. } | Stage::Open | Stage::Connected { .. } => None,
+        };
+        match port {
+            Some(port) => {
+                self.session_mut(slot).half_mut(side).local.set_port(port);
+                self.bind(slot, side);
+            }
+            None => self.open_failed(slot, OpenError::NoPortFree, now),
+        }
+    }
+
+    fn no_port(&mut self, session: SessionId) {
+        let reason = OpenError::NoPortFree;
+        self.outputs.push_back(Output::Event(Event::OpenFailed { session, reason }));
+    }
+
+    fn open_failed(&mut self, slot: usize, reason: OpenError, now: Instant) {
+        let session = self.session(slot).id;
+        self.remove(slot, now);
+        self.outputs.push_back(Output::Event(Event::OpenFailed { session, reason }));
+    }
+
+    /// Takes a port that was not bound out of the routes.
+    fn give_up_port(&mut self, slot: usize, side: Side, now: Instant) {
+        let port = self.session(slot).half(side).local.port();
+        self.routes[usize::from(port / 2)] = None;
+        self.ports.give_back(port, now);
+    }
+
+    /// Forgets a session. A port that is being bound is released when the answer comes.
+    fn remove(&mut self, slot: usize, now: Instant) {
+        let Some(session) = self.sessions[slot].take() else { return };
+        for half in &session.halves {
+            let port = half.local.port();
+            self.routes[usize::from(port / 2)].take_if(|(routed, _)| *routed == slot);
+            if half.is_bound {
+                self.outputs.push_back(Output::Release { port });
+                self.ports.give_back(port, now);
+            }
+        }
+        self.playing.retain(|(playing, _)| *playing != slot);
+        self.slots.remove(&session.id);
+        self.free_slots.push(slot);
+    }
+}
+
+/// Sessions change.
+impl Relay {
+    fn describe(&mut self, slot: usize, side: Side, description: Description, now: Instant) {
+        self.session_mut(slot).describe(side, description, now);
+        self.encode_tone(slot, side);
+    }
+
+    fn play(&mut self, slot: usize, side: Side, sound: Sound, now: Instant) {
+        let half = self.session_mut(slot).half_mut(side);
+        if half.tone.as_ref().is_some_and(|tone| tone.sound == sound) {
+            return;
+        }
+        half.tone = Some(Tone::new(sound));
+        if !self.playing.contains(&(slot, side)) {
+            self.playing.push((slot, side));
+        }
+        self.tick_at.get_or_insert(now);
+        self.encode_tone(slot, side);
+    }
+
+    fn stop(&mut self, slot: usize, side: Side) {
+        self.session_mut(slot).half_mut(side).tone = None;
+        self.playing.retain(|playing| *playing != (slot, side));
+    }
+
+    fn connect(&mut self, slot: usize, now: Instant) {
+        for side in Side::BOTH {
+            self.stop(slot, side);
+        }
+        let stage = &mut self.session_mut(slot).stage;
+        *stage = match *stage {
+            // Nobody can have been told of ports that are not bound.
+            Stage::Opening { tries_left } => Stage::Opening { tries_left },
+            Stage::Open => Stage::Connected { since: now },
+            Stage::Connected { since } => Stage::Connected { since },
+        };
+    }
+
+    fn encode_tone(&mut self, slot: usize, side: Side) {
+        let Some(session) = &mut self.sessions[slot] else { return };
+        let half = session.half_mut(side);
+        if let (Some(tone), Some(description)) = (&mut half.tone, &half.description) {
+            tone.encoded = Some(self.sounds.encoded(&tone.sound, description.codec));
+        }
+    }
+
+    fn check_silence(&mut self, id: SessionId, side: Side, now: Instant) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        let timeout = self.silence_timeout;
+        let session = self.session_mut(slot);
+        let next = match session.silent_at(side, timeout) {
+            Some(due) if due <= now => {
+                session.half_mut(side).is_silent = true;
+                self.outputs.push_back(Output::Event(Event::Silent { session: id, side }));
+                now + timeout
+            }
+            Some(due) => due,
+            None => now + timeout,
+        };
+        self.silence_checks.push(Reverse((next, id, side)));
+    }
+}
+
+/// Tones: one clock for all of them.
+impl Relay {
+    /// After a late wake-up a few packets are sent at once, and those beyond are left out.
+    fn tick(&mut self, due: Instant, now: Instant) {
+        if self.playing.is_empty() {
+            self.tick_at = None;
+            return;
+        }
+        let behind = (now - due).as_millis() / TICK.as_millis();
+        let packets = u64::try_from(behind).unwrap_or(u64::MAX - 1).saturating_add(1);
+        let left = packets.min(CATCH_UP_MAX);
+        let since_due = u32::try_from(packets).unwrap_or(u32::MAX);
+        self.tick_at = due.checked_add(TICK * since_due);
+        for (slot, side) in self.playing.clone() {
+            if let Some(tone) = &mut self.session_mut(slot).half_mut(side).tone {
+                tone.skip(packets - left);
+            }
+        }
+        self.round = Some(Round { next: 0, left, now, report: None });
+    }
+
+    /// Writes the next packet of the round into the buffer.
+    fn next_of_round(&mut self) -> Option<(u16, SocketAddr)> {
+        loop {
+            let round = self.round.as_mut()?;
+            let now = round.now;
+            if let Some((slot, side)) = round.report.take() {
+                let half = self.sessions[slot].as_ref()?.half(side);
+                if let Some(route) = half.own_report(&mut self.buffer, now) {
+                    return Some(route);
+                }
+                continue;
+            }
+            let Some(&(slot, side)) = self.playing.get(round.next) else {
+                round.next = 0;
+                round.left -= 1;
+                if round.left == 0 {
+                    self.round = None;
+                }
+                continue;
+            };
+            round.next += 1;
+            let half = self.sessions[slot].as_mut()?.half_mut(side);
+            let route = half.next_tone_packet(&mut self.buffer, now);
+            if route.is_some() {
+                round.report = half.owes_report().then_some((slot, side));
+                return route;
+            }
+        }
+    }
+}
+
+/// Looking things up.
+impl Relay {
+    fn route(&self, port: u16) -> Option<(usize, Side)> {
+        self.routes[usize::from(port / 2)]
+    }
+
+    /// Is it one of the relay's own ports? Two sessions described as each other's parties would send round
+    /// and round.
+    fn is_own(&self, source: SocketAddr) -> bool {
+        let Some((slot, side)) = self.route(source.port()) else { return false };
+        let Some(session) = &self.sessions[slot] else { return false };
+        let local = session.half(side).local.ip();
+        local == source.ip() || (local.is_unspecified() && source.ip().is_loopback())
+    }
+
+    fn session(&self, slot: usize) -> &Session {
+        self.sessions[slot].as_ref().expect("a slot that is named has a session")
+    }
+
+    fn session_mut(&mut self, slot: usize) -> &mut Session {
+        self.sessions[slot].as_mut().expect("a slot that is named has a session")
+    }
+}
+
+const TRIES_MAX: u16 = 64;
+const CATCH_UP_MAX: u64 = 3;
+const SILENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);

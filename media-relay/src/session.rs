@@ -1,0 +1,143 @@
+//! The media of one call: two halves, and what goes from one to the other.
+
+use crate::command::Description;
+use crate::event::Statistics;
+use crate::half::{Accepted, Content, Half};
+use crate::packet::RtpHeader;
+use crate::relay::Forward;
+use crate::rtcp_packet::{is_rtcp, translate};
+use crate::side::{SessionId, Side};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// The media of one call.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) stage: Stage,
+    pub(crate) halves: [Half; 2],
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its ports are being bound.
+    Opening { tries_left: u16 },
+    /// Each half for itself.
+    Open,
+    /// What comes from one half goes to the other.
+    Connected { since: Instant },
+}
+
+/// What became of an RTP packet.
+#[derive(Debug, Default)]
+pub(crate) struct Handled {
+    pub(crate) forward: Option<Forward>,
+    /// It was the first of its side.
+    pub(crate) is_first: bool,
+}
+
+impl Session {
+    pub(crate) fn half(&self, side: Side) -> &Half {
+        &self.halves[side.index()]
+    }
+
+    pub(crate) fn half_mut(&mut self, side: Side) -> &mut Half {
+        &mut self.halves[side.index()]
+    }
+
+    pub(crate) fn describe(&mut self, side: Side, description: Description, now: Instant) {
+        self.half_mut(side).describe(description, now);
+    }
+
+    /// A packet that came to the RTP port of `side`; rewritten in place when it is forwarded.
+    pub(crate) fn handle_rtp(
+        &mut self,
+        side: Side,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Handled {
+        let half = self.half_mut(side);
+        if is_rtcp(packet) && half.description.as_ref().is_some_and(Description::is_multiplexed) {
+            return Handled { forward: self.handle_rtcp(side, source, packet, now), is_first: false };
+        }
+        let Some(accepted) = half.receive(source, packet, now) else { return Handled::default() };
+        let forward = match self.stage {
+            Stage::Opening { .. } | Stage::Open => None,
+            Stage::Connected { .. } => self.halves[side.other().index()].forward(&accepted, packet, now),
+        };
+        Handled { forward, is_first: accepted.is_first }
+    }
+
+    /// A packet that came to the RTCP port of `side`; rewritten in place when it is forwarded.
+    pub(crate) fn handle_rtcp(
+        &mut self,
+        side: Side,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Option<Forward> {
+        if !self.half_mut(side).receive_report(source, packet, now) {
+            return None;
+        }
+        match self.stage {
+            Stage::Opening { .. } | Stage::Open => return None,
+            Stage::Connected { .. } => {}
+        }
+        let (half, other) = (self.half(side), self.half(side.other()));
+        let (port, to) = other.rtcp_route()?;
+        translate(packet, &half.translation_to(other)).then_some(Forward { port, to })
+    }
+
+    /// When `side` will have been silent for `timeout`, if it should send: both are connected and neither is on
+    /// hold.
+    pub(crate) fn silent_at(&self, side: Side, timeout: Duration) -> Option<Instant> {
+        let since = match self.stage {
+            Stage::Opening { .. } | Stage::Open => return None,
+            Stage::Connected { since } => since,
+        };
+        if self.halves.iter().any(Half::is_held) || self.half(side).is_silent {
+            return None;
+        }
+        // Whoever was told anew, be it about the other, has the whole time again.
+        let told = self.half(side.other()).described_at();
+        let quiet = self.half(side).quiet_since().max(told).map_or(since, |quiet| quiet.max(since));
+        Some(quiet + timeout)
+    }
+
+    pub(crate) fn statistics(&self) -> [Statistics; 2] {
+        Side::BOTH.map(|side| self.half(side).statistics())
+    }
+}
+
+impl Half {
+    /// Makes a packet of the other party one of the stream to this one.
+    fn forward(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Option<Forward> {
+        let Accepted { header, place, content, .. } = *accepted;
+        let description = self.description.as_ref()?;
+        let payload_type = match content {
+            Content::Audio(codec) => (codec == description.codec).then_some(description.payload_type),
+            Content::TelephoneEvent => description.telephone_event,
+            Content::NotAgreed => None,
+        };
+        let (Some(payload_type), Some(to), None) = (payload_type, self.rtp_destination(), &self.tone) else {
+            if content != Content::NotAgreed && self.tone.is_none() {
+                self.continuity.interrupt();
+            }
+            return None;
+        };
+        let clock_rate = description.codec.clock_rate();
+        let stamp = self.continuity.forward(place, header.timestamp, clock_rate, now)?;
+        let rewritten = RtpHeader {
+            marker: header.marker || stamp.marker,
+            payload_type,
+            sequence: stamp.sequence,
+            timestamp: stamp.timestamp,
+            ssrc: stamp.ssrc,
+        };
+        rewritten.overwrite(packet);
+        self.count_sent(packet.len().saturating_sub(12));
+        Some(Forward { port: self.local.port(), to })
+    }
+}
