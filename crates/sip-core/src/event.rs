@@ -6,6 +6,10 @@ use sip_message::{
 };
 
 /// What the driver has to do, in order.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, from the queue to the driver; requests are the common case"
+)]
 #[derive(Debug)]
 pub enum Output {
     /// Send these octets along `flow`; for TCP over the connection to `flow.remote`, opened when there is none.
@@ -28,6 +32,10 @@ pub struct InviteId(pub u64);
 pub struct RequestId(pub u64);
 
 /// What happened.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, from the queue to the driver; requests are the common case"
+)]
 #[derive(Debug)]
 pub enum Event {
     /// A request outside of any dialog (REGISTER, OPTIONS, INVITE …). No state is held for it; the user answers it

@@ -51,8 +51,11 @@ impl Endpoint {
         {
             return self.outgoing(invite, OutgoingEvent::Success(Box::new(response)), now);
         }
-        // A copy of the 2xx whose ACK waits for the user.
         if usage.dialog.as_ref().is_some_and(|dialog| *dialog.remote_tag() == *tag) {
+            // Of a re-INVITE that was given up, or a copy of the 2xx whose ACK waits for the user.
+            if response.header.cseq.number != usage.invite_cseq {
+                self.acknowledge_reinvite(invite, &response);
+            }
             return;
         }
         self.end_branch(invite, &response, now);
@@ -287,7 +290,10 @@ impl Endpoint {
         request.header.contact = Some(usage.contact.clone());
         request.set_body(SDP, body);
         self.dress_request(&mut request);
-        self.start_client(request, flow, Owner::Reinvite(invite), Attempts::default(), now);
+        let id = self.start_client(request, flow, Owner::Reinvite(invite), Attempts::default(), now);
+        if let Some(usage) = self.usages.get_mut(&invite) {
+            usage.transaction = Some(id);
+        }
     }
 
     fn bye(&mut self, invite: InviteId, reason: Option<&Reason>, watched: bool, now: Instant) {

@@ -5,7 +5,7 @@ use super::transactions::Machine;
 use super::{Endpoint, TransactionId};
 use crate::transaction::key::{self, MergeKey, ServerKey};
 use crate::{Event, Flow, Incoming, InviteId, transport};
-use sip_message::{FieldName, Message, Method, Request, Response, StatusCode};
+use sip_message::{FieldName, Message, Method, Request, Response, Salvage, StatusCode};
 use std::time::Instant;
 
 /// Octets of an Unsupported field at most: what strangers ask for is not sent back at any length.
@@ -16,14 +16,17 @@ impl Endpoint {
         match Message::parse(octets) {
             Ok(Message::Request(request)) => self.handle_request(request, flow, now),
             Ok(Message::Response(response)) => self.handle_response(response, now),
-            Err(error) => {
-                let Some(mut salvage) = error.salvage else { return };
-                transport::mark_source(&mut salvage.request, flow);
-                let mut response = salvage.request.response(salvage.status);
-                response.reason = salvage.reason;
-                self.send_statelessly(&salvage.request, response, flow);
-            }
+            Err(error) => self.refuse_unreadable(error.salvage, flow),
         }
+    }
+
+    /// Answers what can be answered of a message that cannot be read.
+    pub(super) fn refuse_unreadable(&mut self, salvage: Option<Box<Salvage>>, flow: Flow) {
+        let Some(mut salvage) = salvage else { return };
+        transport::mark_source(&mut salvage.request, flow);
+        let mut response = salvage.request.response(salvage.status);
+        response.reason = salvage.reason;
+        self.send_statelessly(&salvage.request, response, flow);
     }
 
     fn handle_request(&mut self, mut request: Request, flow: Flow, now: Instant) {

@@ -144,7 +144,10 @@ impl Endpoint {
                 };
                 request.header.cseq.number = dialog.next_cseq();
                 let flow = dialog.flow();
-                self.start_client(request, flow, owner, attempts, now);
+                let id = self.start_client(request, flow, owner, attempts, now);
+                if let (Owner::Reinvite(_), Some(usage)) = (owner, self.usages.get_mut(&invite)) {
+                    usage.transaction = Some(id);
+                }
                 true
             }
             Owner::Request(request) => self.retry_request(id, request, response, now),

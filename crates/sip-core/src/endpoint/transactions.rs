@@ -207,7 +207,9 @@ impl Endpoint {
 
     /// RFC 3261 §9.1: forgets an INVITE whose CANCEL brought no final response.
     pub(super) fn abandon(&mut self, id: TransactionId, now: Instant) {
-        if let Some(entry) = self.transactions.get_mut(&id) {
+        if let Some(entry) = self.transactions.get_mut(&id)
+            && entry.machine.is_pending()
+        {
             entry.machine.terminate();
             self.drain(id, now);
         }

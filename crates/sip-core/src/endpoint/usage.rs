@@ -25,7 +25,7 @@ pub(super) struct Usage {
     pub(super) stage: Stage,
     /// From the moment at which it stands for us: our 2xx, or theirs.
     pub(super) dialog: Option<Dialog>,
-    /// The INVITE that made it.
+    /// The INVITE that made it, or our last re-INVITE.
     pub(super) transaction: Option<TransactionId>,
     /// We sent that INVITE, and so made the Call-ID.
     pub(super) outgoing: bool,

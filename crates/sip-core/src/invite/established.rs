@@ -1,5 +1,7 @@
 //! An answered INVITE, until it is gone: ACK, re-INVITE, UPDATE and BYE (RFC 3261 §13.3.1.4, §14, §15; RFC 3311).
 
+mod offers;
+
 use super::{Action, Answer, Ending, patience};
 use crate::endpoint::TransactionId;
 use crate::{Flow, GoneCause, InviteEvent, Timers};
@@ -110,10 +112,9 @@ enum Timer {
     NoAck,
     /// Our re-INVITE is due again (RFC 3261 §14.1).
     Glare,
+    /// A re-INVITE that the end overtook has had time enough for its final response.
+    Linger,
 }
-
-/// Glares after which a peer that always answers 491 is believed to mean it.
-const GLARES_MAX: u8 = 5;
 
 #[derive(Debug)]
 pub(crate) struct Established {
@@ -156,7 +157,7 @@ impl Established {
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
             Event::HangUp(reason) => self.handle_hang_up(reason),
-            Event::Bye { transaction, reason } => self.handle_bye(transaction, reason),
+            Event::Bye { transaction, reason } => self.handle_bye(transaction, reason, now),
             Event::Ack { cseq, body } => self.handle_ack(cseq, body),
             Event::Offered { offered, body, flow } => self.handle_offered(offered, body, flow),
             Event::Offer(body) => self.handle_offer(body),
@@ -167,8 +168,8 @@ impl Established {
                 self.handle_reoffer_outcome(InviteEvent::ReofferRefused { status });
             }
             Event::Glare(wait) => self.handle_glare(wait, now),
-            Event::ByeDone => self.handle_bye_done(),
-            Event::Lost { dialog_unknown } => self.handle_lost(dialog_unknown),
+            Event::ByeDone => self.handle_bye_done(now),
+            Event::Lost { dialog_unknown } => self.handle_lost(dialog_unknown, now),
         }
     }
 
@@ -176,8 +177,9 @@ impl Established {
         while let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Retransmit => self.retransmit(now),
-                Timer::NoAck => self.give_up_ack(),
+                Timer::NoAck => self.give_up_ack(now),
                 Timer::Glare => self.offer_again(),
+                Timer::Linger => self.outputs.push_back(Action::Abandon),
             }
         }
     }
@@ -213,24 +215,24 @@ impl Established {
         }
     }
 
-    fn handle_bye(&mut self, transaction: TransactionId, reason: Option<Reason>) {
+    fn handle_bye(&mut self, transaction: TransactionId, reason: Option<Reason>, now: Instant) {
         self.respond(transaction, Answer::status(StatusCode::OK));
         let by_peer = Ending::new(GoneCause::HungUpByPeer, reason);
         match std::mem::replace(&mut self.state, State::Gone) {
             State::AckHeld => {
                 self.outputs.push_back(Action::Acknowledge { body: None });
-                self.end(by_peer);
+                self.end(by_peer, now);
             }
             State::Answering(offered) => {
                 // RFC 3261 §15.1.2: requests that wait are answered 487.
                 self.respond(offered.transaction, Answer::status(StatusCode::REQUEST_TERMINATED));
-                self.end(by_peer);
+                self.end(by_peer, now);
             }
             State::AwaitingAck(_) | State::Stable | State::Offering { .. } | State::BackingOff { .. } => {
-                self.end(by_peer);
+                self.end(by_peer, now);
             }
             // BYE crossed BYE (RFC 5407 §3.2.1).
-            State::Ending(ending) => self.end(ending),
+            State::Ending(ending) => self.end(ending, now),
             State::Gone => {}
         }
     }
@@ -259,123 +261,9 @@ impl Established {
         }
     }
 
-    fn handle_offered(&mut self, offered: Offered, body: Option<Vec<u8>>, flow: Flow) {
-        let transaction = offered.transaction;
-        if body.is_none() && offered.invite.is_none() && self.is_live() {
-            // An UPDATE without an offer only refreshes the target (RFC 3311 §5.2).
-            return self.respond(transaction, Answer::status(StatusCode::OK));
-        }
+    fn handle_bye_done(&mut self, now: Instant) {
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::Stable => {
-                self.enter(State::Answering(offered));
-                self.emit(InviteEvent::Offered { body, flow });
-            }
-            State::BackingOff { body: ours, .. } => {
-                self.next_offer.get_or_insert(ours);
-                self.enter(State::Answering(offered));
-                self.emit(InviteEvent::Offered { body, flow });
-            }
-            // RFC 3261 §14.2, RFC 3311 §5.2: the first offer of the peer is not answered yet.
-            State::Answering(first) => {
-                self.state = State::Answering(first);
-                self.respond(transaction, Answer::RetryLater);
-            }
-            // RFC 3261 §14.2: an offer of ours, or its ACK, is under way.
-            other @ (State::AckHeld | State::AwaitingAck(_) | State::Offering { .. }) => {
-                self.state = other;
-                self.respond(transaction, Answer::status(StatusCode::REQUEST_PENDING));
-            }
-            other @ (State::Ending(_) | State::Gone) => {
-                self.state = other;
-                self.respond(transaction, Answer::status(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST));
-            }
-        }
-    }
-
-    fn handle_offer(&mut self, body: Vec<u8>) {
-        match &mut self.state {
-            State::Stable => self.reinvite(body, 0),
-            State::BackingOff { body: waiting, .. } => *waiting = body,
-            State::AckHeld | State::AwaitingAck(_) | State::Offering { .. } | State::Answering(_) => {
-                self.next_offer = Some(body);
-            }
-            State::Ending(_) | State::Gone => {}
-        }
-    }
-
-    fn handle_answer(&mut self, body: Vec<u8>, now: Instant) {
-        match &self.state {
-            State::AckHeld => {
-                self.outputs.push_back(Action::Acknowledge { body: Some(body) });
-                self.settle();
-            }
-            State::Answering(offered) => {
-                let Offered { transaction, invite, late } = *offered;
-                self.respond(transaction, Answer::Session(body));
-                match invite {
-                    Some(cseq) => self.await_ack(cseq, false, late, now),
-                    None => self.settle(),
-                }
-            }
-            State::AwaitingAck(_)
-            | State::Stable
-            | State::Offering { .. }
-            | State::BackingOff { .. }
-            | State::Ending(_)
-            | State::Gone => {}
-        }
-    }
-
-    fn handle_refuse(&mut self, status: StatusCode) {
-        match &self.state {
-            // There is no way to refuse the offer of a 2xx but to hang up (RFC 3261 §13.2.2.4).
-            State::AckHeld => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, None)),
-            State::Answering(offered) => {
-                let transaction = offered.transaction;
-                self.respond(transaction, Answer::status(status));
-                self.settle();
-            }
-            State::AwaitingAck(_)
-            | State::Stable
-            | State::Offering { .. }
-            | State::BackingOff { .. }
-            | State::Ending(_)
-            | State::Gone => {}
-        }
-    }
-
-    fn handle_reoffer_outcome(&mut self, outcome: InviteEvent) {
-        if matches!(self.state, State::Offering { .. }) {
-            self.emit(outcome);
-            self.settle();
-        }
-    }
-
-    fn handle_glare(&mut self, wait: Duration, now: Instant) {
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::Offering { glares, .. } if glares >= GLARES_MAX => {
-                self.emit(InviteEvent::ReofferRefused { status: StatusCode::REQUEST_PENDING });
-                self.settle();
-            }
-            State::Offering { body, glares } => {
-                // A later offer of the user takes the place of the one that met the glare.
-                let body = self.next_offer.take().unwrap_or(body);
-                self.enter(State::BackingOff { body, glares: glares + 1 });
-                self.deadlines.set(Timer::Glare, now + wait);
-            }
-            other @ (State::AckHeld
-            | State::AwaitingAck(_)
-            | State::Stable
-            | State::BackingOff { .. }
-            | State::Answering(_)
-            | State::Ending(_)
-            | State::Gone) => self.state = other,
-        }
-    }
-
-    fn handle_bye_done(&mut self) {
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::Ending(ending) => self.end(ending),
+            State::Ending(ending) => self.end(ending, now),
             other @ (State::AckHeld
             | State::AwaitingAck(_)
             | State::Stable
@@ -386,7 +274,7 @@ impl Established {
         }
     }
 
-    fn handle_lost(&mut self, dialog_unknown: bool) {
+    fn handle_lost(&mut self, dialog_unknown: bool, now: Instant) {
         if !self.is_live() {
             return;
         }
@@ -400,7 +288,7 @@ impl Established {
         if !dialog_unknown {
             self.outputs.push_back(Action::Bye { reason: None, watched: false });
         }
-        self.end(Ending::new(GoneCause::SessionExpired, None));
+        self.end(Ending::new(GoneCause::SessionExpired, None), now);
     }
 
     fn retransmit(&mut self, now: Instant) {
@@ -411,31 +299,11 @@ impl Established {
         }
     }
 
-    fn give_up_ack(&mut self) {
+    fn give_up_ack(&mut self, now: Instant) {
         if let State::AwaitingAck(_) = &self.state {
             self.outputs.push_back(Action::Bye { reason: None, watched: false });
-            self.end(Ending::new(GoneCause::NoAck, None));
+            self.end(Ending::new(GoneCause::NoAck, None), now);
         }
-    }
-
-    fn offer_again(&mut self) {
-        if let State::BackingOff { body, glares } = &mut self.state {
-            let (body, glares) = (std::mem::take(body), *glares);
-            self.reinvite(body, glares);
-        }
-    }
-
-    /// The session is stable: an offer that waited goes out.
-    fn settle(&mut self) {
-        self.enter(State::Stable);
-        if let Some(body) = self.next_offer.take() {
-            self.reinvite(body, 0);
-        }
-    }
-
-    fn reinvite(&mut self, body: Vec<u8>, glares: u8) {
-        self.outputs.push_back(Action::Reinvite { body: body.clone() });
-        self.enter(State::Offering { body, glares });
     }
 
     fn await_ack(&mut self, cseq: u32, initial: bool, offers: bool, now: Instant) {
@@ -455,8 +323,9 @@ impl Established {
         self.enter(State::Ending(ending));
     }
 
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, ending: Ending, now: Instant) {
         self.enter(State::Gone);
+        self.deadlines.set(Timer::Linger, now + patience(self.timers));
         self.outputs.push_back(ending.gone());
     }
 

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-pub const MS: Duration = Duration::from_millis(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
+pub(crate) enum Side {
     Caller,
     Callee,
 }
@@ -22,26 +22,26 @@ use Side::{Callee, Caller};
 
 /// What the users do; times from the start of the call, or from the ringing at the callee.
 #[derive(Debug, Clone, Default)]
-pub struct Story {
+pub(crate) struct Story {
     /// From the ringing; `None` rings for ever.
-    pub accepts_after: Option<Duration>,
-    pub rejects_after: Option<Duration>,
+    pub(crate) accepts_after: Option<Duration>,
+    pub(crate) rejects_after: Option<Duration>,
     /// From the start.
-    pub caller_hangs_up_after: Option<Duration>,
+    pub(crate) caller_hangs_up_after: Option<Duration>,
     /// From the start.
-    pub callee_hangs_up_after: Option<Duration>,
+    pub(crate) callee_hangs_up_after: Option<Duration>,
     /// From the start: offers of both sides, which may meet.
-    pub caller_offers_after: Option<Duration>,
-    pub callee_offers_after: Option<Duration>,
-    pub late_offer: bool,
+    pub(crate) caller_offers_after: Option<Duration>,
+    pub(crate) callee_offers_after: Option<Duration>,
+    pub(crate) late_offer: bool,
 }
 
 /// Chances in percent, delay in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Network {
-    pub loss: u32,
-    pub doubling: u32,
-    pub delay_max: u32,
+pub(crate) struct Network {
+    pub(crate) loss: u32,
+    pub(crate) doubling: u32,
+    pub(crate) delay_max: u32,
 }
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ enum Command {
     Offer(Side),
 }
 
-pub struct Pair {
+pub(crate) struct Pair {
     caller: Endpoint,
     callee: Endpoint,
     start: Instant,
@@ -64,8 +64,8 @@ pub struct Pair {
     counter: u64,
     story: Story,
     legs: [Option<InviteId>; 2],
-    pub events: [Vec<InviteEvent>; 2],
-    pub trace: Vec<String>,
+    pub(crate) events: [Vec<InviteEvent>; 2],
+    pub(crate) trace: Vec<String>,
 }
 
 enum Parcel {
@@ -74,7 +74,7 @@ enum Parcel {
 }
 
 impl Pair {
-    pub fn new(seed: u64, transport: Transport, network: Network, story: Story) -> Self {
+    pub(crate) fn new(seed: u64, transport: Transport, network: Network, story: Story) -> Self {
         let config = Config {
             user_agent: "pair".into(),
             timers: Timers::default(),
@@ -104,7 +104,7 @@ impl Pair {
     }
 
     /// Places the call and lets time pass until nothing is left.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let at = |side| NameAddr::new(SipUri::at(Some("user"), address(side)));
         let id = self.caller.invite(
             NewInvite {
@@ -132,6 +132,19 @@ impl Pair {
             }
         }
         self.settle();
+        self.let_time_pass();
+    }
+
+    /// Ends what still stands, as a user does who hears nothing.
+    pub(crate) fn hang_up_what_stands(&mut self) {
+        for side in [Caller, Callee] {
+            self.obey(Command::HangUp(side));
+            self.settle();
+        }
+        self.let_time_pass();
+    }
+
+    fn let_time_pass(&mut self) {
         while let Some(next) = self.next() {
             assert!(next - self.start < Duration::from_mins(10), "the call never ends");
             self.now = self.now.max(next);
@@ -152,7 +165,7 @@ impl Pair {
     }
 
     /// One `Gone`, and nothing behind it.
-    pub fn gone(&self, side: Side) -> Option<&Gone> {
+    pub(crate) fn gone(&self, side: Side) -> Option<&Gone> {
         let events = &self.events[index(side)];
         let count = events.iter().filter(|event| matches!(event, InviteEvent::Gone(_))).count();
         assert!(count <= 1, "{side:?} was gone {count} times");
@@ -165,18 +178,17 @@ impl Pair {
         }
     }
 
-    pub fn cause(&self, side: Side) -> Option<GoneCause> {
+    pub(crate) fn cause(&self, side: Side) -> Option<GoneCause> {
         self.gone(side).map(|gone| gone.cause)
     }
 
-    pub fn counts(&self) -> [(usize, usize); 2] {
+    pub(crate) fn counts(&self) -> [(usize, usize); 2] {
         [self.caller.counts(), self.callee.counts()]
     }
 
-    pub fn answered(&self, side: Side) -> bool {
-        self.events[index(side)]
-            .iter()
-            .any(|event| matches!(event, InviteEvent::Answered { .. } | InviteEvent::Confirmed { .. }))
+    /// The INVITE reached the callee.
+    pub(crate) fn was_called(&self) -> bool {
+        self.legs[1].is_some()
     }
 
     fn next(&self) -> Option<Instant> {
@@ -305,7 +317,7 @@ impl Pair {
     }
 }
 
-pub fn index(side: Side) -> usize {
+pub(crate) fn index(side: Side) -> usize {
     match side {
         Caller => 0,
         Callee => 1,

@@ -26,7 +26,7 @@ pub(crate) enum Action {
     Authenticate,
     /// CANCEL our INVITE (RFC 3261 §9.1).
     Cancel(Option<Reason>),
-    /// No final response is awaited any longer (RFC 3261 §9.1).
+    /// No final response to our INVITE or re-INVITE is awaited any longer (RFC 3261 §9.1).
     Abandon,
     /// Our INVITE was answered: the dialog stands. With `ending` it is acknowledged and torn down.
     Establish { response: Box<Response>, ending: Option<Ending> },

@@ -15,7 +15,7 @@ pub(crate) use transactions::TransactionId;
 use crate::random::Random;
 use crate::transaction::key::{ClientKey, MergeKey, ServerKey};
 use crate::{Event, Flow, Incoming, InviteId, NewInvite, NewRequest, Output, RequestId, Responder};
-use sip_message::{CallId, FieldName, Method, Reason, Response, StatusCode};
+use sip_message::{CallId, FieldName, FramingError, Method, Reason, Response, StatusCode};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 use transactions::Entry;
@@ -119,7 +119,12 @@ impl Endpoint {
         self.receive(octets, flow, now);
     }
 
-    /// Nothing could be sent along `flow` (connection refused or closed): transactions that wait on it fail.
+    /// A stream that cannot be cut into messages any more: what can be answered is, before its connection is closed.
+    pub fn handle_unframed(&mut self, error: &FramingError, flow: Flow) {
+        self.refuse_unreadable(error.salvage(), flow);
+    }
+
+    /// Nothing can be sent along `flow` (the connection was refused or closed): transactions that wait on it fail.
     pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
         self.fail_transactions(flow, now);
     }

@@ -1,0 +1,263 @@
+//! One endpoint whose peer is played by hand, in simulated time.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use sip_core::digest::Identity;
+use sip_core::{
+    Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite, Output, Timers,
+    Transport,
+};
+use sip_message::{FieldName, Host, Message, Method, NameAddr, Request, Response, SipUri, StatusCode};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Everything that an endpoint did, with the time at which it did it.
+pub(crate) struct Element {
+    pub(crate) endpoint: Endpoint,
+    start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) sent: Vec<(Duration, Flow, Message)>,
+    pub(crate) events: Vec<Event>,
+}
+
+pub(crate) const PEER: &str = "192.0.2.9:5070";
+
+pub(crate) fn flow(transport: Transport) -> Flow {
+    Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: PEER.parse().unwrap() }
+}
+
+pub(crate) fn udp() -> Flow {
+    flow(Transport::Udp)
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        user_agent: "element".into(),
+        timers: Timers::default(),
+        passes_to_user: vec![Method::INFO],
+        transactions_max: 1_000,
+    }
+}
+
+pub(crate) fn new_invite(flow: Flow) -> NewInvite {
+    let uri = |user| SipUri::new(Some(user), Host::new("example.com").unwrap(), None);
+    NewInvite {
+        flow,
+        uri: SipUri::at(Some("bob"), flow.remote).into(),
+        from: NameAddr::new(uri("alice")),
+        to: NameAddr::new(uri("bob")),
+        contact_user: Some("alice".into()),
+        route: Vec::new(),
+        fields: Vec::new(),
+        offer: Some(b"offer".to_vec()),
+        credentials: None,
+    }
+}
+
+pub(crate) fn identity() -> Option<Identity> {
+    Some(Identity { username: "alice".into(), password: "secret".into() })
+}
+
+/// An INVITE of the peer: call 1, tag `p`, CSeq 1.
+pub(crate) fn invite_text(branch: &str) -> String {
+    format!(
+        "INVITE sip:alice@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {PEER};branch={branch};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:bob@example.com>;tag=p\r\nTo: <sip:alice@example.com>\r\nCall-ID: 1\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:bob@{PEER}>\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\noffer"
+    )
+}
+
+impl Element {
+    pub(crate) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let start = Instant::now();
+        let endpoint = Endpoint::new(config, [3; 32]);
+        Self { endpoint, start, now: start, sent: Vec::new(), events: Vec::new() }
+    }
+
+    pub(crate) fn receive(&mut self, octets: impl AsRef<[u8]>) {
+        self.receive_along(octets, udp());
+    }
+
+    pub(crate) fn receive_along(&mut self, octets: impl AsRef<[u8]>, flow: Flow) {
+        self.endpoint.handle_octets(octets.as_ref(), flow, self.now);
+        self.collect();
+    }
+
+    /// Lets time pass, each timer at its own moment.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.endpoint.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.endpoint.handle_timeout(self.now);
+            self.collect();
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass until no timer runs, and says how long that was.
+    pub(crate) fn pass_all(&mut self) -> Duration {
+        let before = self.now;
+        while let Some(due) = self.endpoint.poll_timeout() {
+            assert!(due - before < Duration::from_mins(30), "it never ends");
+            self.pass(due.saturating_duration_since(self.now));
+        }
+        self.now - before
+    }
+
+    pub(crate) fn collect(&mut self) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Send { flow, octets } => {
+                    let message = Message::parse(&octets)
+                        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&octets)));
+                    self.sent.push((self.now - self.start, flow, message));
+                }
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+    }
+
+    pub(crate) fn invite(&mut self, new: NewInvite) -> InviteId {
+        let id = self.endpoint.invite(new, self.now);
+        self.collect();
+        id
+    }
+
+    pub(crate) fn take_last(&mut self) -> InviteId {
+        let incoming = self.incoming();
+        let id = self.endpoint.take(incoming, self.now);
+        self.collect();
+        id
+    }
+
+    /// The request that was handed up last.
+    pub(crate) fn incoming(&mut self) -> Incoming {
+        match self.events.pop() {
+            Some(Event::Request(incoming)) => incoming,
+            other => panic!("{other:?} instead of a request"),
+        }
+    }
+
+    pub(crate) fn requests(&self, method: &Method) -> Vec<&Request> {
+        let requests = self.sent.iter().filter_map(|(_, _, message)| match message {
+            Message::Request(request) => Some(request),
+            Message::Response(_) => None,
+        });
+        requests.filter(|request| request.method == *method).collect()
+    }
+
+    pub(crate) fn responses(&self) -> Vec<&Response> {
+        let responses = self.sent.iter().filter_map(|(_, _, message)| match message {
+            Message::Request(_) => None,
+            Message::Response(response) => Some(response),
+        });
+        responses.collect()
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<u16> {
+        self.responses().iter().map(|response| response.status.code()).collect()
+    }
+
+    pub(crate) fn last_response(&self) -> &Response {
+        self.responses().last().copied().expect("a response was sent")
+    }
+
+    pub(crate) fn last_request(&self, method: &Method) -> &Request {
+        self.requests(method).last().copied().unwrap_or_else(|| panic!("no {method} was sent"))
+    }
+
+    /// When each message was sent, in milliseconds.
+    pub(crate) fn times(&self) -> Vec<u128> {
+        self.sent.iter().map(|(time, _, _)| time.as_millis()).collect()
+    }
+
+    pub(crate) fn milliseconds(&self) -> u128 {
+        (self.now - self.start).as_millis()
+    }
+
+    pub(crate) fn invite_events(&self) -> Vec<&InviteEvent> {
+        let events = self.events.iter().filter_map(|event| match event {
+            Event::Invite { event, .. } => Some(event),
+            Event::Request(_) | Event::Response { .. } => None,
+        });
+        events.collect()
+    }
+
+    /// The end of the only usage, told once and last.
+    pub(crate) fn gone(&self) -> Option<&Gone> {
+        let events = self.invite_events();
+        let count = events.iter().filter(|event| matches!(event, InviteEvent::Gone(_))).count();
+        match events.last() {
+            Some(InviteEvent::Gone(gone)) => {
+                assert_eq!(count, 1);
+                Some(gone)
+            }
+            _ => {
+                assert_eq!(count, 0, "something came behind Gone");
+                None
+            }
+        }
+    }
+
+    /// The peer's response to a request of ours, with that To tag.
+    pub(crate) fn respond(&mut self, request: &Request, status: u16, tag: &str, body: &str) {
+        self.receive(response_to(request, status, tag, body));
+    }
+
+    /// A request of the peer in the dialog of an INVITE: mirrors From and To of `ours`, a request of ours.
+    pub(crate) fn request_in_dialog_of(
+        &mut self,
+        ours: &Request,
+        method: &str,
+        tag: &str,
+        cseq: u32,
+        body: &str,
+    ) {
+        let local = ours.header.from.tag().unwrap().to_owned();
+        let call_id = ours.header.call_id.0.to_string();
+        self.receive(request_text(method, &call_id, tag, &local, cseq, body));
+    }
+}
+
+pub(crate) fn response_to(request: &Request, status: u16, tag: &str, body: &str) -> Vec<u8> {
+    let mut response = request.response(StatusCode::new(status).unwrap());
+    if status > 100 && response.header.to.tag().is_none() {
+        response.header.to = response.header.to.with_tag(tag);
+    }
+    if request.method == Method::INVITE && status < 300 {
+        let contact = NameAddr::new(SipUri::at(Some("bob"), PEER.parse::<SocketAddr>().unwrap()));
+        response.header.contact = Some(sip_message::Contacts::List(vec![contact]));
+    }
+    if matches!(status, 401 | 407) {
+        let value = "Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+        let field = if status == 401 { FieldName::WWW_AUTHENTICATE } else { FieldName::PROXY_AUTHENTICATE };
+        response.header.fields.push(field, value);
+    }
+    if !body.is_empty() {
+        response.set_body("application/sdp", body.as_bytes().to_vec());
+    }
+    response.print()
+}
+
+/// A request of the peer in a dialog.
+pub(crate) fn request_text(
+    method: &str,
+    call_id: &str,
+    tag: &str,
+    local: &str,
+    cseq: u32,
+    body: &str,
+) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} sip:alice@192.0.2.1:5060 SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {PEER};branch=z9hG4bK{method}{tag}{cseq};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:bob@example.com>;tag={tag}\r\nTo: <sip:alice@example.com>;tag={local}\r\n\
+         Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:bob@{PEER}>\r\n{kind}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}

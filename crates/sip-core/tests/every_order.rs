@@ -1,0 +1,385 @@
+//! The INVITE usage under every order of events up to a length, in both roles: whatever happens, it ends once,
+//! acknowledges every 2xx, cancels nothing that was not heard of, and leaves nothing behind.
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
+
+mod by_hand;
+
+use by_hand::{Element, identity, invite_text, new_invite, request_text, response_to, udp};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sip_core::InviteId;
+use sip_message::{Message, Method, Request, StatusCode};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const PLAYS: usize = 1_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Trying,
+    Ringing,
+    Answer,
+    OtherBranchAnswers,
+    Busy,
+    Challenge,
+    /// To the last request of ours that is neither INVITE nor ACK.
+    Agree,
+    /// To the same.
+    DialogUnknown,
+    Glare,
+    Bye,
+    Reinvite,
+    Update,
+    /// Of the last INVITE of the peer.
+    Ack,
+    Cancel,
+    AgainInvite,
+    UserRings,
+    UserAccepts,
+    UserRejects,
+    UserHangsUp,
+    UserOffers,
+    UserAnswers,
+    UserRefuses,
+    Wait,
+    WaitLong,
+    Unreachable,
+}
+
+const OUTGOING: [Step; 18] = [
+    Step::Trying,
+    Step::Ringing,
+    Step::Answer,
+    Step::OtherBranchAnswers,
+    Step::Busy,
+    Step::Challenge,
+    Step::Agree,
+    Step::DialogUnknown,
+    Step::Glare,
+    Step::Bye,
+    Step::Reinvite,
+    Step::Update,
+    Step::UserHangsUp,
+    Step::UserOffers,
+    Step::UserAnswers,
+    Step::Wait,
+    Step::WaitLong,
+    Step::Unreachable,
+];
+
+const INCOMING: [Step; 16] = [
+    Step::AgainInvite,
+    Step::UserRings,
+    Step::UserAccepts,
+    Step::UserRejects,
+    Step::UserHangsUp,
+    Step::Cancel,
+    Step::Ack,
+    Step::Bye,
+    Step::Reinvite,
+    Step::Update,
+    Step::UserAnswers,
+    Step::UserRefuses,
+    Step::UserOffers,
+    Step::Agree,
+    Step::Glare,
+    Step::Wait,
+];
+
+struct Play {
+    element: Element,
+    invite: InviteId,
+    outgoing: bool,
+    cseq: u32,
+    /// Of the peer's last INVITE.
+    invite_cseq: u32,
+    /// (CSeq, To tag) of each 2xx that reached us and has to be acknowledged.
+    successes: BTreeSet<(u32, String)>,
+    /// CSeq of INVITEs of ours that had a provisional, and a final response.
+    provisional: BTreeSet<u32>,
+    finished: BTreeSet<u32>,
+    checked: usize,
+    steps: Vec<Step>,
+}
+
+impl Play {
+    fn outgoing(late: bool) -> Self {
+        let mut element = Element::new();
+        let mut new = new_invite(udp());
+        new.credentials = identity();
+        if late {
+            new.offer = None;
+        }
+        let invite = element.invite(new);
+        Self::new(element, invite, true)
+    }
+
+    fn incoming(late: bool) -> Self {
+        let mut element = Element::new();
+        let text = invite_text("z9hG4bK1");
+        element.receive(if late { late_invite() } else { text });
+        let invite = element.take_last();
+        Self::new(element, invite, false)
+    }
+
+    fn new(element: Element, invite: InviteId, outgoing: bool) -> Self {
+        let (successes, provisional, finished) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (cseq, invite_cseq) = (1, 1);
+        let steps = Vec::new();
+        Self {
+            element,
+            invite,
+            outgoing,
+            cseq,
+            invite_cseq,
+            successes,
+            provisional,
+            finished,
+            checked: 0,
+            steps,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        self.steps.push(step);
+        let now = self.element.now;
+        let endpoint = &mut self.element.endpoint;
+        match step {
+            Step::Trying => self.respond_to_invite(100, "p", ""),
+            Step::Ringing => self.respond_to_invite(180, "p", ""),
+            Step::Answer => self.respond_to_invite(200, "p", "answer"),
+            Step::OtherBranchAnswers => self.respond_to_invite(200, "q", "answer"),
+            Step::Busy => self.respond_to_invite(486, "p", ""),
+            Step::Challenge => self.respond_to_invite(401, "p", ""),
+            Step::Glare => self.respond_to_invite(491, "p", ""),
+            Step::Agree => self.respond_to_last(200),
+            Step::DialogUnknown => self.respond_to_last(481),
+            Step::Bye => self.request("BYE", ""),
+            Step::Reinvite => {
+                self.request("INVITE", "offer");
+                self.invite_cseq = self.cseq;
+            }
+            Step::Update => self.request("UPDATE", "offer"),
+            Step::Ack => self.ack(),
+            Step::Cancel => {
+                let cancel = invite_text("z9hG4bK1").replace("INVITE", "CANCEL");
+                self.element.receive(cancel);
+            }
+            Step::AgainInvite => self.element.receive(invite_text("z9hG4bK1")),
+            Step::UserRings => endpoint.ring(self.invite, StatusCode::RINGING, None, now),
+            Step::UserAccepts => endpoint.accept(self.invite, b"answer".to_vec(), now),
+            Step::UserRejects => endpoint.reject(self.invite, StatusCode::BUSY_HERE, Vec::new(), now),
+            Step::UserHangsUp => endpoint.hang_up(self.invite, None, now),
+            Step::UserOffers => endpoint.offer(self.invite, b"offer".to_vec(), now),
+            Step::UserAnswers => endpoint.answer_offer(self.invite, b"answer".to_vec(), now),
+            Step::UserRefuses => endpoint.refuse_offer(self.invite, StatusCode::NOT_ACCEPTABLE_HERE, now),
+            Step::Wait => self.element.pass(Duration::from_secs(1)),
+            Step::WaitLong => self.element.pass(Duration::from_secs(40)),
+            Step::Unreachable => endpoint.handle_unreachable(udp(), now),
+        }
+        self.element.collect();
+        self.check_sent();
+    }
+
+    fn respond_to_invite(&mut self, status: u16, tag: &str, body: &str) {
+        let Some(invite) = self.element.requests(&Method::INVITE).last().copied().cloned() else { return };
+        let cseq = invite.header.cseq.number;
+        let tag = invite.header.to.tag().unwrap_or(tag).to_owned();
+        if status < 200 {
+            self.provisional.insert(cseq);
+        } else if status < 300 {
+            // A 2xx behind another final response, or behind the end of the usage, finds nobody.
+            if !self.finished.contains(&cseq) && self.element.endpoint.counts().1 > 0 {
+                self.successes.insert((cseq, tag.clone()));
+            }
+        } else if !self.successes.iter().any(|(success, _)| *success == cseq) {
+            self.finished.insert(cseq);
+        }
+        self.element.receive(response_to(&invite, status, &tag, body));
+    }
+
+    fn respond_to_last(&mut self, status: u16) {
+        let request = self.element.sent.iter().rev().find_map(|(_, _, message)| match message {
+            Message::Request(request) if !matches!(request.method, Method::INVITE | Method::ACK) => {
+                Some(request)
+            }
+            Message::Request(_) | Message::Response(_) => None,
+        });
+        if let Some(request) = request.cloned() {
+            self.element.respond(&request, status, "p", "");
+        }
+    }
+
+    fn request(&mut self, method: &str, body: &str) {
+        self.cseq += 1;
+        let (call_id, local) = self.identifiers();
+        self.element.receive(request_text(method, &call_id, "p", &local, self.cseq, body));
+    }
+
+    fn ack(&mut self) {
+        let (call_id, local) = self.identifiers();
+        let text = request_text("ACK", &call_id, "p", &local, self.invite_cseq, "");
+        // The ACK of a refusal is part of the transaction of the first INVITE, that of a 2xx is not.
+        self.element.receive(text.replace("z9hG4bKACKp1;", "z9hG4bK1;"));
+        self.element.receive(text);
+    }
+
+    /// Call-ID and our tag.
+    fn identifiers(&self) -> (String, String) {
+        if self.outgoing {
+            let invite = self.element.requests(&Method::INVITE)[0];
+            return (invite.header.call_id.0.to_string(), invite.header.from.tag().unwrap().to_owned());
+        }
+        let tags = self.element.responses().into_iter().filter_map(|response| response.header.to.tag());
+        ("1".to_owned(), tags.last().unwrap_or("none-yet").to_owned())
+    }
+
+    /// Of what was sent since the last step.
+    fn check_sent(&mut self) {
+        for index in self.checked..self.element.sent.len() {
+            let Message::Request(request) = &self.element.sent[index].2 else { continue };
+            let cseq = request.header.cseq.number;
+            if request.method == Method::CANCEL {
+                assert!(self.provisional.contains(&cseq), "CANCEL before a provisional: {:?}", self.steps);
+            } else if request.method == Method::BYE && self.outgoing {
+                let tag = request.header.to.tag();
+                assert!(self.acknowledged(index).any(|ack| ack.header.to.tag() == tag), "BYE before ACK");
+            }
+        }
+        self.checked = self.element.sent.len();
+    }
+
+    fn acknowledged(&self, before: usize) -> impl Iterator<Item = &Request> {
+        self.element.sent[..before].iter().filter_map(|(_, _, message)| match message {
+            Message::Request(request) if request.method == Method::ACK => Some(request),
+            Message::Request(_) | Message::Response(_) => None,
+        })
+    }
+
+    /// The user hangs up at last, and time passes.
+    fn end(mut self) {
+        self.element.endpoint.hang_up(self.invite, None, self.element.now);
+        self.element.collect();
+        let time = self.element.pass_all();
+        self.check_sent();
+        let steps = &self.steps;
+        assert_eq!(self.element.endpoint.counts(), (0, 0), "{steps:?}");
+        // CANCEL or the ACK of our 2xx may take 64*T1, the BYE behind it as long again.
+        assert!(time <= Duration::from_secs(32 + 32 + 5), "{steps:?} left something for {time:?}");
+        assert!(self.element.gone().is_some(), "{steps:?} does not end");
+        for (cseq, tag) in &self.successes {
+            let mut acks = self.acknowledged(self.element.sent.len());
+            let is_ack =
+                |ack: &Request| ack.header.cseq.number == *cseq && ack.header.to.tag() == Some(tag.as_str());
+            assert!(acks.any(is_ack), "{steps:?}: the 2xx of {tag} to {cseq} has no ACK");
+        }
+        self.check_answers();
+    }
+
+    /// Each request of the peer has one final response, always the same.
+    fn check_answers(&self) {
+        let mut finals: BTreeMap<(u32, String), Vec<u8>> = BTreeMap::new();
+        for response in self.element.responses().into_iter().filter(|response| response.status.is_final()) {
+            let key = (response.header.cseq.number, response.header.cseq.method.to_string());
+            let octets = response.print();
+            assert_eq!(finals.entry(key).or_insert_with(|| octets.clone()), &octets, "{:?}", self.steps);
+        }
+    }
+}
+
+fn late_invite() -> String {
+    let text = invite_text("z9hG4bK1");
+    let (header, _) = text.split_once("Content-Type").unwrap();
+    format!("{header}Content-Length: 0\r\n\r\n")
+}
+
+/// Plays every sequence of that length; a failure names its steps.
+fn every_order(steps: &[Step], length: usize, start: impl Fn() -> Play + Sync) {
+    std::thread::scope(|scope| {
+        for first in steps {
+            let start = &start;
+            scope.spawn(move || {
+                for number in 0..steps.len().pow(u32::try_from(length - 1).unwrap()) {
+                    let mut play = start();
+                    play.step(*first);
+                    let mut rest = number;
+                    for _ in 1..length {
+                        play.step(steps[rest % steps.len()]);
+                        rest /= steps.len();
+                    }
+                    play.end();
+                }
+            });
+        }
+    });
+}
+
+/// Long sequences, drawn by chance.
+fn some_orders(steps: &[Step], start: impl Fn() -> Play) {
+    let mut random = ChaCha12Rng::seed_from_u64(1);
+    for _ in 0..PLAYS {
+        let mut play = start();
+        for _ in 0..12 {
+            play.step(steps[random.next_u32() as usize % steps.len()]);
+        }
+        play.end();
+    }
+}
+
+fn outgoing_that_stands() -> Play {
+    let mut play = Play::outgoing(false);
+    play.step(Step::Ringing);
+    play.step(Step::Answer);
+    play.step(Step::UserOffers);
+    play
+}
+
+fn incoming_that_stands() -> Play {
+    let mut play = Play::incoming(false);
+    play.step(Step::UserAccepts);
+    play.step(Step::Ack);
+    play
+}
+
+#[test]
+fn an_outgoing_call_ends_well_in_every_order_of_events() {
+    every_order(&OUTGOING, 3, || Play::outgoing(false));
+    some_orders(&OUTGOING, || Play::outgoing(false));
+}
+
+#[test]
+fn an_outgoing_call_without_an_offer_ends_well_in_every_order_of_events() {
+    every_order(&OUTGOING, 2, || Play::outgoing(true));
+    some_orders(&OUTGOING, || Play::outgoing(true));
+}
+
+#[test]
+fn an_outgoing_call_that_stands_ends_well_in_every_order_of_events() {
+    every_order(&OUTGOING, 3, outgoing_that_stands);
+}
+
+#[test]
+fn an_incoming_call_ends_well_in_every_order_of_events() {
+    every_order(&INCOMING, 3, || Play::incoming(false));
+    some_orders(&INCOMING, || Play::incoming(false));
+}
+
+#[test]
+fn an_incoming_call_without_an_offer_ends_well_in_every_order_of_events() {
+    every_order(&INCOMING, 2, || Play::incoming(true));
+    some_orders(&INCOMING, || Play::incoming(true));
+}
+
+#[test]
+fn an_incoming_call_that_stands_ends_well_in_every_order_of_events() {
+    every_order(&INCOMING, 3, incoming_that_stands);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn calls_end_well_in_every_longer_order_of_events() {
+    every_order(&OUTGOING, 4, || Play::outgoing(false));
+    every_order(&OUTGOING, 4, outgoing_that_stands);
+    every_order(&INCOMING, 4, || Play::incoming(false));
+    every_order(&INCOMING, 4, incoming_that_stands);
+}

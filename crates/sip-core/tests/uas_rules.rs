@@ -1,0 +1,171 @@
+//! What every element does with requests, whoever its user is (RFC 3261 §8.2, §9.2, §12.2.2).
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
+
+mod by_hand;
+
+use by_hand::{Element, PEER, invite_text, new_invite, request_text, udp};
+use sip_core::{Event, InviteEvent};
+use sip_message::{FieldName, Method, StatusCode};
+
+/// A call that we made, which stands.
+fn standing() -> (Element, sip_message::Request) {
+    let mut element = Element::new();
+    element.invite(new_invite(udp()));
+    let invite = element.last_request(&Method::INVITE).clone();
+    element.respond(&invite, 200, "p", "answer");
+    (element, invite)
+}
+
+#[test]
+fn a_method_that_is_not_known_is_for_the_user_outside_a_dialog_and_405_inside() {
+    let (mut element, invite) = standing();
+    let text = invite_text("z9hG4bKf").replace("INVITE", "FROB");
+    element.receive(&text);
+    assert!(
+        matches!(element.events.last(), Some(Event::Request(incoming)) if incoming.request.method.as_str() == "FROB")
+    );
+    element.request_in_dialog_of(&invite, "FROB", "p", 1, "");
+    let response = element.last_response();
+    assert_eq!(response.status.code(), 405);
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+    assert_eq!(response.header.fields.get(&FieldName::ALLOW), Some(allow));
+}
+
+#[test]
+fn a_tag_of_no_dialog_is_481_and_its_ack_silence() {
+    let mut element = Element::new();
+    for (index, method) in ["BYE", "INVITE", "INFO", "NOTIFY"].into_iter().enumerate() {
+        element.receive(request_text(method, "1", "p", "0123456789abcdef", 2, ""));
+        assert_eq!(element.statuses().len(), index + 1);
+        assert_eq!(element.last_response().status.code(), 481, "{method}");
+    }
+    element.receive(request_text("ACK", "1", "p", "0123456789abcdef", 2, ""));
+    assert_eq!((element.statuses().len(), element.events.len()), (4, 0));
+    assert_eq!(element.endpoint.counts(), (0, 0));
+}
+
+#[test]
+fn the_tags_of_another_call_or_another_peer_are_481() {
+    let (mut element, invite) = standing();
+    let local = invite.header.from.tag().unwrap().to_owned();
+    element.receive(request_text("BYE", "other", "p", &local, 2, ""));
+    element.receive(request_text("BYE", &invite.header.call_id.0, "other", &local, 3, ""));
+    assert_eq!(element.statuses(), [481, 481]);
+    assert!(element.gone().is_none());
+}
+
+#[test]
+fn what_is_required_and_not_known_is_420_but_not_in_cancel() {
+    let mut element = Element::new();
+    let require = |text: String| text.replace("Max-Forwards", "Require: 100rel, timer\r\nMax-Forwards");
+    element.receive(require(invite_text("z9hG4bK1")));
+    let response = element.last_response();
+    assert_eq!(response.status.code(), 420);
+    assert_eq!(response.header.fields.get(&FieldName::UNSUPPORTED), Some("100rel, timer"));
+    assert!(element.events.is_empty());
+
+    element.receive(invite_text("z9hG4bK2"));
+    element.take_last();
+    element.receive(require(invite_text("z9hG4bK2").replace("INVITE", "CANCEL")));
+    assert_eq!(element.statuses(), [420, 100, 200, 487]);
+}
+
+#[test]
+fn a_420_is_short_whatever_was_asked_for() {
+    let mut element = Element::new();
+    let options = vec!["an-option-of-some-length"; 200].join(", ");
+    element.receive(
+        invite_text("z9hG4bK1").replace("Max-Forwards", &format!("Require: {options}\r\nMax-Forwards")),
+    );
+    assert!(element.last_response().print().len() < 600);
+}
+
+#[test]
+fn a_cancel_of_nothing_is_481() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1").replace("INVITE", "CANCEL"));
+    assert_eq!((element.statuses(), element.events.len()), (vec![481], 0));
+}
+
+#[test]
+fn the_answers_to_invite_and_cancel_have_one_tag() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1"));
+    let invite = element.take_last();
+    element.endpoint.ring(invite, StatusCode::RINGING, None, element.now);
+    element.collect();
+    element.receive(invite_text("z9hG4bK1").replace("INVITE", "CANCEL"));
+    assert_eq!(element.statuses(), [100, 180, 200, 487]);
+    let tags: Vec<_> = element.responses()[1..].iter().map(|response| response.header.to.tag()).collect();
+    assert!(tags.iter().all(|tag| tag.is_some() && *tag == tags[0]), "{tags:?}");
+}
+
+#[test]
+fn a_request_that_came_over_two_ways_is_482_the_second_time() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1"));
+    element.take_last();
+    element.receive(invite_text("z9hG4bK2"));
+    assert_eq!((element.statuses(), element.events.len()), (vec![100, 482], 0));
+    element.receive(invite_text("z9hG4bK3").replace("CSeq: 1", "CSeq: 2"));
+    assert_eq!(element.events.len(), 1, "another CSeq is another request");
+}
+
+#[test]
+fn sequence_numbers_have_to_rise() {
+    let (mut element, invite) = standing();
+    element.request_in_dialog_of(&invite, "INFO", "p", 7, "");
+    element.request_in_dialog_of(&invite, "OPTIONS", "p", 7, "");
+    element.request_in_dialog_of(&invite, "BYE", "p", 6, "");
+    assert_eq!(element.statuses(), [500, 500]);
+    element.request_in_dialog_of(&invite, "OPTIONS", "p", 8, "");
+    assert_eq!(element.last_response().status, StatusCode::OK);
+    assert!(element.last_response().header.fields.get(&FieldName::ALLOW).is_some());
+}
+
+#[test]
+fn a_request_for_the_user_waits_for_its_answer() {
+    let (mut element, invite) = standing();
+    element.request_in_dialog_of(&invite, "INFO", "p", 1, "x");
+    let Some(Event::Invite { event: InviteEvent::Requested { responder, request }, .. }) =
+        element.events.pop()
+    else {
+        panic!("nothing was handed up");
+    };
+    assert_eq!((&request.method, &request.body[..]), (&Method::INFO, &b"x"[..]));
+    element.endpoint.respond_in_dialog(responder.clone(), StatusCode::OK, element.now);
+    element.endpoint.respond_in_dialog(responder, StatusCode::FORBIDDEN, element.now);
+    element.collect();
+    element.request_in_dialog_of(&invite, "INFO", "p", 1, "x");
+    assert_eq!(element.statuses(), [200, 200], "answered once, repeated to a copy");
+}
+
+#[test]
+fn an_unanswered_request_in_a_dialog_is_forgotten_when_its_client_has_given_up() {
+    let (mut element, invite) = standing();
+    element.request_in_dialog_of(&invite, "INFO", "p", 1, "x");
+    element.pass_all();
+    assert_eq!(element.endpoint.counts().0, 0);
+}
+
+#[test]
+fn an_ack_that_matches_nothing_is_absorbed() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1").replace("INVITE", "ACK"));
+    assert_eq!((element.sent.len(), element.events.len()), (0, 0));
+}
+
+#[test]
+fn every_message_says_who_we_are() {
+    let mut element = Element::new();
+    element.invite(new_invite(udp()));
+    let invite = element.last_request(&Method::INVITE);
+    assert_eq!(invite.header.fields.get(&FieldName::USER_AGENT), Some("element"));
+    assert!(invite.header.fields.get(&FieldName::ALLOW).is_some());
+    assert_eq!(invite.header.max_forwards, Some(70));
+    assert_eq!(invite.header.via[0].to_string().split(";branch").next(), Some("SIP/2.0/UDP 192.0.2.1:5060"));
+    assert!(invite.header.via[0].parameters.get("rport").is_some());
+    element.receive(request_text("BYE", "1", "p", "x", 2, ""));
+    assert_eq!(element.last_response().header.fields.get(&FieldName::SERVER), Some("element"));
+    assert_eq!(element.sent.last().unwrap().1.remote.to_string(), PEER);
+}
