@@ -51,7 +51,6 @@ pub struct Driver {
     _rtcp: UdpSocket,
     reports: mpsc::UnboundedSender<Report>,
     commands: mpsc::Receiver<Command>,
-    calls: Vec<CallMedia>,
 }
 
 /// Why a phone could not be started.
@@ -120,18 +119,23 @@ impl Driver {
             seed,
             Instant::now(),
         );
-        Ok(Self { handset, local, server, sip, rtp, _rtcp: rtcp, reports, commands, calls: Vec::new() })
+        Ok(Self { handset, local, server, sip, rtp, _rtcp: rtcp, reports, commands })
     }
 
-    /// Runs until the script has ended, or until nobody can send commands any more and the phone has left. Gives what
-    /// was heard in each call beside the outcome.
-    pub async fn run(mut self) -> (Outcome, Vec<CallMedia>) {
+    /// Where the phone is reached by SIP.
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Runs until the script has ended; it is ended, too, when nobody can send commands any more. What was heard in
+    /// each call goes to `heard` at its end.
+    pub async fn run(mut self, mut heard: impl FnMut(CallMedia)) -> Outcome {
         let mut datagram = vec![0; DATAGRAM_OCTETS_MAX];
         let mut packet = vec![0; PACKET_OCTETS_MAX];
         let mut commands_open = true;
         loop {
-            if let Some(outcome) = self.perform().await {
-                return (outcome, self.calls);
+            if let Some(outcome) = self.perform(&mut heard).await {
+                return outcome;
             }
             let due = self.handset.poll_timeout();
             tokio::select! {
@@ -152,11 +156,11 @@ impl Driver {
     }
 
     /// Does what the handset wants; the outcome when its script has ended.
-    async fn perform(&mut self) -> Option<Outcome> {
+    async fn perform(&mut self, heard: &mut impl FnMut(CallMedia)) -> Option<Outcome> {
         while let Some(output) = self.handset.poll_output() {
             match output {
                 HandsetOutput::Sip { flow, octets } => {
-                    tracing::debug!(target: "sip.wire", to = %flow.remote, "{}", String::from_utf8_lossy(&octets));
+                    tracing::debug!(target: "sip.wire", to = %flow.remote, "{}", start_line(&octets));
                     if self.sip.send(flow.remote, &octets).await.is_err() {
                         self.handset.handle_unreachable(flow, Instant::now());
                     }
@@ -175,7 +179,7 @@ impl Driver {
                         return outcome;
                     }
                 }
-                HandsetOutput::CallMedia(call) => self.calls.push(call),
+                HandsetOutput::CallMedia(call) => heard(call),
             }
         }
         None
@@ -291,6 +295,12 @@ impl Sip {
             }
         }
     }
+}
+
+/// Who reads logs need not see credentials and escapes.
+fn start_line(octets: &[u8]) -> String {
+    let line = octets.split(|octet| *octet == b'\r').next().unwrap_or_default();
+    String::from_utf8_lossy(line).escape_debug().to_string()
 }
 
 async fn until(due: Option<Instant>) {

@@ -5,7 +5,6 @@ mod packet;
 mod receiver;
 mod sender;
 mod source;
-mod telephone_event;
 mod tones;
 
 pub use figures::{Figures, ToneHeard};

@@ -1,8 +1,8 @@
 //! Packets that come in: counted, decoded and laid on one time line.
 
 use super::packet::RtpView;
-use super::{Stream, packet, telephone_event};
-use audio::{Codec, Decoder};
+use super::{Stream, packet};
+use audio::{Codec, Decoder, TelephoneEvent};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -192,7 +192,9 @@ impl RtpReceiver {
     }
 
     fn digit(&mut self, view: &RtpView<'_>) -> Received {
-        let Some(digit) = telephone_event::digit_of(view.payload) else { return Received::Nothing };
+        let Some(digit) = TelephoneEvent::decode(view.payload).and_then(|event| event.key()) else {
+            return Received::Nothing;
+        };
         // All packets of an event have the timestamp of its beginning (RFC 4733 §2.2.1).
         match self.last_event.replace(view.timestamp) {
             Some(last) if last == view.timestamp => Received::Nothing,

@@ -1,9 +1,8 @@
 //! Packets that go out: one each 20 ms, on one SSRC from the first to the last.
 
 use super::source::Player;
-use super::telephone_event;
 use super::{PACKET_TIME, Source, Stream, timestamp_step};
-use audio::Encoder;
+use audio::{Encoder, TelephoneEvent};
 use bytes::Bytes;
 use rtp::header::Header;
 use rtp::packet::Packet;
@@ -69,7 +68,7 @@ impl RtpSender {
 
     /// Queues digits; others than `0123456789*#ABCD` are left out, and so are those beyond 64.
     pub fn send_digits(&mut self, digits: &str) {
-        let events = digits.chars().filter_map(telephone_event::event_of);
+        let events = digits.chars().filter_map(TelephoneEvent::from_key);
         let free = DIGITS_MAX.saturating_sub(self.digits.len());
         self.digits.extend(events.take(free));
     }
@@ -136,10 +135,10 @@ impl RtpSender {
             return Some(None);
         }
         // The end is sent three times with the same duration (RFC 4733 §2.5.1.4).
-        let ended = ticks > EVENT_TICKS;
+        let end = ticks > EVENT_TICKS;
         let duration = u32::from(ticks.min(EVENT_TICKS)) * timestamp_step(self.stream.codec);
         let duration = u16::try_from(duration).unwrap_or(u16::MAX);
-        let payload = telephone_event::payload(code, ended, duration);
+        let payload = TelephoneEvent { event: code, end, volume: VOLUME, duration }.encode();
         Some(self.packet(ticks == 1, payload_type, began, payload.to_vec()))
     }
 
@@ -168,6 +167,8 @@ impl RtpSender {
 const EVENT_TICKS: u16 = 5;
 const END_TICKS: u16 = 3;
 const PAUSE_TICKS: u16 = 3;
+/// In dB below 1 mW.
+const VOLUME: u8 = 10;
 const DIGITS_MAX: usize = 64;
 /// What is later by more ticks is left out.
 const TICKS_LATE_MAX: u32 = 10;
