@@ -146,8 +146,12 @@ fn key(user: &str) -> &str {
 
 #[cfg(test)]
 impl Guesses {
-    /// Entries of the three tables.
-    pub(super) fn entries(&self) -> [usize; 3] {
-        [self.by_source.windows.len(), self.by_user.windows.len(), self.homes.known.len()]
+    /// Entries of the three tables, and of what keeps their order.
+    pub(super) fn entries(&self) -> [(usize, usize); 3] {
+        [
+            (self.by_source.windows.len(), self.by_source.order.len()),
+            (self.by_user.windows.len(), self.by_user.order.len()),
+            (self.homes.known.len(), self.homes.order.len()),
+        ]
     }
 }

@@ -882,9 +882,20 @@ mod bounds {
             guesses.note_wrong(source, &format!("{number}{}", "é".repeat(100)), now);
             guesses.note_login(source, &number.to_string());
         }
-        assert_eq!(guesses.entries(), [10_000; 3]);
+        assert_eq!(guesses.entries(), [(10_000, 10_000); 3]);
         let (first, last) = (IpAddr::from([0; 4]), IpAddr::from(29_999_u32.to_be_bytes()));
         assert!(!guesses.is_home_of_any(first) && guesses.is_home_of_any(last));
+    }
+
+    #[test]
+    fn one_user_is_one_entry_however_often_it_comes() {
+        let mut guesses = Guesses::default();
+        let (source, now) = (IpAddr::from([192, 0, 2, 7]), Instant::now());
+        for _ in 0..100 {
+            guesses.note_login(source, "1001");
+            guesses.note_wrong(source, "1001", now);
+        }
+        assert_eq!(guesses.entries(), [(1, 1); 3]);
     }
 
     #[test]
