@@ -61,8 +61,8 @@ impl Dialog {
 
     /// The next request in the dialog (RFC 3261 §12.2.1.1).
     pub(crate) fn request(&mut self, method: Method) -> Request {
-        self.local_cseq = self.local_cseq.wrapping_add(1) & 0x7fff_ffff;
-        self.with_cseq(method, self.local_cseq)
+        let cseq = self.next_cseq();
+        self.with_cseq(method, cseq)
     }
 
     /// The ACK of a 2xx to our INVITE of that number (RFC 3261 §13.2.2.4).
@@ -72,7 +72,7 @@ impl Dialog {
 
     /// The number of a request that is sent again with credentials.
     pub(crate) fn next_cseq(&mut self) -> u32 {
-        self.local_cseq = self.local_cseq.wrapping_add(1) & 0x7fff_ffff;
+        self.local_cseq = next_cseq(self.local_cseq);
         self.local_cseq
     }
 
@@ -125,6 +125,11 @@ impl Dialog {
         }
         request
     }
+}
+
+/// The sequence number of the next request, below 2³¹ (RFC 3261 §8.1.1.5).
+pub(crate) fn next_cseq(last: u32) -> u32 {
+    last.wrapping_add(1) & 0x7fff_ffff
 }
 
 /// The first Contact.

@@ -230,8 +230,8 @@ impl Play {
             let invite = self.element.requests(&Method::INVITE)[0];
             return (invite.header.call_id.0.to_string(), invite.header.from.tag().unwrap().to_owned());
         }
-        let tags = self.element.responses().into_iter().filter_map(|response| response.header.to.tag());
-        ("1".to_owned(), tags.last().unwrap_or("none-yet").to_owned())
+        let mut tags = self.element.responses().into_iter().filter_map(|response| response.header.to.tag());
+        ("1".to_owned(), tags.next_back().unwrap_or("none-yet").to_owned())
     }
 
     /// Of what was sent since the last step.

@@ -3,7 +3,9 @@
 
 mod by_hand;
 
-use by_hand::{Element, PEER, invite_text, new_invite, request_text, udp};
+use by_hand::{Element, PEER, invite_text, new_invite, request_text, response_to, udp};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::{Event, InviteEvent};
 use sip_message::{FieldName, Method, StatusCode};
 
@@ -168,4 +170,45 @@ fn every_message_says_who_we_are() {
     element.receive(request_text("BYE", "1", "p", "x", 2, ""));
     assert_eq!(element.last_response().header.fields.get(&FieldName::SERVER), Some("element"));
     assert_eq!(element.sent.last().unwrap().1.remote.to_string(), PEER);
+}
+
+/// Messages of a call with octets changed, doubled and cut: whatever they mean then, the endpoint goes on and holds
+/// no more than its bound.
+#[test]
+fn no_octets_do_harm() {
+    let mut random = ChaCha12Rng::seed_from_u64(5);
+    let mut below = move |bound: usize| random.next_u32() as usize % bound;
+    for _ in 0..60 {
+        let mut element = Element::new();
+        let id = element.invite(new_invite(udp()));
+        let invite = element.last_request(&Method::INVITE).clone();
+        element.respond(&invite, 200, "p", "answer");
+        let local = invite.header.from.tag().unwrap().to_owned();
+        let call_id = invite.header.call_id.0.to_string();
+        let ours: Vec<_> = [180, 200, 401, 491].map(|status| response_to(&invite, status, "q", "x")).into();
+        let theirs = ["INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS"]
+            .map(|method| request_text(method, &call_id, "p", &local, 2, "x").into_bytes());
+        let samples: Vec<_> =
+            ours.into_iter().chain(theirs).chain([invite_text("z9hG4bK1").into_bytes()]).collect();
+        for _ in 0..50 {
+            let mut octets = samples[below(samples.len())].clone();
+            for _ in 0..=below(3) {
+                let at = below(octets.len());
+                match below(4) {
+                    0 => octets[at] = u8::try_from(below(256)).unwrap(),
+                    1 => octets.truncate(at + 1),
+                    2 => octets.insert(at, b" \r\n,;:<>\"0"[below(10)]),
+                    _ => drop(octets.drain(at..(at + below(20)).min(octets.len()))),
+                }
+                octets.push(b'\n');
+            }
+            element.endpoint.handle_octets(&octets, udp(), element.now);
+            // The answer to a broken request repeats what is broken in it.
+            while element.endpoint.poll_output().is_some() {}
+        }
+        assert!(element.endpoint.counts().0 <= 60);
+        element.endpoint.hang_up(id, None, element.now);
+        element.pass(std::time::Duration::from_secs(200));
+        assert_eq!(element.endpoint.counts(), (0, 0));
+    }
 }

@@ -135,7 +135,7 @@ impl Endpoint {
         else {
             return;
         };
-        request.header.cseq.number += 1;
+        request.header.cseq.number = crate::dialog::next_cseq(request.header.cseq.number);
         self.send_invite(invite, request, attempts, now);
     }
 

@@ -58,7 +58,7 @@ impl Endpoint {
         let answer = pending.authentication.answer(request, response, &mut attempts, &mut self.random);
         let Some((field, value)) = answer else { return false };
         let mut request = request.clone();
-        request.header.cseq.number += 1;
+        request.header.cseq.number = crate::dialog::next_cseq(request.header.cseq.number);
         give(&mut request, field, &value);
         let flow = pending.flow;
         self.start_client(request, flow, Owner::Request(request_id), attempts, now);
