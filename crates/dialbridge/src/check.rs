@@ -1,0 +1,27 @@
+//! `dialbridge check`: everything that is wrong with a configuration.
+
+use crate::exit::Exit;
+use crate::{config, output};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration to read.
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(crate) fn run(args: &CheckArgs) -> Exit {
+    match config::read(&args.config) {
+        Ok(configuration) => {
+            let (extensions, keys) = (configuration.extensions.len(), configuration.api_keys.len());
+            let file = args.config.display();
+            output::say(&format!("{file}: ok (extensions: {extensions}, API keys: {keys})"));
+            Exit::Asked
+        }
+        Err(mistakes) => {
+            output::say(&mistakes.to_string());
+            Exit::Wrong
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The configuration file: what can be set, what it is when it is not set, and what is wrong with it.
+//!
+//! [`read`] gives a [`Configuration`] in which everything is checked, or every mistake of the file at once.
+
+mod entries;
+mod mistake;
+mod reader;
+mod sections;
+mod values;
+
+pub use entries::{ExtensionEntry, KeyEntry};
+pub use mistake::{Fault, Mistake, Mistakes};
+pub use values::{ListenFault, PortsFault};
+
+pub(crate) use values::{key_name, permission};
+
+use audio::{Codec, TonePlan};
+use reader::{Document, Table};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings};
+use sip_core::Transport;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::DeTable;
+
+/// Everything that an operator can set, checked.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// Where the API listens.
+    pub http: SocketAddr,
+    /// SIP.
+    pub sip: Sip,
+    /// Media.
+    pub media: MediaSettings,
+    /// Bounds.
+    pub limits: Limits,
+    /// Where the database lives; relative to the working directory.
+    pub data_folder: PathBuf,
+    /// Who may use the API.
+    pub api_keys: Vec<KeyEntry>,
+    /// Phones that may register.
+    pub extensions: Vec<ExtensionEntry>,
+}
+
+/// The section `[sip]`.
+#[derive(Debug, Clone)]
+pub struct Sip {
+    /// Realm and domain of the addresses-of-record; the listening address when absent.
+    pub domain: Option<Box<str>>,
+    /// Sockets.
+    pub listen: Vec<(Transport, SocketAddr)>,
+    /// What is put into Contact and Via when behind NAT.
+    pub external_address: Option<IpAddr>,
+    /// User-Agent and Server.
+    pub user_agent: Box<str>,
+    /// How long registrations last.
+    pub registration: RegistrationTimes,
+}
+
+/// What holds when there is no file.
+impl Default for Configuration {
+    fn default() -> Self {
+        let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            http: SocketAddr::new(any, 8000),
+            sip: Sip {
+                domain: None,
+                listen: [Transport::Udp, Transport::Tcp].map(|t| (t, SocketAddr::new(any, 5060))).to_vec(),
+                external_address: None,
+                user_agent: "dialbridge".into(),
+                registration: RegistrationTimes {
+                    min: Duration::from_secs(60),
+                    default: Duration::from_secs(600),
+                    max: Duration::from_secs(3600),
+                },
+            },
+            media: MediaSettings {
+                address: None,
+                ports: 20_000..=29_999,
+                codecs: vec![Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu],
+                silence_timeout: Duration::from_secs(60),
+                ringback: TonePlan::ringback("us").expect("the plan of the default is there"),
+            },
+            limits: Limits { calls: 2000, calls_per_second: 100, calls_per_key: 200 },
+            data_folder: "dialbridge-data".into(),
+            api_keys: Vec::new(),
+            extensions: Vec::new(),
+        }
+    }
+}
+
+impl Configuration {
+    /// The domain that was set, or else the address at which phones find the first SIP socket.
+    pub fn domain(&self) -> Box<str> {
+        self.sip.domain.clone().unwrap_or_else(|| {
+            let listening =
+                self.sip.listen.first().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |(_, at)| at.ip());
+            let address = if listening.is_unspecified() { outside_address(listening) } else { listening };
+            values::host(address)
+        })
+    }
+
+    /// The extensions with their passwords hashed for `realm`.
+    pub fn extensions_in(&self, realm: &str) -> Vec<Extension> {
+        self.extensions.iter().map(|entry| entry.hashed(realm)).collect()
+    }
+
+    /// The keys as the API holds them.
+    pub fn keys(&self) -> Vec<control_api::ApiKey> {
+        self.api_keys.iter().map(|entry| entry.key.clone()).collect()
+    }
+
+    /// What the B2BUA is told, for the given domain and extensions.
+    pub fn settings(&self, domain: Box<str>, extensions: Vec<Extension>) -> Settings {
+        Settings {
+            listen: self.sip.listen.clone(),
+            domain,
+            external_address: self.sip.external_address,
+            user_agent: self.sip.user_agent.clone(),
+            registration: self.sip.registration,
+            media: self.media.clone(),
+            limits: self.limits,
+            extensions,
+        }
+    }
+}
+
+/// Reads and checks a file, and fetches the secrets that it names.
+///
+/// # Errors
+/// Every mistake of the file at once; a file that is not TOML has one.
+pub fn read(file: &Path) -> Result<Configuration, Mistakes> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => parse(&text).map_err(|all| Mistakes { file: file.into(), all }),
+        Err(why) => Err(Mistakes::about_file(file, Fault::Unreadable(why.to_string()))),
+    }
+}
+
+/// Reads and checks a text.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(text: &str) -> Result<Configuration, Vec<Mistake>> {
+    let document = Document::new(text);
+    let entries = match DeTable::parse(text) {
+        Ok(entries) => entries,
+        Err(fault) => {
+            note_syntax(&document, text, &fault);
+            return Err(document.into_mistakes());
+        }
+    };
+    let configuration = configuration(Table::root(&document, entries.get_ref()));
+    let mistakes = document.into_mistakes();
+    if mistakes.is_empty() { Ok(configuration) } else { Err(mistakes) }
+}
+
+fn configuration(mut root: Table<'_>) -> Configuration {
+    let default = Configuration::default();
+    let http = sections::http(root.table("http"), default.http);
+    let media = sections::media(root.table("media"), default.media);
+    let sip = sections::sip(root.table("sip"), default.sip, &media.ports);
+    let data_folder = sections::data(root.table("data"), default.data_folder);
+    let limits = sections::limits(root.table("limits"), default.limits);
+    let api_keys = entries::api_keys(root.tables("api_keys"));
+    let extensions = entries::extensions(root.tables("extensions"));
+    root.later("dial_policy", "outside numbers are");
+    root.later("trunks", "trunks are");
+    root.later("queues", "queues are");
+    root.later("ivrs", "IVRs are");
+    root.later("ai_agents", "AI agents are");
+    root.end();
+    Configuration { http, sip, media, limits, data_folder, api_keys, extensions }
+}
+
+/// One mistake, without the text around it, which may hold a secret.
+fn note_syntax(document: &Document, text: &str, fault: &toml::de::Error) {
+    let span = fault.span();
+    let line = span.as_ref().map(|span| document.line(span.start));
+    // The parser's words for it; the key is no secret, and the only thing that tells which one is meant.
+    let repeated =
+        (fault.message() == "duplicate key").then(|| span.and_then(|span| text.get(span))).flatten();
+    match repeated {
+        Some(key) => document.note(line, &key.escape_debug().to_string(), Fault::RepeatedKey),
+        None => document.note(line, "", Fault::Syntax(fault.message().replace(['\r', '\n'], " "))),
+    }
+}
+
+/// The address of this machine towards the outside: what a datagram to a public address would be sent from. None is
+/// sent; 192.0.2.1 and 2001:db8::1 are nobody's (RFC 5737, RFC 3849).
+fn outside_address(listening: IpAddr) -> IpAddr {
+    let (any, far) = match listening {
+        IpAddr::V4(_) => ("0.0.0.0:0", "192.0.2.1:9"),
+        IpAddr::V6(_) => ("[::]:0", "[2001:db8::1]:9"),
+    };
+    let towards = std::net::UdpSocket::bind(any).and_then(|socket| {
+        socket.connect(far)?;
+        socket.local_addr()
+    });
+    towards.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip())
+}

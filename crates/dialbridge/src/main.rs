@@ -1,0 +1,5 @@
+//! The program: see `dialbridge --help`.
+
+fn main() -> std::process::ExitCode {
+    dialbridge::run()
+}

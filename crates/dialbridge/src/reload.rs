@@ -1,0 +1,72 @@
+//! SIGHUP: the configuration is read again.
+
+use crate::Server;
+use crate::config::{self, Configuration};
+use std::path::Path;
+
+/// Reads the file and puts its extensions and keys in force, in the realm that the server was started with. A wrong
+/// file changes nothing; what is fixed while the server runs is named.
+pub(crate) async fn read_again(file: &Path, started: &Configuration, domain: &str, server: &Server) {
+    let configuration = match config::read(file) {
+        Ok(configuration) => configuration,
+        Err(mistakes) => {
+            for mistake in mistakes.lines() {
+                tracing::error!("{mistake}");
+            }
+            tracing::error!("the configuration is wrong; nothing is changed");
+            return;
+        }
+    };
+    for key in fixed_changes(started, &configuration) {
+        tracing::warn!("{key} has changed: it takes effect at the next start");
+    }
+    let (extensions, keys) = (configuration.extensions_in(domain), configuration.keys());
+    let (extension_count, key_count) = (extensions.len(), keys.len());
+    server.replace(keys, extensions).await;
+    tracing::info!(extensions = extension_count, api_keys = key_count, "the configuration was read again");
+}
+
+/// The keys that differ and that a running server does not change.
+fn fixed_changes(old: &Configuration, new: &Configuration) -> Vec<&'static str> {
+    let (sip, new_sip) = (&old.sip, &new.sip);
+    let (times, new_times) = (&sip.registration, &new_sip.registration);
+    let (media, new_media) = (&old.media, &new.media);
+    let (limits, new_limits) = (&old.limits, &new.limits);
+    [
+        ("http.listen", old.http != new.http),
+        ("sip.domain", sip.domain != new_sip.domain),
+        ("sip.listen", sip.listen != new_sip.listen),
+        ("sip.external_address", sip.external_address != new_sip.external_address),
+        ("sip.user_agent", sip.user_agent != new_sip.user_agent),
+        (
+            "sip.registration_seconds",
+            (times.min, times.default, times.max) != (new_times.min, new_times.default, new_times.max),
+        ),
+        ("media.address", media.address != new_media.address),
+        ("media.ports", media.ports != new_media.ports),
+        ("media.codecs", media.codecs != new_media.codecs),
+        ("media.silence_timeout_seconds", media.silence_timeout != new_media.silence_timeout),
+        ("media.ringback", media.ringback != new_media.ringback),
+        ("data.folder", old.data_folder != new.data_folder),
+        ("limits.calls", limits.calls != new_limits.calls),
+        ("limits.calls_per_second", limits.calls_per_second != new_limits.calls_per_second),
+        ("limits.calls_per_key", limits.calls_per_key != new_limits.calls_per_key),
+    ]
+    .into_iter()
+    .filter_map(|(key, changed)| changed.then_some(key))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_effect_only_at_the_next_start_is_named() {
+        let old = Configuration::default();
+        assert_eq!(fixed_changes(&old, &old.clone()), Vec::<&str>::new());
+        let text = "[http]\nlisten = '127.0.0.1:1'\n[sip]\nregistration_seconds = { max = 4000 }\n[limits]\ncalls = 3";
+        let new = config::parse(text).unwrap();
+        assert_eq!(fixed_changes(&old, &new), ["http.listen", "sip.registration_seconds", "limits.calls"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The server as a value: B2BUA, API and store, wired.
+
+use call_store::Store;
+use control_api::{ApiKey, Keys};
+use sip_b2bua::{B2bua, Extension, Settings};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What a server is started with.
+pub struct ServerOptions {
+    /// Where the API listens; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Registrations, calls and records; closed when the server is drained.
+    pub store: Store,
+    /// Signalling, media and extensions.
+    pub settings: Settings,
+    /// Who may use the API.
+    pub keys: Vec<ApiKey>,
+}
+
+/// A running server. Dropped without [`Server::drain`] it ends its calls without a word.
+pub struct Server {
+    http: SocketAddr,
+    b2bua: B2bua,
+    keys: Keys,
+    store: Store,
+    stop_http: oneshot::Sender<()>,
+    serving_http: JoinHandle<io::Result<()>>,
+}
+
+/// Why a server does not start. The message names the address and what can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address of the API cannot be had.
+    #[error("cannot listen on http {address}: {source}; {}", advice(.source.kind(), "http.listen"))]
+    Http {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A SIP address cannot be had, or a part of the B2BUA does not start.
+    #[error("{}{}", .0, sip_advice(.0))]
+    B2bua(#[from] sip_b2bua::StartError),
+}
+
+impl Server {
+    /// Binds every address and starts to serve.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is bound then.
+    pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
+        let ServerOptions { http: address, store, settings, keys } = options;
+        let http_fault = |source| StartError::Http { address, source };
+        let listener = TcpListener::bind(address).await.map_err(http_fault)?;
+        let http = listener.local_addr().map_err(http_fault)?;
+        let b2bua = B2bua::start(settings, store.clone()).await?;
+        let keys = Keys::new(keys);
+        let router = control_api::router(Arc::new(b2bua.clone()), store.clone(), keys.clone());
+        let (stop_http, stopped) = oneshot::channel();
+        let serving_http = tokio::spawn(control_api::serve(listener, router, stopped));
+        Ok(Self { http, b2bua, keys, store, stop_http, serving_http })
+    }
+
+    /// Where the API listens, the real port in.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The calls.
+    pub fn b2bua(&self) -> &B2bua {
+        &self.b2bua
+    }
+
+    /// Puts other keys and extensions in the place of those in force. Running calls go on.
+    pub async fn replace(&self, keys: Vec<ApiKey>, extensions: Vec<Extension>) {
+        self.keys.replace(keys);
+        self.b2bua.replace_extensions(extensions).await;
+    }
+
+    /// Waits for the end of the API, which comes only when something is broken.
+    pub async fn failed(&mut self) -> io::Error {
+        match (&mut self.serving_http).await {
+            Ok(Ok(())) => io::Error::other("the API has ended"),
+            Ok(Err(error)) => error,
+            Err(panic) => io::Error::other(panic),
+        }
+    }
+
+    /// Takes no new calls, waits up to `limit` for the running ones, ends the rest, and stops. The API answers until the
+    /// last call is over. Records are on disk when it returns.
+    pub async fn drain(self, limit: Duration) {
+        self.b2bua.drain(limit).await;
+        // Gone already if the API has ended by itself.
+        let _gone = self.stop_http.send(());
+        if let Err(panic) = self.serving_http.await {
+            tracing::error!(%panic, "the API ended with a panic");
+        }
+        self.store.close().await;
+    }
+}
+
+/// What to do about an address that cannot be had.
+fn advice(kind: io::ErrorKind, key: &str) -> String {
+    if kind == io::ErrorKind::AddrInUse {
+        format!("another program has it: end that one, or set {key} to another port")
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        format!("this machine has no such address: set {key} to one that it has, or to 0.0.0.0")
+    } else if kind == io::ErrorKind::PermissionDenied {
+        format!(
+            "ports below 1024 need a privilege: set {key} to a higher port, or grant CAP_NET_BIND_SERVICE"
+        )
+    } else {
+        format!("see {key}")
+    }
+}
+
+fn sip_advice(error: &sip_b2bua::StartError) -> String {
+    match error {
+        sip_b2bua::StartError::Bind { source, .. } => format!("; {}", advice(source.kind(), "sip.listen")),
+        sip_b2bua::StartError::Relay(_) | sip_b2bua::StartError::Store(_) => String::new(),
+    }
+}

@@ -1,0 +1,275 @@
+//! What is wrong with a configuration is named by line and key, all of it at once.
+
+use dialbridge::config::{self, Fault, Mistake};
+
+/// The mistakes of a text as `LINE KEY: SENTENCE`.
+fn mistakes(text: &str) -> Vec<String> {
+    let mistakes = config::parse(text).err().unwrap_or_default();
+    mistakes
+        .iter()
+        .map(|Mistake { line, key, what }| format!("{} {key}: {what}", line.unwrap_or(0)))
+        .collect()
+}
+
+const EXTENSION: &str = "[[extensions]]\nnumber = \"1001\"\npassword = \"a\"\n";
+const KEY: &str = "[[api_keys]]\nname = \"a\"\nkey = \"ak_0123456789abcdef0123456789abcdef\"\npermissions = [\"calls.read\"]\n";
+
+/// Each text has the mistake that stands beside it.
+fn assert_named(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let found = mistakes(text);
+        assert!(
+            found.iter().any(|found| found == expected),
+            "{text}\nexpected: {expected}\nfound: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_in_sections_and_addresses_are_named_by_line_and_key() {
+    assert_named(&[
+        ("[http]\nlisen = \"0.0.0.0:1\"", "2 http.lisen: there is no such key; is listen meant?"),
+        ("[sipp]\ndomain = \"a\"", "1 sipp: there is no such key; is sip meant?"),
+        ("\n\nhttp = 3", "3 http: must be a table, not a whole number"),
+        ("[http]\nlisten = 8000", "2 http.listen: must be a string, not a whole number"),
+        (
+            "[http]\nlisten = \":8000\"",
+            "2 http.listen: must be an IP address and a port, such as 0.0.0.0:8000; \":8000\" is not",
+        ),
+        ("[sip]\ndomain = \"a b\"", "2 sip.domain: must be a host name or an IP address; \"a b\" is not"),
+        ("[sip]\ndomain = \"\"", "2 sip.domain: must not be empty"),
+        ("[sip]\nlisten = []", "2 sip.listen: must not be empty"),
+        (
+            "[sip]\nlisten = [\n  \"udp:0.0.0.0:5060\",\n  \"tls:0.0.0.0:5061\",\n]",
+            "4 sip.listen[1]: tls is not available in this release; listen on udp and tcp",
+        ),
+        (
+            "[sip]\nlisten = [\"udp:0.0.0.0:5060\",\n  \"udp:0.0.0.0:5060\"]",
+            "3 sip.listen[1]: \"udp:0.0.0.0:5060\" is already used in line 2",
+        ),
+        (
+            "[sip]\nlisten = [\"udp:0.0.0.0:20000\"]",
+            "2 sip.listen[0]: the port of 0.0.0.0:20000 lies in media.ports, where the relay takes any port",
+        ),
+        (
+            "[sip]\nexternal_address = \"0.0.0.0\"",
+            "2 sip.external_address: must be an IP address that others can send to; \"0.0.0.0\" is not",
+        ),
+        (
+            "[sip]\nuser_agent = \"a\\r\\nb\"",
+            "2 sip.user_agent: must be at most 128 printable ASCII characters; \"a\\r\\nb\" is not",
+        ),
+        (
+            "[sip]\nregistration_seconds = { min = 60, default = 30 }",
+            "2 sip.registration_seconds: min, default and max must not become smaller from one to the next",
+        ),
+        (
+            "[sip]\nregistration_seconds = { min = 0 }",
+            "2 sip.registration_seconds.min: must be a whole number from 1 to 86400",
+        ),
+        (
+            "[sip]\nsession_expires_seconds = 1800",
+            "2 sip.session_expires_seconds: session timers are not available in this release; take this key out",
+        ),
+        ("[http]\nlisten = \"0.0.0.0:1\"\nlisten = \"0.0.0.0:2\"", "3 listen: this key is there twice"),
+    ]);
+}
+
+#[test]
+fn mistakes_in_media_and_limits_are_named_by_line_and_key() {
+    assert_named(&[
+        ("[media]\nports = \"5\"", "2 media.ports: must be a range of ports such as 20000-29999"),
+        (
+            "[media]\ncodecs = [\"PCMU\", \"PCMX\"]",
+            "2 media.codecs[1]: must be one of opus, G722, PCMA, PCMU; \"PCMX\" is not; is PCMA meant?",
+        ),
+        ("[media]\ncodecs = [\"PCMU\", \"pcmu\"]", "2 media.codecs[1]: \"pcmu\" is already used in line 2"),
+        (
+            "[media]\nsilence_timeout_seconds = 1.5",
+            "2 media.silence_timeout_seconds: must be a whole number, not a number with a fraction",
+        ),
+        (
+            "[media]\nmusic_folder = \"music\"",
+            "2 media.music_folder: music on hold is not available in this release; take this key out",
+        ),
+        ("[data]\nfolder = true", "2 data.folder: must be a string, not true or false"),
+        ("[limits]\ncalls = -1", "2 limits.calls: must be a whole number from 1 to 1000000"),
+        (
+            "[limits]\ncalls = 99999999999999999999",
+            "2 limits.calls: must be a whole number from 1 to 1000000",
+        ),
+        (
+            "[[trunks]]\nname = \"a\"\n[[trunks]]",
+            "1 trunks: trunks are not available in this release; take this key out",
+        ),
+    ]);
+}
+
+#[test]
+fn mistakes_in_extensions_are_named_by_line_and_key() {
+    assert_named(&[
+        ("[[extensions]]\nnumber = \"1001\"", "1 extensions[0].password: is missing"),
+        (
+            "[[extensions]]\nnumber = \"100a\"\npassword = \"a\"",
+            "2 extensions[0].number: must be an extension or a phone number: digits, with a + in front for an international number",
+        ),
+        (
+            "[[extensions]]\nnumber = 1001\npassword = \"a\"",
+            "2 extensions[0].number: must be a string, not a whole number",
+        ),
+        (
+            "[[extensions]]\nnumber = \"1001\"\npassword = 1234",
+            "3 extensions[0].password: must be a string, { env = \"NAME\" } or { file = \"PATH\" }",
+        ),
+        (
+            "[[extensions]]\nnumber = \"1001\"\npassword = { evn = \"A\" }",
+            "3 extensions[0].password.evn: there is no such key; is env meant?",
+        ),
+        (
+            "[[extensions]]\nnumber = \"1001\"\npassword = \"hunter\\t2\"",
+            "3 extensions[0].password: must be at most 256 octets, none of them a control character",
+        ),
+        ("[extensions]\nnumber = \"1001\"", "1 extensions: must be a list of tables, not a table"),
+        (&format!("{EXTENSION}\n{EXTENSION}"), "6 extensions[1].number: \"1001\" is already used in line 2"),
+        (
+            &format!("{EXTENSION}codecs = [\"GSM\"]"),
+            "4 extensions[0].codecs[0]: must be one of opus, G722, PCMA, PCMU; \"GSM\" is not",
+        ),
+        (
+            &format!("{EXTENSION}name = \"a<b\""),
+            "4 extensions[0].name: must be at most 64 characters without quotes, \\, < and >; \"a<b\" is not",
+        ),
+    ]);
+}
+
+#[test]
+fn mistakes_in_api_keys_are_named_by_line_and_key() {
+    let sha256 = "0".repeat(64);
+    assert_named(&[
+        (
+            &KEY.replace("ak_", "no_"),
+            "3 api_keys[0].key: must be ak_ and 32 to 128 hexadecimal digits; `dialbridge key` makes one",
+        ),
+        (
+            &KEY.replace("calls.read", "calls.raed"),
+            "4 api_keys[0].permissions[0]: must be one of calls.click_to_call, calls.originate_ai, calls.read, calls.live, calls.hangup, calls.transfer, calls.hold, calls.recording, calls.write, config.read, config.write; \"calls.raed\" is not; is calls.read meant?",
+        ),
+        (
+            &format!("{KEY}caller_ids = [\"x\"]"),
+            "5 api_keys[0].caller_ids[0]: must be an extension or a phone number: digits, with a + in front for an international number",
+        ),
+        (
+            &format!("{KEY}key_sha256 = \"{sha256}\""),
+            "5 api_keys[0].key_sha256: key and key_sha256 exclude each other; give one of them",
+        ),
+        (
+            &format!("{KEY}{}", KEY.replace("\"a\"", "\"b\"")),
+            "7 api_keys[1].key: this is the key of line 3 again; each client needs one of its own",
+        ),
+        (
+            &format!("{KEY}{}", KEY.replace("ef\"", "ee\"")),
+            "6 api_keys[1].name: \"a\" is already used in line 2",
+        ),
+        (
+            "[[api_keys]]\nname = \"a\"\npermissions = [\"calls.*\"]",
+            "1 api_keys[0]: needs key or key_sha256; `dialbridge key` makes one",
+        ),
+        (
+            "[[api_keys]]\nname = \"a\"\nkey_sha256 = \"00\"\npermissions = [\"calls.*\"]",
+            "3 api_keys[0].key_sha256: must be 64 hexadecimal digits, as `dialbridge key` prints them",
+        ),
+    ]);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_lines() {
+    let text = "[[extensions]]\nnumber = \"x\"\n\n[media]\nports = 3\nringback = \"mars\"\n\n[htp]\n\n[sip]\nlisten = [\"a\", 5]\n";
+    let found = config::parse(text).unwrap_err();
+    let places: Vec<(usize, &str)> = found.iter().map(|m| (m.line.unwrap(), m.key.as_str())).collect();
+    let expected = [
+        (1, "extensions[0].password"),
+        (2, "extensions[0].number"),
+        (5, "media.ports"),
+        (6, "media.ringback"),
+        (8, "htp"),
+        (11, "sip.listen[0]"),
+        (11, "sip.listen[1]"),
+    ];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn what_is_not_toml_is_one_mistake_and_shows_no_text() {
+    let found = config::parse("[[extensions]]\nnumber = \"1001\"\npassword = hunter2\n").unwrap_err();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].line, Some(3));
+    assert!(matches!(found[0].what, Fault::Syntax(_)));
+    assert!(!found[0].what.to_string().contains("hunter2"), "{}", found[0].what);
+}
+
+#[test]
+fn no_mistake_shows_a_secret() {
+    let wrong = "[[extensions]]\nnumber = \"1001\"\npassword = \"hunter2\\n\"\n[[api_keys]]\nname = \"a\"\nkey = \"hunter2\"\npermissions = []\n[[api_keys]]\nname = \"b\"\nkey_sha256 = \"hunter2\"\npermissions = [\"calls.*\"]\n";
+    let found = config::parse(wrong).unwrap_err();
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(!format!("{found:?}{}", mistakes(wrong).join("")).contains("hunter2"));
+    let right = config::parse(EXTENSION).unwrap();
+    assert!(!format!("{right:?}").contains("\"a\""));
+}
+
+#[test]
+fn a_secret_may_come_from_a_file_or_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "from the file\n").unwrap();
+    let home = std::env::var("PATH").unwrap();
+    let text = format!(
+        "[[extensions]]\nnumber = \"1001\"\npassword = {{ file = \"{}\" }}\n[[extensions]]\nnumber = \"1002\"\npassword = {{ env = \"PATH\" }}\n",
+        file.display()
+    );
+    let extensions = config::parse(&text).unwrap().extensions;
+    assert_eq!(extensions[0].password.expose(), "from the file");
+    assert_eq!(extensions[1].password.expose(), home);
+
+    let unset = text.replace("PATH", "DIALBRIDGE_TEST_UNSET").replace("/password\"", "/absent\"");
+    let found = mistakes(&unset);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("3 extensions[0].password: the file "), "{found:?}");
+    assert_eq!(
+        found[1],
+        "6 extensions[1].password: the environment variable DIALBRIDGE_TEST_UNSET is not set"
+    );
+}
+
+#[test]
+fn the_example_is_accepted_with_its_optional_keys_and_without() {
+    let example = include_str!("../dialbridge.example.toml");
+    let plain = config::parse(example).expect("the example is right");
+    let default = config::Configuration::default();
+    assert_eq!((plain.http, &plain.sip.listen), (default.http, &default.sip.listen));
+    assert_eq!((plain.media.ports, plain.media.codecs), (default.media.ports, default.media.codecs));
+    assert_eq!(plain.limits.calls, default.limits.calls);
+    let numbers: Vec<&str> = plain.extensions.iter().map(|extension| extension.number.as_str()).collect();
+    assert_eq!(numbers, ["1001", "1002"]);
+
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let whole: Vec<&str> = example
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line))
+        .collect();
+    let whole = config::parse(&whole.join("\n")).expect("its optional keys are right");
+    assert_eq!(whole.sip.domain.as_deref(), Some("pbx.example.com"));
+    assert!(whole.sip.external_address.is_some() && whole.media.address.is_some());
+    assert!(whole.api_keys[0].key.caller_ids.is_some() && whole.extensions[0].codecs.is_some());
+}
+
+#[test]
+fn an_empty_file_means_the_defaults_and_the_domain_is_an_address_that_phones_can_use() {
+    let empty = config::parse("").unwrap();
+    let address: std::net::IpAddr = empty.domain().parse().unwrap();
+    assert!(!address.is_unspecified());
+    let listening = config::parse("[sip]\nlisten = [\"udp:127.0.0.1:0\"]").unwrap();
+    assert_eq!(&*listening.domain(), "127.0.0.1");
+    let six = config::parse("[sip]\nlisten = [\"udp:[::1]:0\"]").unwrap();
+    assert_eq!(&*six.domain(), "[::1]");
+}
