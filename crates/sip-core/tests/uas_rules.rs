@@ -114,6 +114,26 @@ fn a_request_that_came_over_two_ways_is_482_the_second_time() {
 }
 
 #[test]
+fn what_was_answered_long_ago_is_no_second_way() {
+    let mut element = Element::new();
+    for (branch, handed_up) in [("z9hG4bK1", true), ("z9hG4bK2", false)] {
+        element.receive(invite_text(branch));
+        assert_eq!(element.events.len(), usize::from(handed_up));
+        if handed_up {
+            let incoming = element.incoming();
+            element.endpoint.respond(
+                &incoming,
+                incoming.request.response(StatusCode::BUSY_HERE),
+                element.now,
+            );
+        }
+    }
+    element.pass_all();
+    element.receive(invite_text("z9hG4bK3"));
+    assert_eq!(element.events.len(), 1);
+}
+
+#[test]
 fn sequence_numbers_have_to_rise() {
     let (mut element, invite) = standing();
     element.request_in_dialog_of(&invite, "INFO", "p", 7, "");
