@@ -3,17 +3,19 @@
 //! Commands, packets and the passing of time go in through `handle_*`; what is to be done comes out of
 //! [`Relay::poll_output`], but for a packet that is forwarded, which is answered at once.
 
+mod opening;
+mod rounds;
+
+use self::rounds::Round;
 use crate::command::{Command, Config, Description, Sound};
-use crate::continuity::Continuity;
 use crate::event::{Event, OpenError};
-use crate::half::Half;
 use crate::ports::Ports;
 use crate::session::{Session, Stage};
 use crate::side::{SessionId, Side};
 use crate::sounds::Sounds;
-use crate::tones::{TICK, Tone};
+use crate::tones::Tone;
 use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -86,17 +88,6 @@ pub enum BindError {
     PortTaken,
     /// No pair can be bound on this address.
     AddressNotUsable,
-}
-
-/// A tick whose packets are being taken out.
-#[derive(Debug)]
-struct Round {
-    /// Index into `playing`.
-    next: usize,
-    left: u64,
-    now: Instant,
-    /// Whose own report follows its packet.
-    report: Option<(usize, Side)>,
 }
 
 impl Relay {
@@ -251,109 +242,6 @@ impl Relay {
     }
 }
 
-/// Sessions come and go.
-impl Relay {
-    fn open(&mut self, id: SessionId, local: [IpAddr; 2], now: Instant) {
-        if self.slots.contains_key(&id) {
-            return;
-        }
-        let (Some(one), two) = (self.ports.take(now), self.ports.take(now)) else {
-            return self.no_port(id);
-        };
-        let Some(two) = two else {
-            self.ports.give_back(one, now);
-            return self.no_port(id);
-        };
-        let halves = [(local[0], one), (local[1], two)].map(|(address, port)| {
-            let (ssrc, sequence) = (self.random.next_u32(), self.random.next_u32() as u16);
-            let continuity = Continuity::new(ssrc, sequence, self.random.next_u32());
-            Half::new(SocketAddr::new(address, port), continuity)
-        });
-        let session = Session { id, stage: Stage::Opening { tries_left: TRIES_MAX }, halves };
-        let slot = self.free_slots.pop().unwrap_or(self.sessions.len());
-        if slot == self.sessions.len() {
-            self.sessions.push(None);
-        }
-        self.sessions[slot] = Some(session);
-        self.slots.insert(id, slot);
-        for side in Side::BOTH {
-            self.bind(slot, side);
-        }
-    }
-
-    fn bind(&mut self, slot: usize, side: Side) {
-        let local = self.session(slot).half(side).local;
-        self.routes[usize::from(local.port() / 2)] = Some((slot, side));
-        self.outputs.push_back(Output::Bind { port: local.port(), address: local.ip() });
-    }
-
-    fn bound(&mut self, slot: usize, side: Side, now: Instant) {
-        let silence_check = now + self.silence_timeout;
-        let session = self.session_mut(slot);
-        session.half_mut(side).is_bound = true;
-        if !session.halves.iter().all(|half| half.is_bound) {
-            return;
-        }
-        session.stage = Stage::Open;
-        let (id, rtp) = (session.id, Side::BOTH.map(|side| session.half(side).local));
-        self.outputs.push_back(Output::Event(Event::Opened { session: id, rtp }));
-        for side in Side::BOTH {
-            self.silence_checks.push(Reverse((silence_check, id, side)));
-        }
-    }
-
-    fn try_another(&mut self, slot: usize, side: Side, now: Instant) {
-        let port = match &mut self.session_mut(slot).stage {
-            Stage::Opening { tries_left } if *tries_left > 0 => {
-                *tries_left -= 1;
-                self.ports.take(now)
-            }
-            Stage::Opening { .. } | Stage::Open | Stage::Connected { .. } => None,
-        };
-        match port {
-            Some(port) => {
-                self.session_mut(slot).half_mut(side).local.set_port(port);
-                self.bind(slot, side);
-            }
-            None => self.open_failed(slot, OpenError::NoPortFree, now),
-        }
-    }
-
-    fn no_port(&mut self, session: SessionId) {
-        let reason = OpenError::NoPortFree;
-        self.outputs.push_back(Output::Event(Event::OpenFailed { session, reason }));
-    }
-
-    fn open_failed(&mut self, slot: usize, reason: OpenError, now: Instant) {
-        let session = self.session(slot).id;
-        self.remove(slot, now);
-        self.outputs.push_back(Output::Event(Event::OpenFailed { session, reason }));
-    }
-
-    /// Takes a port that was not bound out of the routes.
-    fn give_up_port(&mut self, slot: usize, side: Side, now: Instant) {
-        let port = self.session(slot).half(side).local.port();
-        self.routes[usize::from(port / 2)] = None;
-        self.ports.give_back(port, now);
-    }
-
-    /// Forgets a session. A port that is being bound is released when the answer comes.
-    fn remove(&mut self, slot: usize, now: Instant) {
-        let Some(session) = self.sessions[slot].take() else { return };
-        for half in &session.halves {
-            let port = half.local.port();
-            self.routes[usize::from(port / 2)].take_if(|(routed, _)| *routed == slot);
-            if half.is_bound {
-                self.outputs.push_back(Output::Release { port });
-                self.ports.give_back(port, now);
-            }
-        }
-        self.playing.retain(|(playing, _)| *playing != slot);
-        self.slots.remove(&session.id);
-        self.free_slots.push(slot);
-    }
-}
-
 /// Sessions change.
 impl Relay {
     fn describe(&mut self, slot: usize, side: Side, description: Description, now: Instant) {
@@ -417,58 +305,6 @@ impl Relay {
     }
 }
 
-/// Tones: one clock for all of them.
-impl Relay {
-    /// After a late wake-up a few packets are sent at once, and those beyond are left out.
-    fn tick(&mut self, due: Instant, now: Instant) {
-        if self.playing.is_empty() {
-            self.tick_at = None;
-            return;
-        }
-        let behind = (now - due).as_millis() / TICK.as_millis();
-        let packets = u64::try_from(behind).unwrap_or(u64::MAX - 1).saturating_add(1);
-        let left = packets.min(CATCH_UP_MAX);
-        let since_due = u32::try_from(packets).unwrap_or(u32::MAX);
-        self.tick_at = due.checked_add(TICK * since_due);
-        for (slot, side) in self.playing.clone() {
-            if let Some(tone) = &mut self.session_mut(slot).half_mut(side).tone {
-                tone.skip(packets - left);
-            }
-        }
-        self.round = Some(Round { next: 0, left, now, report: None });
-    }
-
-    /// Writes the next packet of the round into the buffer.
-    fn next_of_round(&mut self) -> Option<(u16, SocketAddr)> {
-        loop {
-            let round = self.round.as_mut()?;
-            let now = round.now;
-            if let Some((slot, side)) = round.report.take() {
-                let half = self.sessions[slot].as_ref()?.half(side);
-                if let Some(route) = half.own_report(&mut self.buffer, now) {
-                    return Some(route);
-                }
-                continue;
-            }
-            let Some(&(slot, side)) = self.playing.get(round.next) else {
-                round.next = 0;
-                round.left -= 1;
-                if round.left == 0 {
-                    self.round = None;
-                }
-                continue;
-            };
-            round.next += 1;
-            let half = self.sessions[slot].as_mut()?.half_mut(side);
-            let route = half.next_tone_packet(&mut self.buffer, now);
-            if route.is_some() {
-                round.report = half.owes_report().then_some((slot, side));
-                return route;
-            }
-        }
-    }
-}
-
 /// Looking things up.
 impl Relay {
     fn route(&self, port: u16) -> Option<(usize, Side)> {
@@ -493,6 +329,4 @@ impl Relay {
     }
 }
 
-const TRIES_MAX: u16 = 64;
-const CATCH_UP_MAX: u64 = 3;
 const SILENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);

@@ -105,7 +105,7 @@ fn wait_for(events: &Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event 
 
 #[test]
 fn ringback_first_and_then_the_other_party_in_one_stream() {
-    let (relay, events) = relay(41_000);
+    let (relay, events) = relay(17_000);
     relay.open(SESSION, [LOCALHOST; 2]);
     let [one, two] = opened(&events);
     let (mut alice, mut bob) = (Phone::new(one, 600.0, 1), Phone::new(two, 1_000.0, 2));
@@ -151,7 +151,7 @@ fn ringback_first_and_then_the_other_party_in_one_stream() {
 
 #[test]
 fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() {
-    let (relay, events) = relay(41_100);
+    let (relay, events) = relay(17_100);
     relay.open(SESSION, [LOCALHOST; 2]);
     let ports = opened(&events);
     assert!(ports.iter().all(|address| UdpSocket::bind(address).is_err()), "they are bound");
@@ -174,17 +174,17 @@ fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() 
 
 #[test]
 fn a_port_that_somebody_has_is_passed_over() {
-    let _taken = UdpSocket::bind((LOCALHOST, 41_201)).expect("the RTCP port of the first pair");
-    let (relay, events) = relay(41_200);
+    let _taken = UdpSocket::bind((LOCALHOST, 17_201)).expect("the RTCP port of the first pair");
+    let (relay, events) = relay(17_200);
     relay.open(SESSION, [LOCALHOST; 2]);
     let mut ports = opened(&events).map(|address| address.port());
     ports.sort_unstable();
-    assert_eq!(ports, [41_202, 41_204]);
+    assert_eq!(ports, [17_202, 17_204]);
 }
 
 #[test]
 fn an_address_of_another_host_cannot_be_used() {
-    let (relay, events) = relay(41_300);
+    let (relay, events) = relay(17_300);
     let foreign = IpAddr::from([192, 0, 2, 77]);
     relay.open(SESSION, [LOCALHOST, foreign]);
     let reason = media_relay::OpenError::AddressNotUsable;

@@ -1,0 +1,71 @@
+//! Tones: one clock for all of them.
+
+use super::Relay;
+use crate::side::Side;
+use crate::tones::TICK;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// A tick whose packets are being taken out.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// Index into `playing`.
+    next: usize,
+    left: u64,
+    now: Instant,
+    /// Whose own report follows its packet.
+    report: Option<(usize, Side)>,
+}
+
+impl Relay {
+    /// After a late wake-up a few packets are sent at once, and those beyond are left out.
+    pub(super) fn tick(&mut self, due: Instant, now: Instant) {
+        if self.playing.is_empty() {
+            self.tick_at = None;
+            return;
+        }
+        let behind = (now - due).as_millis() / TICK.as_millis();
+        let packets = u64::try_from(behind).unwrap_or(u64::MAX - 1).saturating_add(1);
+        let left = packets.min(CATCH_UP_MAX);
+        let since_due = u32::try_from(packets).unwrap_or(u32::MAX);
+        self.tick_at = due.checked_add(TICK * since_due);
+        for (slot, side) in self.playing.clone() {
+            if let Some(tone) = &mut self.session_mut(slot).half_mut(side).tone {
+                tone.skip(packets - left);
+            }
+        }
+        self.round = Some(Round { next: 0, left, now, report: None });
+    }
+
+    /// Writes the next packet of the round into the buffer.
+    pub(super) fn next_of_round(&mut self) -> Option<(u16, SocketAddr)> {
+        loop {
+            let round = self.round.as_mut()?;
+            let now = round.now;
+            if let Some((slot, side)) = round.report.take() {
+                let half = self.sessions[slot].as_ref()?.half(side);
+                if let Some(route) = half.own_report(&mut self.buffer, now) {
+                    return Some(route);
+                }
+                continue;
+            }
+            let Some(&(slot, side)) = self.playing.get(round.next) else {
+                round.next = 0;
+                round.left -= 1;
+                if round.left == 0 {
+                    self.round = None;
+                }
+                continue;
+            };
+            round.next += 1;
+            let half = self.sessions[slot].as_mut()?.half_mut(side);
+            let route = half.next_tone_packet(&mut self.buffer, now);
+            if route.is_some() {
+                round.report = half.owes_report().then_some((slot, side));
+                return route;
+            }
+        }
+    }
+}
+
+const CATCH_UP_MAX: u64 = 3;
