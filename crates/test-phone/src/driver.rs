@@ -57,7 +57,7 @@ pub struct Driver {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// No way to the server, or the local address is not ours.
-    #[error("cannot open a SIP socket towards {server}")]
+    #[error("cannot open a SIP socket towards {server}: {source}")]
     Sip {
         /// Where it was to go.
         server: SocketAddr,
@@ -65,7 +65,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// No pair of ports.
-    #[error("cannot open an RTP socket on {address}")]
+    #[error("cannot open an RTP socket on {address}: {source}")]
     Rtp {
         /// Where it was to be.
         address: IpAddr,

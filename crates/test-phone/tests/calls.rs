@@ -44,11 +44,9 @@ fn a_call_rings_is_answered_and_is_ended_by_the_caller() {
     let caller = Script { hang_up_after: Some(secs(3.0)), ..calling() };
     let mut world = tones([caller, Script { calls: Some(1), ..accepting_after(2.0) }]);
     world.run_for(secs(10.0));
-    let incoming = world.events[1].iter().find_map(|(_, event)| match event {
-        PhoneEvent::Incoming { number, name, codecs, .. } => {
-            Some((number.clone(), name.clone(), codecs.len()))
-        }
-        _ => None,
+    let incoming = world.events[1].iter().find_map(|(_, event)| {
+        let PhoneEvent::Incoming { number, name, codecs, .. } = event else { return None };
+        Some((number.clone(), name.clone(), codecs.len()))
     });
     assert_eq!(incoming, Some(("1001".to_owned(), Some("Phone 1".to_owned()), 6)));
     assert!(world.has(0, &PhoneEvent::Ringing { status: 180, early_media: false }));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The audio of a call in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Figures {
     /// Encoding name; absent when nothing was agreed.
     pub codec: Option<&'static str>,

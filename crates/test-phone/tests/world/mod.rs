@@ -68,7 +68,7 @@ impl World {
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             if self.wire.front().is_some_and(|(at, ..)| *at <= self.now) {
-                let (_, phone, datagram) = self.wire.pop_front().unwrap();
+                let (_, phone, datagram) = self.wire.pop_front().expect("it was there a line ago");
                 self.deliver(phone, datagram);
             } else {
                 self.phones.iter_mut().for_each(|phone| phone.handle_timeout(self.now));
