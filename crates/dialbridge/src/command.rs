@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::Exit;
-use crate::{check, key, output, serve};
+use crate::{check, demo, key, output, phone, serve};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -16,12 +16,14 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     /// Runs the server. This is what happens without a command, too.
     Serve(serve::ServeArgs),
     /// Reads a configuration and prints everything that is wrong with it.
     Check(check::CheckArgs),
     /// Makes an API key and prints it once, with the entry for the configuration that holds only its SHA-256.
     Key(key::KeyArgs),
+    Phone(Box<phone::PhoneArgs>),
 }
 
 const ABOUT: &str = "One HTTP request makes two phones talk: calls `from`, then `to`, and connects them.";
@@ -56,9 +58,11 @@ pub fn run() -> ExitCode {
 
 async fn perform(command: Command) -> ExitCode {
     match command {
+        Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await.into(),
         Command::Check(args) => check::run(&args).into(),
         Command::Key(args) => key::run(&args).into(),
+        Command::Phone(args) => phone::run(*args).await,
     }
 }
 

@@ -6,11 +6,13 @@
 mod check;
 mod command;
 pub mod config;
+mod demo;
 mod exit;
 mod first_start;
 mod key;
 mod logging;
 mod output;
+mod phone;
 mod reload;
 mod secret;
 mod serve;

@@ -101,6 +101,8 @@ impl Server {
         if let Err(panic) = self.serving_http.await {
             tracing::error!(%panic, "the API ended with a panic");
         }
+        // The last holder, now that the API is gone: no phone registers any more, and nothing is written.
+        drop(self.b2bua);
         self.store.close().await;
     }
 }
