@@ -15,8 +15,8 @@ pub use driver::{BindError, Driver, DriverOptions, Transport};
 pub use event::{EndCause, HeldBy, PhoneEvent, Report};
 pub use handset::{CallMedia, Command, Failure, Handset, HandsetOutput, Outcome};
 pub use media::{
-    Arrival, Figures, Heard, LoudTone, Received, RtpReceiver, RtpSender, RtpView, Source, Stream, ToneHeard,
-    loud_tones, parse_rtp,
+    Arrival, Counts, Figures, Heard, LoudTone, Received, RtpReceiver, RtpSender, RtpView, Source, Stream,
+    ToneHeard, loud_tones, parse_rtp,
 };
 pub use phone::{Phone, PhoneOutput};
 pub use script::{Account, Answering, Dtmf, Registering, Reply, Script};

@@ -9,7 +9,7 @@ mod tones;
 
 pub use figures::{Figures, ToneHeard};
 pub use packet::{RtpView, parse as parse_rtp};
-pub use receiver::{Arrival, Heard, Received, RtpReceiver};
+pub use receiver::{Arrival, Counts, Heard, Received, RtpReceiver};
 pub use sender::RtpSender;
 pub use source::Source;
 pub use tones::{LoudTone, loud_tones};

@@ -55,15 +55,21 @@ pub struct Arrival {
     pub sequence: u16,
 }
 
-/// Counted over the whole call.
+/// Packets, counted over the whole call.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
-    pub(crate) received: u64,
-    pub(crate) doubled: u64,
-    pub(crate) strangers: u64,
-    pub(crate) unusable: u64,
-    pub(crate) longest_gap: Duration,
-    pub(crate) first_at: Option<Instant>,
+pub struct Counts {
+    /// Listened to.
+    pub received: u64,
+    /// Came twice.
+    pub doubled: u64,
+    /// Came from elsewhere than the other side said.
+    pub strangers: u64,
+    /// No RTP, or of a payload type that was not agreed.
+    pub unusable: u64,
+    /// Between two that were listened to.
+    pub longest_gap: Duration,
+    /// When the first one came that was listened to.
+    pub first_at: Option<Instant>,
     last_at: Option<Instant>,
 }
 
@@ -138,7 +144,8 @@ impl RtpReceiver {
         if is_audio { self.listen(&view, now) } else { Received::Nothing }
     }
 
-    pub(crate) const fn counts(&self) -> &Counts {
+    /// What came so far.
+    pub const fn counts(&self) -> &Counts {
         &self.counts
     }
 

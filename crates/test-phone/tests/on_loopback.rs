@@ -1,0 +1,56 @@
+//! Two phones on real sockets.
+
+use sip_message::Host;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use test_phone::{Driver, DriverOptions, Registering, Script, Source, Transport};
+use tokio::sync::mpsc;
+
+fn options(server: SocketAddr, plays: f64, expects: f64, script: Script) -> DriverOptions {
+    DriverOptions {
+        server,
+        transport: Transport::Udp,
+        local: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        user: "1001".into(),
+        password: None,
+        display_name: None,
+        domain: Host::new("pbx.test"),
+        script: Script { registering: Registering::Never, ..script },
+        source: Source::Tone { hertz: plays },
+        expected_tone: Some(expects),
+    }
+}
+
+#[tokio::test]
+async fn a_call_between_two_phones_has_audio_both_ways() {
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let callee = Script { calls: Some(1), ..Script::default() };
+    let caller = Script {
+        call: Some("1002".into()),
+        hang_up_after: Some(Duration::from_secs(1)),
+        ..Script::default()
+    };
+    let (reports, _unread) = mpsc::unbounded_channel();
+    let (_commands, commanded) = mpsc::channel(1);
+    let callee =
+        Driver::start(options(nobody, 1_100.0, 700.0, callee), reports.clone(), commanded).await.unwrap();
+    let (_more_commands, commanded) = mpsc::channel(1);
+    let caller =
+        Driver::start(options(callee.local(), 700.0, 1_100.0, caller), reports, commanded).await.unwrap();
+    let mut heard = Vec::new();
+    let both = async { tokio::join!(callee.run(|_| {}), caller.run(|call| heard.push(call))) };
+    let (one, two) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("the call ends");
+    assert!(one.is_success() && two.is_success(), "{one:?} {two:?}");
+    assert_eq!(heard.len(), 1);
+}
+
+#[tokio::test]
+async fn a_phone_without_commanders_leaves() {
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let (reports, _unread) = mpsc::unbounded_channel();
+    let (commands, commanded) = mpsc::channel(1);
+    let phone =
+        Driver::start(options(nobody, 700.0, 700.0, Script::default()), reports, commanded).await.unwrap();
+    drop(commands);
+    tokio::time::timeout(Duration::from_secs(5), phone.run(|_| {})).await.expect("it leaves");
+}

@@ -1,0 +1,161 @@
+//! A phone and its registrar, in simulated time.
+
+use sip_core::{Flow, Transport};
+use sip_message::{Contacts, FieldName, Host, Message, Method, Request, Response, StatusCode};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use test_phone::{
+    Account, Command, Failure, Handset, HandsetOutput, PhoneEvent, Registering, Script, Source,
+};
+
+/// Answers REGISTER after one challenge.
+struct Registrar {
+    least: u32,
+    final_status: StatusCode,
+    /// Expires and CSeq of each REGISTER that had credentials, and whether its Contact was `*`.
+    accepted: Vec<(u32, u32, bool)>,
+    call_ids: Vec<String>,
+}
+
+impl Registrar {
+    fn new() -> Self {
+        Self { least: 60, final_status: StatusCode::OK, accepted: Vec::new(), call_ids: Vec::new() }
+    }
+
+    fn answer(&mut self, request: &Request) -> Response {
+        assert_eq!(request.method, Method::REGISTER);
+        let fields = &request.header.fields;
+        self.call_ids.push(request.header.call_id.to_string());
+        let Some(credentials) = fields.get(&FieldName::AUTHORIZATION) else {
+            let mut challenge = request.response(StatusCode::UNAUTHORIZED);
+            let value = r#"Digest realm="pbx.test", nonce="n1", algorithm=SHA-256, qop="auth""#;
+            challenge.header.fields.push(FieldName::WWW_AUTHENTICATE, value);
+            return challenge;
+        };
+        assert!(credentials.contains(r#"username="1001""#), "{credentials}");
+        let expires = fields.delta_seconds(&FieldName::EXPIRES).and_then(Result::ok).expect("Expires");
+        if expires > 0 && expires < self.least {
+            let mut brief = request.response(StatusCode::INTERVAL_TOO_BRIEF);
+            brief.header.fields.push(FieldName::MIN_EXPIRES, self.least.to_string());
+            return brief;
+        }
+        let star = matches!(request.header.contact, Some(Contacts::Star));
+        self.accepted.push((expires, request.header.cseq.number, star));
+        let mut response = request.response(self.final_status);
+        if let Some(Contacts::List(mut contacts)) = request.header.contact.clone().filter(|_| expires > 0) {
+            contacts[0].parameters.set("expires", Some(&expires.to_string()));
+            response.header.contact = Some(Contacts::List(contacts));
+        }
+        response
+    }
+}
+
+struct World {
+    now: Instant,
+    phone: Handset,
+    registrar: Registrar,
+    events: Vec<PhoneEvent>,
+}
+
+impl World {
+    fn new(registering: Registering, registrar: Registrar) -> Self {
+        let now = Instant::now();
+        let account = Account {
+            user: "1001".into(),
+            password: Some("secret".into()),
+            display_name: None,
+            domain: Host::new("pbx.test").expect("a host name"),
+            flow: Flow { transport: Transport::Udp, local: address(1), remote: address(2) },
+            rtp: SocketAddr::from(([192, 0, 2, 1], 4000)),
+        };
+        let script = Script { registering, ..Script::default() };
+        let phone = Handset::new(account, script, Source::Silence, None, [7; 32], now);
+        let mut world = Self { now, phone, registrar, events: Vec::new() };
+        world.collect();
+        world
+    }
+
+    fn run_for(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        while let Some(due) = self.phone.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.phone.handle_timeout(self.now);
+            self.collect();
+        }
+        self.now = end;
+    }
+
+    fn leave(&mut self) {
+        self.phone.handle_command(&Command::Leave, self.now);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.phone.poll_output() {
+            match output {
+                HandsetOutput::Sip { flow, octets } => {
+                    let Ok(Message::Request(request)) = Message::parse(&octets) else { panic!("a request") };
+                    let response = self.registrar.answer(&request).print();
+                    self.phone.handle_sip(&response, flow, self.now);
+                }
+                HandsetOutput::Report(event) => self.events.push(event),
+                HandsetOutput::Rtp { .. } | HandsetOutput::CallMedia(_) => panic!("there is no call"),
+            }
+        }
+    }
+
+    fn failures(&self) -> Option<&[Failure]> {
+        let PhoneEvent::Finished(outcome) = self.events.last()? else { return None };
+        Some(&outcome.failures)
+    }
+}
+
+fn address(host: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], 5060))
+}
+
+fn keep(seconds: u64) -> Registering {
+    Registering::Keep { expires: Duration::from_secs(seconds) }
+}
+
+#[test]
+fn a_phone_registers_refreshes_in_time_and_removes_its_binding_at_the_end() {
+    let mut world = World::new(keep(100), Registrar::new());
+    assert_eq!(world.events, [PhoneEvent::Registered { expires: 100, refreshed: false }]);
+    world.run_for(99);
+    assert_eq!(world.events.last(), Some(&PhoneEvent::Registered { expires: 100, refreshed: true }));
+    world.leave();
+    let expires: Vec<u32> = world.registrar.accepted.iter().map(|(expires, ..)| *expires).collect();
+    assert_eq!(expires, [100, 100, 0]);
+    assert!(world.events.contains(&PhoneEvent::Unregistered));
+    assert_eq!(world.failures(), Some(&[][..]));
+}
+
+#[test]
+fn all_registers_of_a_phone_have_one_call_id_and_rising_numbers() {
+    let mut world = World::new(keep(60), Registrar::new());
+    world.run_for(200);
+    let ids = &world.registrar.call_ids;
+    assert!(ids.len() > 4 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let numbers: Vec<u32> = world.registrar.accepted.iter().map(|(_, number, _)| *number).collect();
+    assert!(numbers.len() > 2 && numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+}
+
+#[test]
+fn a_registration_that_is_too_brief_is_asked_for_again() {
+    let world = World::new(keep(10), Registrar { least: 120, ..Registrar::new() });
+    assert_eq!(world.events, [PhoneEvent::Registered { expires: 120, refreshed: false }]);
+}
+
+#[test]
+fn a_refusal_ends_the_script_with_a_failure() {
+    let world = World::new(keep(100), Registrar { final_status: StatusCode::FORBIDDEN, ..Registrar::new() });
+    assert_eq!(world.failures(), Some(&[Failure::NotRegistered { status: Some(403) }][..]));
+}
+
+#[test]
+fn removing_all_bindings_is_a_script_of_its_own() {
+    let world = World::new(Registering::RemoveAll, Registrar::new());
+    let stars: Vec<bool> = world.registrar.accepted.iter().map(|(_, _, star)| *star).collect();
+    assert_eq!((stars, world.failures()), (vec![true], Some(&[][..])));
+}
