@@ -1,0 +1,119 @@
+//! A server in a process of its own, and what is asked of it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+pub(crate) const KEY: &str = "ak_0123456789abcdef0123456789abcdef";
+pub(crate) const OTHER_KEY: &str = "ak_00000000000000000000000000000000";
+
+pub(crate) fn dialbridge(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+    command.args(arguments).env_remove("RUST_LOG");
+    command
+}
+
+/// A configuration of which every port is free; `rtp` tells the tests apart, which run at the same time.
+pub(crate) fn configuration(folder: &Path, rtp: &str, key: &str) -> String {
+    format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n\
+         [media]\nports = \"{rtp}\"\n[data]\nfolder = \"{}\"\n\
+         [[api_keys]]\nname = \"a\"\nkey = \"{key}\"\npermissions = [\"calls.*\"]\n\
+         [[extensions]]\nnumber = \"1001\"\npassword = \"secret-of-1001\"\n",
+        folder.join("data").display()
+    )
+}
+
+/// A running server; ended when dropped.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    log: BufReader<ChildStderr>,
+    pub(crate) http: SocketAddr,
+    /// The log as far as it was read.
+    pub(crate) seen: String,
+}
+
+impl Running {
+    pub(crate) fn start(file: &Path, log_level: &str) -> Self {
+        Self::start_with(file, log_level, &[])
+    }
+
+    pub(crate) fn start_with(file: &Path, log_level: &str, more: &[&str]) -> Self {
+        let mut command = dialbridge(&["--config", file.to_str().unwrap()]);
+        command.args(more);
+        let mut child = command.env("RUST_LOG", log_level).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut running =
+            Self { child, log, http: SocketAddr::from(([127, 0, 0, 1], 0)), seen: String::new() };
+        let ready = running.wait_for(" ready ");
+        let http = ready.split("http=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        running.http = http.parse().unwrap();
+        running
+    }
+
+    /// The next line of the log that holds a text.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "{text:?} is not in:\n{}", self.seen);
+            self.seen.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// The status with which a click-to-call of this key is answered.
+    pub(crate) fn click_to_call(&self, key: &str) -> u16 {
+        let body = r#"{"from":"1001","to":"1002"}"#;
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        write!(
+            stream,
+            "POST /api/v1/calls/click-to-call HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// A phone in a process of its own that rings for ever; ended when dropped.
+pub(crate) struct Phone(Child);
+
+impl Phone {
+    /// Returns when it is registered.
+    pub(crate) fn ringing_for_ever(server: &Running, user: &str, password: &str) -> Self {
+        let sip = server.seen.split("sip=udp:").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+        let arguments = ["phone", "--server", sip, "--user", user, "--password", password, "--ring-for-ever"];
+        let mut child = dialbridge(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let phone = Self(child);
+        let registered = events.any(|event| event.unwrap().contains("\"event\":\"registered\""));
+        assert!(registered, "{user} is not registered");
+        phone
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
