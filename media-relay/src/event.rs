@@ -7,7 +7,8 @@ use std::time::Instant;
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The ports of both sides are bound: `[Side::One, Side::Two]`, each on the local address that was asked for.
+    /// The ports of both sides are bound: `[Side::One, Side::Two]`, each on the local address that was asked
+    /// for.
     Opened {
         /// Which session.
         session: SessionId,

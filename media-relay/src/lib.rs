@@ -1,8 +1,9 @@
 //! RTP between two parties, and the sounds of the server.
 //!
 //! A [`RelayHandle`] is what signalling holds: open a session, describe its sides, play, connect, close; what
-//! happens comes back as [`Event`]s. Behind it is a [`Relay`], which decides and has neither sockets nor clock,
-//! and a thread that does what it says. Absent: SIP, SDP, who the parties are, transcoding, encryption.
+//! happens comes back as [`Event`]s. Behind it is a [`Relay`], which decides and has neither sockets nor
+//! clock, and a thread that does what it says. Absent: SIP, SDP, who the parties are, transcoding,
+//! encryption.
 
 mod command;
 mod continuity;

@@ -1,8 +1,8 @@
 //! RTCP packets as they lie in the receive buffer: checked as a whole, then rewritten in place.
 //!
-//! What a party hears has an SSRC and numbers of the relay's, so its reports must be translated: whoever sends
-//! a report names the relay's SSRC to the other side, and what it says of the relay's SSRC becomes a word about
-//! the other party's.
+//! What a party hears has an SSRC and numbers of the relay's, so its reports must be translated: whoever
+//! sends a report names the relay's SSRC to the other side, and what it says of the relay's SSRC becomes a
+//! word about the other party's.
 
 use crate::packet::Malformed;
 

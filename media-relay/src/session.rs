@@ -90,8 +90,8 @@ impl Session {
         translate(packet, &half.translation_to(other)).then_some(Forward { port, to })
     }
 
-    /// When `side` will have been silent for `timeout`, if it should send: both are connected and neither is on
-    /// hold.
+    /// When `side` will have been silent for `timeout`, if it should send: both are connected and neither is
+    /// on hold.
     pub(crate) fn silent_at(&self, side: Side, timeout: Duration) -> Option<Instant> {
         let since = match self.stage {
             Stage::Opening { .. } | Stage::Open => return None,

@@ -643,6 +643,11 @@ mod sessions {
         bench.perform();
         assert!(bench.bound.is_empty());
         assert!(matches!(bench.events[..], [Event::Closed { .. }]));
+        bench.wait(10_000);
+        (1..=3).for_each(|session| open(&mut bench, session));
+        assert_eq!(bench.bound.len(), 4, "each pair came back once");
+        let reason = OpenError::NoPortFree;
+        assert_eq!(bench.events.last(), Some(&Event::OpenFailed { session: SessionId(3), reason }));
     }
 
     #[test]
