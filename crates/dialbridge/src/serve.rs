@@ -64,7 +64,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     tracing::info!(target: STATE, "stopping: no new calls, running calls may go on for {} s", limit.as_secs());
     tokio::select! {
         () = server.drain(limit) => tracing::info!(target: STATE, "stopped"),
-        () = signals.stop() => tracing::warn!(target: STATE, "stopped at once, as a second signal asked"),
+        () = signals.stop_again() => tracing::warn!(target: STATE, "stopped at once, as a second signal asked"),
     }
     Ok(())
 }

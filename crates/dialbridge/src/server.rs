@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 pub struct ServerOptions {
     /// Where the API listens; port 0 takes a free one.
     pub http: SocketAddr,
-    /// Registrations, calls and records; closed when the server is drained.
+    /// Registrations, calls and records; closes with its last holder, which may be what the B2BUA still writes.
     pub store: Store,
     /// Signalling, media and extensions.
     pub settings: Settings,
@@ -28,7 +28,6 @@ pub struct Server {
     http: SocketAddr,
     b2bua: B2bua,
     keys: Keys,
-    store: Store,
     stop_http: oneshot::Sender<()>,
     serving_http: JoinHandle<io::Result<()>>,
 }
@@ -61,10 +60,10 @@ impl Server {
         let http = listener.local_addr().map_err(http_fault)?;
         let b2bua = B2bua::start(settings, store.clone()).await?;
         let keys = Keys::new(keys);
-        let router = control_api::router(Arc::new(b2bua.clone()), store.clone(), keys.clone());
+        let router = control_api::router(Arc::new(b2bua.clone()), store, keys.clone());
         let (stop_http, stopped) = oneshot::channel();
         let serving_http = tokio::spawn(control_api::serve(listener, router, stopped));
-        Ok(Self { http, b2bua, keys, store, stop_http, serving_http })
+        Ok(Self { http, b2bua, keys, stop_http, serving_http })
     }
 
     /// Where the API listens, the real port in.
@@ -93,7 +92,7 @@ impl Server {
     }
 
     /// Takes no new calls, waits up to `limit` for the running ones, ends the rest, and stops. The API answers until the
-    /// last call is over. Records are on disk when it returns.
+    /// last call is over. Its records are on disk when it returns.
     pub async fn drain(self, limit: Duration) {
         self.b2bua.drain(limit).await;
         // Gone already if the API has ended by itself.
@@ -101,9 +100,6 @@ impl Server {
         if let Err(panic) = self.serving_http.await {
             tracing::error!(%panic, "the API ended with a panic");
         }
-        // The last holder, now that the API is gone: no phone registers any more, and nothing is written.
-        drop(self.b2bua);
-        self.store.close().await;
     }
 }
 

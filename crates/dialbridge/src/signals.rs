@@ -1,6 +1,7 @@
 //! What the operating system asks of the server.
 
 use std::io;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that are listened to, from the start on: one that comes early waits.
@@ -36,8 +37,12 @@ impl Signals {
         }
     }
 
-    /// Waits for a signal to stop; the others are let go.
-    pub(crate) async fn stop(&mut self) {
-        while self.next().await != Wish::Stop {}
+    /// Waits for a further signal to stop; others are let go, and so is one that belongs to the first: `timeout` and some
+    /// supervisors tell a process and then its whole group.
+    pub(crate) async fn stop_again(&mut self) {
+        let first = Instant::now();
+        while self.next().await != Wish::Stop || first.elapsed() < SAME_WISH {}
     }
 }
+
+const SAME_WISH: Duration = Duration::from_millis(100);

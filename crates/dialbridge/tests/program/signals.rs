@@ -69,6 +69,7 @@ fn after_sigterm_no_call_is_taken_and_a_second_one_ends_at_once() {
     running.signal("TERM");
     running.wait_for("stopping: no new calls");
     assert_eq!(running.click_to_call(KEY), 503);
+    std::thread::sleep(Duration::from_millis(200));
     assert!(running.child.try_wait().unwrap().is_none(), "the call was not waited for");
     let asked = Instant::now();
     running.signal("TERM");
