@@ -10,7 +10,7 @@ mod wire;
 use crate::exit::Exit;
 use crate::logging::{self, LogFormat};
 use crate::output;
-use crate::signals::Signals;
+use crate::signals::{Signals, Wish};
 use call_control::CallEventKind;
 use findings::Findings;
 use play::Recorded;
@@ -94,7 +94,7 @@ async fn demo(args: &DemoArgs) -> Result<Exit, Problem> {
     // Whatever happened, the stage is struck.
     let problem = tokio::select! {
         played = tokio::time::timeout(DURATION_MAX, played) => played.unwrap_or(Err(Problem::TooLong)).err(),
-        () = signals.stop() => Some(Problem::Interrupted),
+        () = async { while signals.next().await != Wish::Stop {} } => Some(Problem::Interrupted),
     };
     recorded.take_wire(&mut wire);
     let ended = stage.strike().await;

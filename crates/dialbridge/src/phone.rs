@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::logging::{self, LogFormat};
 use crate::output;
-use crate::signals::Signals;
+use crate::signals::{Signals, Wish};
 use audio::{Codec, wav};
 use sip_core::Transport;
 use sip_message::{Host, StatusCode};
@@ -47,7 +47,7 @@ pub(crate) struct PhoneArgs {
     name: Option<String>,
 
     /// How long the registration is to last; it is refreshed before, and removed at the end.
-    #[arg(long, value_parser = duration, default_value = "600s", help_heading = REGISTRATION)]
+    #[arg(long, value_parser = expires, value_name = "TIME", default_value = "600s", help_heading = REGISTRATION)]
     expires: Duration,
     /// Does not register.
     #[arg(long, help_heading = REGISTRATION)]
@@ -186,10 +186,10 @@ async fn phone(args: PhoneArgs) -> Result<Exit, Failure> {
         }
     };
     let interrupted = async {
-        signals.stop().await;
+        while signals.next().await != Wish::Stop {}
         // Gone already when the script has just ended.
         let _ended = commands.send(Command::Leave).await;
-        signals.stop().await;
+        signals.stop_again().await;
     };
     let outcome = tokio::select! {
         (outcome, ()) = async { tokio::join!(driver.run(heard), print) } => Some(outcome),
@@ -316,6 +316,12 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
         .ok_or("a time has at most 30 days")
 }
 
+/// Registrars count whole seconds, and none of them removes the registration.
+fn expires(text: &str) -> Result<Duration, &'static str> {
+    let duration = duration(text)?;
+    if duration < Duration::from_secs(1) { Err("a registration lasts at least 1s") } else { Ok(duration) }
+}
+
 fn transport(text: &str) -> Result<Transport, &'static str> {
     match text {
         "udp" => Ok(Transport::Udp),
@@ -399,6 +405,7 @@ mod tests {
             "--unregister --call 1002",
             "--resume-after 2s",
             "--reject 200",
+            "--expires 500ms",
             "--dtmf 12x",
             "--codec speex",
             "--tone 9000",

@@ -63,7 +63,7 @@ pub enum PhoneEvent {
     },
     /// The ACK came, or was sent.
     Confirmed,
-    /// The first RTP packet of the call.
+    /// The first packet of audio of the call.
     FirstAudio {
         /// Milliseconds after the answer; absent when it came before.
         ms_after_answer: Option<u64>,

@@ -304,7 +304,7 @@ impl Handset {
             sources: receiver.sources(),
             jitter_ms: (receiver.jitter_ms() * 100.0).round() / 100.0,
             longest_gap_ms: whole_milliseconds(counts.longest_gap),
-            first_audio_ms_after_answer: milliseconds_after(answered_at, counts.first_at),
+            first_audio_ms_after_answer: milliseconds_after(answered_at, counts.first_audio_at),
             heard_ms: whole_milliseconds(receiver.heard().duration()),
             tone,
         };

@@ -215,12 +215,18 @@ fn every_codec_carries_the_tone() {
 }
 
 #[test]
-fn a_second_caller_is_told_that_the_line_is_busy() {
+fn a_second_call_is_neither_taken_nor_placed() {
+    let mut world = silent([calling(), Script { call: Some("1001".into()), ..script() }]);
+    world.run_for(secs(1.0));
+    for phone in 0..2 {
+        let refused = world.at(phone, |event| matches!(event, PhoneEvent::Refused { .. }));
+        assert!(refused.is_some(), "both called at once, and both lines were busy");
+        assert_eq!(failures(&world, phone), [Failure::CallRefused { status: 486 }]);
+    }
     let mut world = silent([calling(), accepting_after(30.0)]);
     world.run_for(secs(1.0));
     world.command(1, &Command::Call("1001".into()));
-    world.run_for(secs(1.0));
-    assert!(world.at(1, |event| matches!(event, PhoneEvent::Calling { .. })).is_none(), "one call at a time");
+    assert!(world.at(1, |event| matches!(event, PhoneEvent::Calling { .. })).is_none());
 }
 
 #[test]

@@ -130,12 +130,12 @@ mod tests {
             ],
         );
         let expected = [
-            "       s  1001                            dialbridge                             1002",
+            "       s  1001                              dialbridge                              1002",
             "            |                                    |                                    |",
-            "   1.234    |<----------- INVITE, SDP -----------|                                    |",
-            "   1.234    |                                    |<----------- 180 Ringing -----------|",
-            "   1.234    |---------------- BYE -------------->|                                    |",
-            "   1.234    |<================================= audio =================================>|",
+            "   1.234    |<---------- INVITE, SDP ------------|                                    |",
+            "   1.234    |                                    |<---------- 180 Ringing ------------|",
+            "   1.234    |--------------- BYE --------------->|                                    |",
+            "   1.234    |<================================ audio ================================>|",
             "            |                                    |                                    |",
         ];
         assert_eq!(lines, expected);
@@ -160,6 +160,6 @@ mod tests {
     #[test]
     fn a_label_that_is_too_long_is_shortened() {
         let line = line(&rung(Span::Left, Arrow::ToRight, &"x".repeat(40)));
-        assert!(line.contains(&format!("|- {}.. ->|", "x".repeat(HALF - MARGIN - 2))), "{line}");
+        assert!(line.contains(&format!("|-- {}.. ->|", "x".repeat(HALF - MARGIN - 2))), "{line}");
     }
 }

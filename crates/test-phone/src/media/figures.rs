@@ -25,7 +25,7 @@ pub struct Figures {
     pub jitter_ms: f64,
     /// Longest time between two packets, milliseconds.
     pub longest_gap_ms: u64,
-    /// From the answer to the first packet, milliseconds.
+    /// From the answer to the first packet of audio, milliseconds.
     pub first_audio_ms_after_answer: Option<u64>,
     /// Of audio heard, milliseconds.
     pub heard_ms: u64,

@@ -68,8 +68,8 @@ pub struct Counts {
     pub unusable: u64,
     /// Between two that were listened to.
     pub longest_gap: Duration,
-    /// When the first one came that was listened to.
-    pub first_at: Option<Instant>,
+    /// When the first audio came; digits are none.
+    pub first_audio_at: Option<Instant>,
     last_at: Option<Instant>,
 }
 
@@ -193,7 +193,6 @@ impl RtpReceiver {
             let gap = self.counts.last_at.map_or(Duration::ZERO, |last| now.duration_since(last));
             self.counts.longest_gap = self.counts.longest_gap.max(gap);
             self.counts.last_at = Some(now);
-            self.counts.first_at.get_or_insert(now);
         }
         fresh
     }
@@ -210,7 +209,8 @@ impl RtpReceiver {
     }
 
     fn listen(&mut self, view: &RtpView<'_>, now: Instant) -> Received {
-        let first = self.heard.arrivals.is_empty();
+        let first = self.counts.first_audio_at.is_none();
+        self.counts.first_audio_at.get_or_insert(now);
         let mut samples = Vec::new();
         self.decoder.decode(view.payload, &mut samples);
         let Some(source) = &mut self.source else { return Received::Nothing };

@@ -84,3 +84,41 @@ const OF_INTEREST: [FieldName; 8] = [
     FieldName::SUBJECT,
     FieldName::USER_AGENT,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_message::{CallId, Host, Method, Request, SipUri};
+
+    fn header(fields: &[(&str, &str)]) -> Header {
+        let uri = SipUri::new(Some("1001"), Host::new("pbx.test").unwrap(), None);
+        let address = NameAddr::new(uri.clone()).with_display_name("Asha");
+        let mut request = Request::new(Method::INVITE, uri, address.clone(), address, CallId("x".into()), 1);
+        for (name, value) in fields {
+            request.header.fields.push(FieldName::new(name).unwrap(), value);
+        }
+        request.header
+    }
+
+    #[test]
+    fn answer_after_nothing_asks_for_an_answer() {
+        for value in ["<sip:pbx.test>;answer-after=0", "<sip:x>; Answer-After = \"0\" ;a=b"] {
+            assert!(asks_for_auto_answer(&header(&[("Call-Info", value)])), "{value}");
+            assert!(asks_for_auto_answer(&header(&[("Alert-Info", value)])), "{value}");
+        }
+        for value in ["<sip:pbx.test>;answer-after=5", "<sip:answer-after=0>", "<sip:x>;xanswer-after=0"] {
+            assert!(!asks_for_auto_answer(&header(&[("Call-Info", value)])), "{value}");
+        }
+        assert!(!asks_for_auto_answer(&header(&[("Subject", "x;answer-after=0")])));
+    }
+
+    #[test]
+    fn the_caller_and_what_is_said_about_the_call_are_shown() {
+        let header =
+            header(&[("X-Variable-a", "1"), ("x-variable-a", "2"), ("Allow", "INVITE"), ("Subject", "s")]);
+        assert_eq!(caller(&header.from), ("1001".to_owned(), Some("Asha".to_owned())));
+        let found: Vec<_> = fields_of_interest(&header).into_iter().collect();
+        let expected = [("Subject", "s"), ("X-Variable-a", "1"), ("x-variable-a", "2")];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}
