@@ -24,7 +24,7 @@ pub struct RelayHandle {
 #[derive(Debug)]
 struct Line {
     sender: Sender<Message>,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Drop for Line {
 /// The operating system gives no thread or no way to wait for sockets.
 pub fn start(config: Config, events: impl Fn(Event) + Send + 'static) -> io::Result<RelayHandle> {
     let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let sockets = Sockets::new(poll.registry().try_clone()?);
     let (sender, messages) = channel();
     let driver = Driver {
@@ -102,6 +102,7 @@ pub fn start(config: Config, events: impl Fn(Event) + Send + 'static) -> io::Res
         messages,
         events,
         ready: VecDeque::new(),
+        _waker: Arc::clone(&waker),
         buffer: vec![0; DATAGRAM_OCTETS_MAX].into_boxed_slice(),
     };
     thread::Builder::new().name("media-relay".into()).spawn(move || driver.run(poll))?;
@@ -116,6 +117,8 @@ struct Driver<E> {
     /// Ports that may have more datagrams; readiness is announced only once.
     ready: VecDeque<u16>,
     buffer: Box<[u8]>,
+    /// Were it closed with the last handle, its last call could be lost on the way.
+    _waker: Arc<Waker>,
 }
 
 /// Whether the driver goes on.
