@@ -138,7 +138,7 @@ impl From<Refusal> for ApiError {
             Refusal::SameParty => Self::new(Code::SameParty, message).about("to"),
             Refusal::NotRegistered => Self::new(Code::ExtensionNotRegistered, message),
             Refusal::NoTrunk(_) => Self::new(Code::NoTrunk, message).about("to"),
-            Refusal::TooManyCalls { retry_after } => {
+            Refusal::TooManyCalls { retry_after } | Refusal::TooManyNewCalls { retry_after } => {
                 Self::new(Code::TooManyCalls, message).retry_after(retry_after)
             }
             Refusal::NoMediaPort { retry_after } => {

@@ -8,7 +8,9 @@ use crate::end::{EndCause, LegEnd};
 use crate::leg::{self, Device, Leg};
 use crate::media;
 use audio::Codec;
-use call_control::{Call, CallEventKind, CallState, End, EndReason, EndedBy, Media, Party, PartyState, Timestamp};
+use call_control::{
+    Call, CallEventKind, CallState, End, EndReason, EndedBy, Media, Party, PartyState, Timestamp,
+};
 use deadlines::Deadlines;
 use media_relay::{Description, Side, Sound, Statistics};
 use sdp::Format;
@@ -37,13 +39,29 @@ impl Moment {
 pub(crate) enum Effect {
     /// Which phones to ring is asked for only now: some may have come or gone since the call began.
     Ring(Party),
-    Invite { party: Party, fork: usize, invite: Box<NewInvite> },
-    HangUp { invite: InviteId, reason: Option<Reason> },
-    AnswerOffer { invite: InviteId, body: Vec<u8> },
-    RefuseOffer { invite: InviteId, status: StatusCode },
+    Invite {
+        party: Party,
+        fork: usize,
+        invite: Box<NewInvite>,
+    },
+    HangUp {
+        invite: InviteId,
+        reason: Option<Reason>,
+    },
+    AnswerOffer {
+        invite: InviteId,
+        body: Vec<u8>,
+    },
+    RefuseOffer {
+        invite: InviteId,
+        status: StatusCode,
+    },
     Relay(RelayAction),
     /// The view changed, and this happened.
-    Happened { event: CallEventKind, party: Option<Party> },
+    Happened {
+        event: CallEventKind,
+        party: Option<Party>,
+    },
     /// The view changed.
     Changed,
     /// Both legs are over, the figures are in: the view is the record.
@@ -171,7 +189,8 @@ impl RunningCall {
         let session_id = u64::try_from(moment.unix_milliseconds).unwrap_or_default();
         let no_answer = self.limits.no_answer[party as usize];
         self.view.party_mut(party).state = PartyState::Calling;
-        self.parties[party as usize].leg = Some(Leg::ring(devices, formats, session_id, no_answer, moment.now));
+        self.parties[party as usize].leg =
+            Some(Leg::ring(devices, formats, session_id, no_answer, moment.now));
         self.effects.push_back(Effect::Changed);
         self.drain_leg(party, moment);
     }

@@ -100,7 +100,9 @@ impl ClickToCall {
             (CallingTo, EndRequested(cause)) => self.hang_up_both(end::requested(cause, false)),
             (Connected, EndRequested(cause)) => self.hang_up_both(end::requested(cause, true)),
 
-            (Ending { open: Both, end }, Gone(party, _)) => (Ending { open: Only(party.other()), end }, vec![]),
+            (Ending { open: Both, end }, Gone(party, _)) => {
+                (Ending { open: Only(party.other()), end }, vec![])
+            }
             (Ending { open: Only(open), end }, Gone(party, _)) if open == party => (Ended, vec![Finish(end)]),
 
             // An answer that crosses our CANCEL: the leg itself sends ACK, then BYE.
@@ -157,8 +159,12 @@ mod tests {
 
     impl World {
         fn after(events: &[Event]) -> Self {
-            let mut world =
-                Self { call: ClickToCall::start(), legs: [Leg::Absent; 2], connected: 0, finished: Vec::new() };
+            let mut world = Self {
+                call: ClickToCall::start(),
+                legs: [Leg::Absent; 2],
+                connected: 0,
+                finished: Vec::new(),
+            };
             world.perform();
             for event in events {
                 world.apply(event.clone());
@@ -184,7 +190,10 @@ mod tests {
                         self.legs[party as usize] = Leg::Ringing;
                     }
                     HangUp(party) => {
-                        assert!(matches!(self.legs[party as usize], Leg::Ringing | Leg::Answered), "{party:?}");
+                        assert!(
+                            matches!(self.legs[party as usize], Leg::Ringing | Leg::Answered),
+                            "{party:?}"
+                        );
                     }
                     PlayRingback(party) => assert_eq!((party, self.legs[0]), (From, Leg::Answered)),
                     ConnectMedia => {

@@ -17,13 +17,24 @@ use tokio::sync::{mpsc, oneshot};
 /// What a holder of the service sends to the loop.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    ClickToCall { request: Box<call_control::ClickToCall>, answer: oneshot::Sender<Result<CallId, Refusal>> },
-    HangUp { call: CallId, answer: oneshot::Sender<Result<(), HangUpRefusal>> },
+    ClickToCall {
+        request: Box<call_control::ClickToCall>,
+        answer: oneshot::Sender<Result<CallId, Refusal>>,
+    },
+    HangUp {
+        call: CallId,
+        answer: oneshot::Sender<Result<(), HangUpRefusal>>,
+    },
     Plain(Command),
     /// How many phones a user has registered.
-    Registered { user: Box<str>, answer: oneshot::Sender<usize> },
+    Registered {
+        user: Box<str>,
+        answer: oneshot::Sender<usize>,
+    },
     /// Told when no call is left and every record is on disk.
     WhenIdle(oneshot::Sender<()>),
+    /// End the loop.
+    Stop,
 }
 
 /// What the loop wants kept on disk.
@@ -63,7 +74,7 @@ pub(crate) struct Waiting {
 /// With nothing due the loop sleeps; something always comes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Runs until every holder of the service is gone.
+/// Runs until it is stopped, or every holder of the service is gone.
 pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
     loop {
         // 1. Perform what is queued.
@@ -78,8 +89,8 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
             Some(id) = inputs.kept.recv() => driver.switchboard.handle_kept(id, present()),
             Some(received) = inputs.received.recv() => driver.receive(received),
             asked = inputs.asked.recv() => match asked {
+                None | Some(Asked::Stop) => return,
                 Some(asked) => driver.ask(asked),
-                None => return,
             },
         }
     }
@@ -126,6 +137,8 @@ impl Driver {
                 let _ = answer.send(self.switchboard.registered(&user, Instant::now()));
             }
             Asked::WhenIdle(told) => self.waiting.idle.push(told),
+            // Ends the loop before it comes here.
+            Asked::Stop => {}
         }
     }
 
@@ -135,7 +148,9 @@ impl Driver {
                 Output::Send { flow, octets } => self.send(flow, octets),
                 Output::OpenMedia { session, local } => self.relay.open(session, local),
                 Output::Relay { session, action } => match action {
-                    RelayAction::Describe(side, description) => self.relay.describe(session, side, description),
+                    RelayAction::Describe(side, description) => {
+                        self.relay.describe(session, side, description)
+                    }
                     RelayAction::Play(side, sound) => self.relay.play(session, side, sound),
                     RelayAction::Connect => self.relay.connect(session),
                     RelayAction::Report => self.relay.report(session),

@@ -69,7 +69,9 @@ pub(crate) fn requested(cause: EndCause, connected: bool) -> End {
     match cause {
         EndCause::Api => plain(by_api, EndedBy::Api, None, Some(16)),
         EndCause::MaxDuration => plain(EndReason::MaxDuration, EndedBy::Server, None, Some(31)),
-        EndCause::MediaTimeout(party) => plain(EndReason::MediaTimeout, EndedBy::Server, Some(party), Some(31)),
+        EndCause::MediaTimeout(party) => {
+            plain(EndReason::MediaTimeout, EndedBy::Server, Some(party), Some(31))
+        }
         EndCause::ServerStopped => plain(EndReason::ServerStopped, EndedBy::Server, None, Some(41)),
     }
 }

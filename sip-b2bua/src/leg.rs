@@ -30,16 +30,33 @@ pub(crate) struct Device {
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Send an INVITE; `Leg::invited` says which it became.
-    Invite { fork: usize, invite: Box<NewInvite> },
-    HangUp { invite: InviteId, reason: Option<Reason> },
-    AnswerOffer { invite: InviteId, body: Vec<u8> },
-    RefuseOffer { invite: InviteId, status: StatusCode },
+    Invite {
+        fork: usize,
+        invite: Box<NewInvite>,
+    },
+    HangUp {
+        invite: InviteId,
+        reason: Option<Reason>,
+    },
+    AnswerOffer {
+        invite: InviteId,
+        body: Vec<u8>,
+    },
+    RefuseOffer {
+        invite: InviteId,
+        status: StatusCode,
+    },
     /// What was agreed with the party; for the relay.
     Describe(Description),
     /// A phone of the party rings.
-    Ringing { status: u16 },
+    Ringing {
+        status: u16,
+    },
     /// The party answered; `Describe` came before.
-    Answered { format: Format, status: u16 },
+    Answered {
+        format: Format,
+        status: u16,
+    },
     /// The leg will never speak again. Exactly once, and last.
     Gone(LegEnd),
 }
@@ -162,10 +179,10 @@ impl Leg {
             InviteEvent::Progress { status, .. } => self.progress(fork, status),
             InviteEvent::Answered { response } => self.answered(fork, &response, now),
             InviteEvent::Offered { body, flow } => self.offered(fork, body.as_deref(), flow),
-            InviteEvent::Confirmed { body } => self.confirmed(fork, body.as_deref()),
+            InviteEvent::Reanswered { body } => self.reanswered(fork, &body),
             InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
-            // We make no re-offers, and the configuration hands up no other requests.
-            InviteEvent::Reanswered { .. }
+            // We make no re-offers and answer no INVITE, and the configuration hands up no other requests.
+            InviteEvent::Confirmed { .. }
             | InviteEvent::ReofferRefused { .. }
             | InviteEvent::Requested { .. } => {}
         }
@@ -176,7 +193,12 @@ impl Leg {
         let offer = Offer::new(&self.origin, stream);
         let invite = NewInvite { offer: Some(offer.print()), ..device.invite };
         let fork = self.forks.len();
-        self.forks.push(Fork { flow: invite.flow, announced: device.announced, offer, state: ForkState::New });
+        self.forks.push(Fork {
+            flow: invite.flow,
+            announced: device.announced,
+            offer,
+            state: ForkState::New,
+        });
         self.outputs.push_back(Output::Invite { fork, invite: Box::new(invite) });
     }
 
@@ -229,8 +251,7 @@ impl Leg {
         let announced = self.forks[from_fork].announced;
         let formats = media::with_events(format, &self.formats);
         let Some(body) = body else {
-            let offer =
-                Offer::new(&self.origin, media::stream(announced, formats, Direction::SendRecv));
+            let offer = Offer::new(&self.origin, media::stream(announced, formats, Direction::SendRecv));
             self.outputs.push_back(Output::AnswerOffer { invite, body: offer.print() });
             *pending_offer = Some(offer);
             return;
@@ -249,11 +270,9 @@ impl Leg {
     }
 
     /// The ACK brought the answer to the offer that a re-INVITE without one asked for.
-    fn confirmed(&mut self, from_fork: usize, body: Option<&[u8]>) {
+    fn reanswered(&mut self, from_fork: usize, body: &[u8]) {
         let State::Answered { fork, pending_offer, .. } = &mut self.state else { return };
-        let (true, Some(offer), Some(body)) = (*fork == from_fork, pending_offer.take(), body) else {
-            return;
-        };
+        let (true, Some(offer)) = (*fork == from_fork, pending_offer.take()) else { return };
         if let Ok(stream) = offer.read_answer(body) {
             let flow = self.forks[from_fork].flow;
             self.redescribe(&stream, flow);

@@ -8,23 +8,27 @@ use crate::switchboard::{Command, Switchboard};
 use crate::wire::WireMessage;
 use call_control::{Call, CallEvent, CallId, Calls, ClickToCall, HangUpRefusal, Refusal};
 use call_store::{Store, StoreError};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::RwLock;
 use sip_core::{Endpoint, Transport};
 use sip_message::Host;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running B2BUA. Cheap to clone; it stops when the last clone is dropped.
 #[derive(Clone)]
 pub struct B2bua {
     asked: mpsc::Sender<Asked>,
     shared: Arc<Shared>,
+    /// True when the loop has ended and all that it wanted kept is on disk.
+    written: watch::Receiver<bool>,
 }
 
 /// What the signalling loop writes and others read.
@@ -34,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) wire: broadcast::Sender<Arc<WireMessage>>,
     bound: Vec<(Transport, SocketAddr)>,
     draining: AtomicBool,
+    new_calls: DefaultDirectRateLimiter,
 }
 
 /// Why the B2BUA does not start.
@@ -77,25 +82,33 @@ impl B2bua {
         let (received_in, received) = mpsc::channel(RECEIVE_QUEUE);
         let sockets = Sockets::bind(&settings.listen, settings.external_address, &received_in)
             .await
-            .map_err(|(transport, address, source)| StartError::Bind { transport: word(transport), address, source })?;
+            .map_err(|(transport, address, source)| StartError::Bind {
+                transport: word(transport),
+                address,
+                source,
+            })?;
         let registrar = restored_registrar(&settings, sockets.bound(), &store).await?;
         let (relay_in, relay_events) = mpsc::unbounded_channel();
         let report = move |event| {
             let _ = relay_in.send(event);
         };
         let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
-        let shared = Arc::new(Shared::new(sockets.bound().to_vec()));
+        let shared = Arc::new(Shared::new(sockets.bound().to_vec(), settings.limits.calls_per_second));
         let endpoint = Endpoint::new(endpoint_config(&settings), rand::random());
         let switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
         let (keep, to_keep) = mpsc::unbounded_channel();
         let (kept_in, kept) = mpsc::unbounded_channel();
-        tokio::spawn(write_out(store, to_keep, kept_in));
+        let (all_written, written) = watch::channel(false);
+        tokio::spawn(async move {
+            write_out(store, to_keep, kept_in).await;
+            let _ = all_written.send(true);
+        });
         let waiting = Waiting::default();
         let driver = Driver { switchboard, sockets, relay, keep, shared: Arc::clone(&shared), waiting };
         let inputs = Inputs { received, asked: asked_out, relay: relay_events, kept };
         tokio::spawn(driver::run(driver, inputs));
-        Ok(Self { asked, shared })
+        Ok(Self { asked, shared, written })
     }
 
     /// The sockets as they were bound, real ports in.
@@ -108,8 +121,8 @@ impl B2bua {
         self.tell(Asked::Plain(Command::ReplaceExtensions(extensions))).await;
     }
 
-    /// Takes no new calls, waits up to `limit` for the running ones, then ends the rest with BYE or CANCEL. When it
-    /// returns no call is left and every record is on disk.
+    /// Takes no new calls, waits up to `limit` for the running ones, then ends the rest with BYE or CANCEL, and stops.
+    /// When it returns no call is left, and every record and registration is on disk.
     pub async fn drain(&self, limit: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.tell(Asked::Plain(Command::Drain)).await;
@@ -117,6 +130,9 @@ impl B2bua {
             self.tell(Asked::Plain(Command::EndAll)).await;
             self.idle().await;
         }
+        self.tell(Asked::Stop).await;
+        // An error is a writer that has ended before.
+        let _ = self.written.clone().wait_for(|written| *written).await;
     }
 
     /// Events of all calls from now on; a reader that is too slow loses the oldest.
@@ -153,6 +169,9 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl Calls for B2bua {
     fn click_to_call(&self, request: ClickToCall) -> Answer<'_, Result<CallId, Refusal>> {
         Box::pin(async move {
+            if self.shared.new_calls.check().is_err() {
+                return Err(Refusal::TooManyNewCalls { retry_after: Duration::from_secs(1) });
+            }
             let (answer, answered) = oneshot::channel();
             self.tell(Asked::ClickToCall { request: Box::new(request), answer }).await;
             answered.await.unwrap_or(Err(Refusal::Draining))
@@ -177,10 +196,12 @@ impl Calls for B2bua {
 }
 
 impl Shared {
-    fn new(bound: Vec<(Transport, SocketAddr)>) -> Self {
+    fn new(bound: Vec<(Transport, SocketAddr)>, calls_per_second: u32) -> Self {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let (wire, _) = broadcast::channel(EVENT_QUEUE);
-        Self { live: RwLock::default(), events, wire, bound, draining: AtomicBool::new(false) }
+        let quota = Quota::per_second(NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN));
+        let new_calls = RateLimiter::direct(quota);
+        Self { live: RwLock::default(), events, wire, bound, draining: AtomicBool::new(false), new_calls }
     }
 
     pub(crate) fn show(&self, call: Arc<Call>) {
@@ -203,7 +224,11 @@ impl Shared {
 const BATCH: usize = 256;
 
 /// Writes what is to be kept, as much at a time as has gathered; a record that is on disk is reported.
-async fn write_out(store: Store, mut to_keep: mpsc::UnboundedReceiver<ToKeep>, kept: mpsc::UnboundedSender<CallId>) {
+async fn write_out(
+    store: Store,
+    mut to_keep: mpsc::UnboundedReceiver<ToKeep>,
+    kept: mpsc::UnboundedSender<CallId>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while to_keep.recv_many(&mut batch, BATCH).await > 0 {
         let mut calls: Vec<Call> = Vec::new();
@@ -246,9 +271,10 @@ async fn restored_registrar(
         bindings_max: BINDINGS_MAX,
         nonce_key: rand::random(),
     };
-    let secrets = settings.extensions.iter().map(|extension| {
-        (Box::<str>::from(extension.number.as_str()), extension.secret.clone())
-    });
+    let secrets = settings
+        .extensions
+        .iter()
+        .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
     let mut registrar = Registrar::new(config, secrets);
     let hosts = bound.iter().map(|(_, address)| address.ip()).chain(settings.external_address);
     registrar.set_local_hosts(hosts.map(Host::from));

@@ -72,7 +72,8 @@ impl Sockets {
             Transport::Udp => {
                 let of_family = |socket: &&udp::Socket| socket.bound().is_ipv4() == flow.remote.is_ipv4();
                 let exact = self.udp.iter().find(|socket| socket.bound() == flow.local);
-                let by_port = || self.udp.iter().find(|s| of_family(s) && s.bound().port() == flow.local.port());
+                let by_port =
+                    || self.udp.iter().find(|s| of_family(s) && s.bound().port() == flow.local.port());
                 if let Some(socket) = exact.or_else(by_port).or_else(|| self.udp.iter().find(of_family)) {
                     socket.send(flow.remote, &octets);
                 }

@@ -136,10 +136,20 @@ struct Entry {
 
 enum Stage {
     /// The relay session is being opened.
-    Opening { ticket: Ticket, request: Box<ClickToCall>, view: Box<Call> },
-    Running { call: Box<RunningCall>, request: Box<ClickToCall>, bound: [SocketAddr; 2] },
+    Opening {
+        ticket: Ticket,
+        request: Box<ClickToCall>,
+        view: Box<Call>,
+    },
+    Running {
+        call: Box<RunningCall>,
+        request: Box<ClickToCall>,
+        bound: [SocketAddr; 2],
+    },
     /// The record is being written.
-    Keeping { record: Arc<Call> },
+    Keeping {
+        record: Arc<Call>,
+    },
 }
 
 /// Where the events of an INVITE usage belong.
@@ -291,9 +301,9 @@ impl Switchboard {
     }
 
     fn replace_extensions(&mut self, extensions: Vec<Extension>) {
-        let secrets = extensions.iter().map(|extension| {
-            (Box::<str>::from(extension.number.as_str()), extension.secret.clone())
-        });
+        let secrets = extensions
+            .iter()
+            .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
         let changed = self.registrar.replace_extensions(secrets.collect::<Vec<_>>());
         self.keep_bindings(changed);
         self.extensions = by_number(extensions);
@@ -333,7 +343,9 @@ impl Switchboard {
                 Effect::Invite { party, fork, invite } => self.invite(id, party, fork, *invite, moment),
                 Effect::HangUp { invite, reason } => self.endpoint.hang_up(invite, reason, moment.now),
                 Effect::AnswerOffer { invite, body } => self.endpoint.answer_offer(invite, body, moment.now),
-                Effect::RefuseOffer { invite, status } => self.endpoint.refuse_offer(invite, status, moment.now),
+                Effect::RefuseOffer { invite, status } => {
+                    self.endpoint.refuse_offer(invite, status, moment.now)
+                }
                 Effect::Relay(action) => self.relay(id, action),
                 Effect::Happened { event, party } => {
                     let view = self.show(id);
@@ -432,7 +444,9 @@ impl Switchboard {
     fn drain_endpoint(&mut self, moment: Moment) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                sip_core::Output::Send { flow, octets } => self.outputs.push_back(Output::Send { flow, octets }),
+                sip_core::Output::Send { flow, octets } => {
+                    self.outputs.push_back(Output::Send { flow, octets })
+                }
                 sip_core::Output::Event(Event::Request(incoming)) => self.handle_request(incoming, moment),
                 sip_core::Output::Event(Event::Invite { invite, event }) => {
                     self.handle_invite(invite, event, moment);

@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn credentials_and_terminal_escapes_stay_out_of_the_log() {
-        let line = legible(b"REGISTER sip:a SIP/2.0\r\nauthorization : Digest response=\"f00\"\r\nX: \x1b[2J\r\n\r\n");
+        let line = legible(
+            b"REGISTER sip:a SIP/2.0\r\nauthorization : Digest response=\"f00\"\r\nX: \x1b[2J\r\n\r\n",
+        );
         assert!(!line.contains("f00") && !line.contains('\u{1b}') && !line.contains('\n'), "{line}");
         assert!(line.contains("REGISTER sip:a"));
     }

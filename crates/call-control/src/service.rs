@@ -52,6 +52,12 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// New calls a second.
+    #[error("Too many new calls in one second; try again in {} s", .retry_after.as_secs())]
+    TooManyNewCalls {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// No media port is free.
     #[error("No media port is free; try again in {} s", .retry_after.as_secs())]
     NoMediaPort {

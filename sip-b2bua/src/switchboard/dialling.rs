@@ -116,7 +116,9 @@ impl Switchboard {
         }
         let of_key = self.calls.values().filter(|entry| entry.key_name == request.key_name);
         let limits = &self.settings.limits;
-        if self.calls.len() >= limits.calls || of_key.take(limits.calls_per_key).count() >= limits.calls_per_key {
+        if self.calls.len() >= limits.calls
+            || of_key.take(limits.calls_per_key).count() >= limits.calls_per_key
+        {
             return Err(Refusal::TooManyCalls { retry_after: RETRY_AFTER });
         }
         Ok(())
@@ -139,7 +141,8 @@ impl Switchboard {
 
     /// The address to bind the relay to for a party: the one that all of its phones see, if there is one.
     fn facing(&self, number: &Number, now: Instant) -> IpAddr {
-        let mut seen = self.registrar.bindings_of(number.as_str(), now).into_iter().map(|b| b.flow.local.ip());
+        let mut seen =
+            self.registrar.bindings_of(number.as_str(), now).into_iter().map(|b| b.flow.local.ip());
         let any = |ip: IpAddr| match ip {
             IpAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
             IpAddr::V6(_) => IpAddr::from([0_u16; 8]),
@@ -216,7 +219,8 @@ fn fields(request: &ClickToCall, party: Party, domain: &str) -> Vec<(FieldName, 
     let mut fields: Vec<(FieldName, Box<str>)> = variables.collect();
     if request.auto_answer && party == Party::From {
         fields.push((FieldName::CALL_INFO, format!("<sip:{domain}>;answer-after=0").into()));
-        fields.push((FieldName::ALERT_INFO, format!("<http://{domain}>;info=alert-autoanswer;delay=0").into()));
+        fields
+            .push((FieldName::ALERT_INFO, format!("<http://{domain}>;info=alert-autoanswer;delay=0").into()));
     }
     fields
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::registrar::{Authenticated, Registration};
+use sdp::ReceivedOffer;
 use sip_core::Incoming;
 use sip_message::{FieldName, Method, Response, StatusCode, Uri};
 
@@ -70,7 +71,8 @@ impl Switchboard {
         if !unsupported.is_empty() {
             return bad_extension(incoming, &unsupported);
         }
-        let is_sdp = |value: &str| value.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(SDP));
+        let is_sdp =
+            |value: &str| value.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(SDP));
         let typed_as_sdp = fields.get(&FieldName::CONTENT_TYPE).is_some_and(is_sdp);
         let encoded = fields.get(&FieldName::CONTENT_ENCODING).is_some();
         if !request.body.is_empty() && (!typed_as_sdp || encoded) {
@@ -79,12 +81,17 @@ impl Switchboard {
             return response;
         }
         let accepts = fields.tokens(&FieldName::ACCEPT);
-        let takes_sdp = |value: &&str| is_sdp(value) || value.starts_with("*/*") || value.starts_with("application/*");
+        let takes_sdp =
+            |value: &&str| is_sdp(value) || value.starts_with("*/*") || value.starts_with("application/*");
         if !accepts.is_empty() && !accepts.iter().any(takes_sdp) {
             return request.response(StatusCode::NOT_ACCEPTABLE);
         }
+        if !request.body.is_empty() && ReceivedOffer::parse(&request.body).is_err() {
+            return request.response(StatusCode::NOT_ACCEPTABLE_HERE);
+        }
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
-        let known = user.and_then(|user| Number::new(&user).ok()).is_some_and(|n| self.extensions.contains_key(&n));
+        let known =
+            user.and_then(|user| Number::new(&user).ok()).is_some_and(|n| self.extensions.contains_key(&n));
         let status = if known { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
         let mut response = request.response(status);
         if known {
