@@ -1,6 +1,6 @@
 //! From a sender to a receiver, by hand.
 
-use audio::Codec;
+use audio::{Codec, TelephoneEvent};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use test_phone::{Received, RtpReceiver, RtpSender, Source, Stream, loud_tones, parse_rtp};
@@ -157,4 +157,28 @@ fn a_sender_that_is_asked_too_late_leaves_out_what_is_missing() {
     assert!((1..=11).contains(&sent.len()), "{}", sent.len());
     let last = parse_rtp(sent.last().expect("there is one")).expect("RTP");
     assert_eq!(last.timestamp.wrapping_sub(first), 80_000);
+}
+
+#[test]
+fn a_digit_grows_ends_three_times_and_the_audio_goes_on_in_time() {
+    let began = Instant::now();
+    let mut sender = RtpSender::new(stream(Codec::Pcmu), Source::Silence, 7, began);
+    sender.send_digits("5");
+    let packets: Vec<Vec<u8>> =
+        (0..12_u32).filter_map(|tick| sender.poll_packet(began + Duration::from_millis(20) * tick)).collect();
+    let views: Vec<_> = packets.iter().map(|packet| parse_rtp(packet).expect("RTP")).collect();
+    let (events, audio): (Vec<_>, Vec<_>) = views.iter().partition(|view| view.payload_type == 101);
+    let decoded: Vec<_> = events
+        .iter()
+        .filter_map(|view| TelephoneEvent::decode(view.payload))
+        .map(|event| (event.key(), event.end, event.duration))
+        .collect();
+    let growing = [160, 320, 480, 640, 800].map(|duration| (Some('5'), false, duration));
+    let ends = [(Some('5'), true, 800); 3];
+    assert_eq!(decoded, [&growing[..], &ends[..]].concat());
+    let start = events[0].timestamp;
+    assert!(events.iter().all(|view| view.timestamp == start));
+    assert!(events[0].marker && events[1..].iter().all(|view| !view.marker));
+    // Eleven ticks of 20 ms: the digit, its ends and the pause.
+    assert_eq!(audio.first().map(|view| view.timestamp.wrapping_sub(start)), Some(11 * 160));
 }
