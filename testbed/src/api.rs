@@ -1,0 +1,89 @@
+//! The HTTP API, as a script uses it.
+
+use reqwest::blocking::{Client, RequestBuilder};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A status and a JSON body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; null when it is not JSON.
+    pub body: Value,
+}
+
+/// A client with the test's key.
+#[derive(Debug, Clone)]
+pub struct Api {
+    base: String,
+    key: String,
+    client: Client,
+}
+
+impl Api {
+    /// For the server at `address`.
+    pub fn new(address: SocketAddr, key: &str) -> Self {
+        let client =
+            Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("an HTTP client");
+        Self { base: format!("http://{address}"), key: key.to_owned(), client }
+    }
+
+    /// Whether `GET /readyz` says so.
+    pub fn is_ready(&self) -> bool {
+        self.client.get(self.at("/readyz")).send().is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// POST /calls/click-to-call.
+    pub fn click_to_call(&self, body: &Value) -> Answer {
+        self.send(self.client.post(self.at("/calls/click-to-call")).json(body))
+    }
+
+    /// A click-to-call that is taken: the id of the call.
+    pub fn place(&self, body: &Value) -> String {
+        let answer = self.click_to_call(body);
+        assert_eq!(
+            (answer.status, answer.body["status"].as_str()),
+            (200, Some("success")),
+            "{body}: {answer:?}"
+        );
+        answer.body["call_id"].as_str().expect("a call_id").to_owned()
+    }
+
+    /// POST /calls/{id}/hangup.
+    pub fn hang_up(&self, call: &str) -> Answer {
+        self.send(self.client.post(self.at(&format!("/calls/{call}/hangup"))))
+    }
+
+    /// GET /calls/{id}.
+    pub fn call(&self, call: &str) -> Answer {
+        self.send(self.client.get(self.at(&format!("/calls/{call}"))))
+    }
+
+    /// Waits until the call is as `wanted`: the call.
+    pub fn wait(&self, call: &str, limit: Duration, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let found = crate::wait_for(limit, || {
+            last = self.call(call).body;
+            wanted(&last).then(|| last.clone())
+        });
+        found.unwrap_or_else(|| panic!("the call is not {what} within {limit:?}: {last:#}"))
+    }
+
+    /// Waits for a state, such as `talking`.
+    pub fn wait_for_state(&self, call: &str, state: &str, limit: Duration) -> Value {
+        self.wait(call, limit, state, |it| it["state"] == state)
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.base)
+    }
+
+    fn send(&self, request: RequestBuilder) -> Answer {
+        let answer = request.header("X-API-Key", &self.key).send();
+        let answer = answer.unwrap_or_else(|error| panic!("the API does not answer: {error}"));
+        let status = answer.status().as_u16();
+        Answer { status, body: answer.json().unwrap_or(Value::Null) }
+    }
+}

@@ -1,0 +1,108 @@
+//! Phones that others have written, without a sound card: each plays a tone and records what it hears.
+
+mod baresip;
+mod linphone;
+
+pub use baresip::Baresip;
+pub use linphone::Linphone;
+
+use crate::{Extension, Server};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// What carries SIP between phone and server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+impl Wire {
+    const fn token(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Whose phone it is, and what it plays.
+#[derive(Debug, Clone)]
+pub struct PhoneAccount {
+    /// The extension.
+    pub extension: Extension,
+    /// Where it registers.
+    pub server: SocketAddr,
+    /// How.
+    pub wire: Wire,
+    /// The only codec it has, by its name in SDP.
+    pub codec: &'static str,
+    /// The tone it plays into its calls, in hertz.
+    pub hertz: f64,
+}
+
+impl PhoneAccount {
+    /// A phone of the server's extension of this position, over UDP with PCMU.
+    pub fn of(server: &Server, position: usize, hertz: f64) -> Self {
+        let extension = server.extensions[position].clone();
+        Self { extension, server: server.sip, wire: Wire::Udp, codec: "PCMU", hertz }
+    }
+
+    /// Over this.
+    pub fn over(mut self, wire: Wire) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    /// With this codec only.
+    pub fn with_codec(mut self, codec: &'static str) -> Self {
+        self.codec = codec;
+        self
+    }
+}
+
+/// What a phone has recorded of what it heard.
+#[derive(Debug)]
+pub struct Recording {
+    samples: Vec<i16>,
+    sample_rate: u32,
+}
+
+impl Recording {
+    /// Reads a WAV file. Linphone counts the 44 octets of the header among its samples, and neither phone writes the
+    /// length before the end: the length is taken from the file.
+    fn read(path: &Path) -> Self {
+        let mut octets = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if let Some(at) = octets.windows(4).position(|word| word == b"data").map(|at| at + 4)
+            && octets.len() >= at + 4
+        {
+            let length = (octets.len() - at - 4) & !1;
+            octets.truncate(at + 4 + length);
+            octets[at..at + 4].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        let wav = audio::wav::read(&octets).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { samples: wav.samples, sample_rate: wav.sample_rate }
+    }
+
+    /// The longest time, in milliseconds, in which this tone dominated.
+    pub fn tone_milliseconds(&self, hertz: f64) -> u64 {
+        audio::tone_milliseconds(&self.samples, self.sample_rate, hertz)
+    }
+}
+
+/// Half a minute of a sine as a WAV file, the same on every channel.
+fn write_tone(path: &Path, hertz: f64, rate: u32, channels: u16) {
+    let mut samples = vec![0; 30 * rate as usize];
+    audio::Sine::new(hertz, 0.3, rate).fill(&mut samples);
+    let repeated: Vec<i16> =
+        samples.iter().flat_map(|sample| std::iter::repeat_n(*sample, channels.into())).collect();
+    let mut octets = audio::wav::write(rate, &repeated);
+    // The header says mono: channels, octets a second and octets a frame follow `fmt `, its length and the format.
+    let frame = 2 * channels;
+    octets[22..24].copy_from_slice(&channels.to_le_bytes());
+    octets[28..32].copy_from_slice(&(rate * u32::from(frame)).to_le_bytes());
+    octets[32..34].copy_from_slice(&frame.to_le_bytes());
+    std::fs::write(path, octets).expect("the tone is written");
+}

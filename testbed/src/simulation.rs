@@ -1,0 +1,10 @@
+//! The whole B2BUA, its relay and phones on a simulated network, in simulated time, out of one seed.
+//!
+//! Nothing here opens a socket or reads a clock but once, for the zero of its own time: a day of calls takes seconds,
+//! and the same seed gives the same trace, octet for octet.
+
+mod network;
+mod world;
+
+pub use network::Network;
+pub use world::{PhoneId, World, percent};

@@ -1,0 +1,52 @@
+//! The programs of others that the tests run.
+
+use std::path::{Path, PathBuf};
+
+/// A program and the Debian package that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// SIPp.
+    Sipp,
+    /// baresip.
+    Baresip,
+    /// linphone on the command line.
+    Linphone,
+}
+
+impl Tool {
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Sipp => "sipp",
+            Self::Baresip => "baresip",
+            Self::Linphone => "linphonec",
+        }
+    }
+
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Sipp => "sip-tester",
+            Self::Baresip => "baresip-core",
+            Self::Linphone => "linphone-cli",
+        }
+    }
+
+    /// Where it is installed. A test that needs it fails without it, and says what to type.
+    pub fn path(self) -> PathBuf {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&folders)
+            .map(|folder| folder.join(self.program()))
+            .find(|path| is_file(path));
+        found.unwrap_or_else(|| {
+            panic!(
+                "{} is not installed. Install it with `apt-get install -y --no-install-recommends {}`, \
+                 or run testbed/check, which installs whatever the tests need",
+                self.program(),
+                self.package()
+            )
+        })
+    }
+}
+
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|it| it.is_file())
+}

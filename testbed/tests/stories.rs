@@ -1,0 +1,325 @@
+//! Stories: the whole B2BUA, its relay and phones on a simulated network.
+
+use audio::tone_milliseconds;
+use call_control::{CallEventKind, CallState, EndReason, EndedBy, Party, PartyState, Refusal};
+use sip_message::StatusCode;
+use std::time::Duration;
+use test_phone::{Answering, CallMedia, PhoneEvent, Registering, Reply, Script};
+use testbed::simulation::{Network, World, percent};
+
+const FROM_HERTZ: f64 = 700.0;
+const TO_HERTZ: f64 = 1100.0;
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn answers_after(time: f64) -> Script {
+    let answering = Answering { reply: Reply::Accept { after: seconds(time) }, ..Answering::default() };
+    Script { answering, ..Script::default() }
+}
+
+fn refuses(status: StatusCode) -> Script {
+    let reply = Reply::Reject { status, after: seconds(0.5) };
+    Script { answering: Answering { reply, ..Answering::default() }, ..Script::default() }
+}
+
+fn rings_for_ever() -> Script {
+    Script { answering: Answering { reply: Reply::Never, ..Answering::default() }, ..Script::default() }
+}
+
+fn talks_for(time: f64) -> Script {
+    Script { hang_up_after: Some(seconds(time)), ..answers_after(1.0) }
+}
+
+fn tone_heard(media: Option<&CallMedia>, hertz: f64) -> u64 {
+    media.map_or(0, |media| tone_milliseconds(&media.heard.samples, media.heard.sample_rate, hertz))
+}
+
+#[test]
+fn both_hear_each_other_and_from_hangs_up() {
+    let mut world = World::with_seed(1);
+    let from = world.phone("1001", talks_for(8.0), FROM_HERTZ);
+    let to = world.phone("1002", answers_after(2.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    assert!(
+        world.run_until(seconds(10.0), |world| world.state(id) == CallState::Talking),
+        "{}",
+        world.story()
+    );
+    let call = world.run_until_ended(id);
+    let end = call.end.as_ref().unwrap();
+    assert_eq!((end.reason, end.by), (EndReason::HungUp, EndedBy::From));
+    use CallEventKind::{Answered, Connected, Ended, Initiated, Ringing, Talking};
+    let expected = [Initiated, Ringing, Answered, Ringing, Answered, Connected, Talking, Ended];
+    assert_eq!(world.events_of(id), expected);
+    assert!(tone_heard(world.heard(from), TO_HERTZ) >= 3000);
+    assert!(tone_heard(world.heard(to), FROM_HERTZ) >= 3000);
+    let media = call.from.media.as_ref().unwrap();
+    assert!(media.packets_received > 300 && media.packets_lost == 0, "{media:?}");
+    assert!(media.first_packet_ms_after_answer.unwrap() < 100);
+}
+
+#[test]
+fn from_hears_the_ringback_on_the_stream_that_the_other_party_continues() {
+    let mut world = World::with_seed(2);
+    let from = world.phone("1001", talks_for(12.0), FROM_HERTZ);
+    world.phone("1002", answers_after(6.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    world.run_until_ended(id);
+    let heard = world.heard(from).unwrap();
+    let ringback = |hertz| tone_milliseconds(&heard.heard.samples, heard.heard.sample_rate, hertz);
+    assert!(ringback(440.0) > 0 || ringback(480.0) > 0, "no ringback");
+    assert_eq!(heard.figures.sources, 1, "more than one SSRC");
+    assert_eq!(heard.figures.packets_lost, 0, "sequence numbers do not run on");
+    assert!(heard.figures.longest_gap_ms <= 60, "{:?}", heard.figures);
+}
+
+#[test]
+fn a_refusal_of_from_never_reaches_to() {
+    for (status, reason) in [
+        (StatusCode::BUSY_HERE, EndReason::Busy),
+        (StatusCode::DECLINE, EndReason::Declined),
+        (StatusCode::TEMPORARILY_UNAVAILABLE, EndReason::Unreachable),
+        (StatusCode::NOT_ACCEPTABLE_HERE, EndReason::NoCommonCodec),
+    ] {
+        let mut world = World::with_seed(3);
+        world.phone("1001", refuses(status), FROM_HERTZ);
+        let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+        world.register_all();
+        let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+        let call = world.run_until_ended(id);
+        let end = call.end.as_ref().unwrap();
+        assert_eq!((end.reason, end.party, end.sip_status), (reason, Some(Party::From), Some(status.code())));
+        assert!(!world.phone_events(to).iter().any(|event| matches!(event, PhoneEvent::Incoming { .. })));
+        assert_eq!(call.to.state, PartyState::Waiting);
+    }
+}
+
+#[test]
+fn from_is_let_go_when_to_is_busy() {
+    let mut world = World::with_seed(4);
+    let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    world.phone("1002", refuses(StatusCode::BUSY_HERE), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    let call = world.run_until_ended(id);
+    let end = call.end.as_ref().unwrap();
+    assert_eq!((end.reason, end.by, end.party), (EndReason::Busy, EndedBy::To, Some(Party::To)));
+    assert!(!world.is_busy(from));
+}
+
+#[test]
+fn no_answer_is_noticed_in_time_on_either_side() {
+    for (from_script, to_script, party, after) in [
+        (rings_for_ever(), answers_after(1.0), Party::From, 5.0),
+        (answers_after(1.0), rings_for_ever(), Party::To, 8.0),
+    ] {
+        let mut world = World::with_seed(5);
+        let from = world.phone("1001", from_script, FROM_HERTZ);
+        let to = world.phone("1002", to_script, TO_HERTZ);
+        world.register_all();
+        let asked_at = world.elapsed();
+        let mut request = World::request("1001", "1002");
+        request.timeout = seconds(5.0);
+        request.to_timeout = seconds(7.0);
+        let id = world.click_to_call(request).unwrap();
+        assert!(world.run_until(seconds(30.0), |world| world.events_of(id).contains(&CallEventKind::Ended)));
+        let took = (world.elapsed() - asked_at).as_secs_f64();
+        assert!((took - after).abs() < 0.25, "{took} s");
+        let call = world.run_until_ended(id);
+        let end = call.end.as_ref().unwrap();
+        assert_eq!((end.reason, end.by, end.party), (EndReason::NoAnswer, EndedBy::Server, Some(party)));
+        assert!(!world.is_busy(from) && !world.is_busy(to));
+    }
+}
+
+#[test]
+fn the_api_ends_a_call_in_every_state() {
+    for after in [0.0005, 0.5, 1.2, 2.5, 5.0] {
+        let mut world = World::with_seed(6);
+        let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+        let to = world.phone("1002", answers_after(2.0), TO_HERTZ);
+        world.register_all();
+        let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+        world.run_for(seconds(after));
+        world.hang_up(id);
+        let call = world.run_until_ended(id);
+        let end = call.end.as_ref().unwrap();
+        let reason = if after > 4.0 { EndReason::HungUp } else { EndReason::Cancelled };
+        assert_eq!((end.reason, end.by), (reason, EndedBy::Api), "after {after} s");
+        assert!(!world.is_busy(from) && !world.is_busy(to), "after {after} s\n{}", world.story());
+    }
+}
+
+#[test]
+fn all_phones_of_a_party_ring_and_the_first_one_gets_the_call() {
+    let mut world = World::with_seed(7);
+    let slow = world.phone("1001", answers_after(3.0), FROM_HERTZ);
+    let quick = world.phone("1001", talks_for(5.0), FROM_HERTZ);
+    world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    let call = world.run_until_ended(id);
+    assert_eq!(call.end.as_ref().unwrap().reason, EndReason::HungUp);
+    let rang =
+        |phone| world.phone_events(phone).iter().any(|event| matches!(event, PhoneEvent::Ringing { .. }));
+    assert!(rang(slow) && rang(quick));
+    assert!(!world.is_busy(slow), "the other phone rings on");
+    assert!(world.heard(slow).is_none() && world.heard(quick).is_some());
+}
+
+#[test]
+fn an_extension_without_a_phone_is_refused_before_anything_rings() {
+    let mut world = World::with_seed(8);
+    let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let answer = world.click_to_call(World::request("1001", "1002"));
+    assert_eq!(answer, Err(Refusal::NotRegistered));
+    let text = Refusal::NotRegistered.to_string();
+    assert_eq!(text, "Failed to originate call: extension not registered");
+    world.run_for(seconds(40.0));
+    assert!(!world.is_busy(to));
+    world.check_nothing_is_left();
+}
+
+#[test]
+fn a_phone_that_is_unplugged_while_it_rings_does_not_keep_the_call() {
+    let mut world = World::with_seed(9);
+    let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    let to = world.phone("1002", rings_for_ever(), TO_HERTZ);
+    world.register_all();
+    let mut request = World::request("1001", "1002");
+    request.to_timeout = seconds(5.0);
+    let id = world.click_to_call(request).unwrap();
+    world.run_for(seconds(3.0));
+    world.unplug(to);
+    let call = world.run_until_ended(id);
+    assert_eq!(call.end.as_ref().unwrap().reason, EndReason::NoAnswer);
+    assert!(!world.is_busy(from));
+}
+
+#[test]
+fn a_party_that_falls_silent_ends_the_call() {
+    let mut world = World::with_seed(10);
+    let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    assert!(world.run_until(seconds(10.0), |world| world.state(id) == CallState::Talking));
+    world.unplug(to);
+    let call = world.run_until_ended(id);
+    let end = call.end.as_ref().unwrap();
+    assert_eq!((end.reason, end.party), (EndReason::MediaTimeout, Some(Party::To)));
+    assert!(!world.is_busy(from));
+}
+
+#[test]
+fn a_call_ends_when_it_may_last_no_longer() {
+    let mut world = World::with_seed(11);
+    world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let mut request = World::request("1001", "1002");
+    request.max_duration = Some(seconds(10.0));
+    let id = world.click_to_call(request).unwrap();
+    let call = world.run_until_ended(id);
+    assert_eq!(call.end.as_ref().unwrap().reason, EndReason::MaxDuration);
+    let connected = call.connected_at.unwrap().unix_milliseconds();
+    assert!((call.ended_at.unwrap().unix_milliseconds() - connected - 10_000).abs() < 100);
+}
+
+#[test]
+fn the_end_of_the_server_ends_every_call_with_a_record() {
+    let mut world = World::with_seed(12);
+    world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    world.run_for(seconds(4.0));
+    world.end_all();
+    let call = world.run_until_ended(id);
+    assert_eq!(call.end.as_ref().unwrap().reason, EndReason::ServerStopped);
+    assert!(!world.is_busy(to));
+    assert_eq!(world.click_to_call(World::request("1001", "1002")), Err(Refusal::Draining));
+}
+
+#[test]
+fn a_registration_that_is_taken_back_leaves_nobody_to_ring() {
+    let mut world = World::with_seed(13);
+    let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    world.press(from, &test_phone::Command::Leave);
+    world.run_for(seconds(2.0));
+    assert_eq!(world.click_to_call(World::request("1001", "1002")), Err(Refusal::NotRegistered));
+}
+
+#[test]
+fn registrations_are_refreshed_before_they_expire() {
+    let mut world = World::with_seed(14);
+    let script = Script { registering: Registering::Keep { expires: seconds(60.0) }, ..talks_for(3.0) };
+    world.phone("1001", script, FROM_HERTZ);
+    world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    world.run_for(seconds(1000.0));
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::HungUp);
+}
+
+/// One call on a bad network: whatever becomes of it, it ends once, both sides agree, and nothing is left.
+fn one_call_on(network: Network, seed: u64) -> (EndReason, Vec<String>) {
+    let mut world = World::with_seed(seed);
+    let from = world.phone("1001", talks_for(3.0), FROM_HERTZ);
+    let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    world.set_network(network);
+    let id = world.click_to_call(World::request("1001", "1002")).expect("both are registered");
+    let call = world.run_until_ended(id);
+    assert!(!world.is_busy(from) && !world.is_busy(to), "a phone is left behind\n{}", world.story());
+    (call.end.as_ref().expect("it has ended").reason, world.trace().to_vec())
+}
+
+/// Seeds to try; `STORY_SEEDS` asks for more, `STORY_SEED` for one.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let from_environment = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (from_environment("STORY_SEED"), from_environment("STORY_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(count)) => 0..count,
+        (None, None) => 0..usual,
+    }
+}
+
+fn each_seed(usual: u64, story: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    for seed in seeds(usual) {
+        if let Err(panic) = std::panic::catch_unwind(|| story(seed)) {
+            eprintln!("failed with STORY_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn every_call_is_set_up_and_ends_right_at_ten_percent_loss() {
+    let network = Network {
+        loss: percent(10),
+        doubling: percent(5),
+        delay: Duration::from_millis(20),
+        jitter: Duration::from_millis(30),
+    };
+    each_seed(200, |seed| assert_eq!(one_call_on(network, seed).0, EndReason::HungUp));
+}
+
+#[test]
+fn every_call_ends_right_on_both_sides_at_fifty_percent_loss() {
+    let network = Network { loss: percent(50), delay: Duration::from_millis(20), ..Network::default() };
+    each_seed(50, |seed| drop(one_call_on(network, seed)));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let network = Network { loss: percent(20), doubling: percent(20), ..Network::default() };
+    assert_eq!(one_call_on(network, 99).1, one_call_on(network, 99).1);
+}

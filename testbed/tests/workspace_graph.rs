@@ -1,0 +1,150 @@
+//! The packages of the workspace use each other as the design says, and the pure ones stay pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Who may use whom; `testbed` may use everything and is used by nothing.
+const USES: [(&str, &[&str]); 12] = [
+    ("audio", &[]),
+    ("call-control", &[]),
+    ("call-store", &["call-control"]),
+    ("control-api", &["call-control", "call-store"]),
+    ("deadlines", &[]),
+    (
+        "dialbridge",
+        &[
+            "audio",
+            "call-control",
+            "call-store",
+            "control-api",
+            "sip-b2bua",
+            "sip-core",
+            "sip-message",
+            "test-phone",
+        ],
+    ),
+    ("media-relay", &["audio", "deadlines"]),
+    ("sdp", &[]),
+    (
+        "sip-b2bua",
+        &[
+            "audio",
+            "call-control",
+            "call-store",
+            "deadlines",
+            "media-relay",
+            "sdp",
+            "sip-core",
+            "sip-message",
+        ],
+    ),
+    ("sip-core", &["deadlines", "sip-message"]),
+    ("sip-message", &[]),
+    ("test-phone", &["audio", "deadlines", "sdp", "sip-core", "sip-message"]),
+];
+
+const PURE: [&str; 6] = ["audio", "call-control", "deadlines", "sdp", "sip-core", "sip-message"];
+
+/// Packages with which a crate would reach sockets, threads or clocks.
+const IMPURE_PACKAGES: [&str; 7] = ["tokio", "mio", "socket2", "async-io", "hyper", "reqwest", "sqlx"];
+
+/// The same in the standard library, and randomness that is not an argument.
+const IMPURE_WORDS: [&str; 9] = [
+    "Instant::now(",
+    "SystemTime::now(",
+    "thread::",
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "Mutex",
+    "rand::rng(",
+    "rand::random",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn manifest(folder: &Path) -> toml::Table {
+    let path = folder.join("Cargo.toml");
+    read(&path).parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Folder and manifest of each member, by its name.
+fn members() -> BTreeMap<String, (PathBuf, toml::Table)> {
+    let workspace = manifest(&root());
+    let folders = workspace["workspace"]["members"].as_array().expect("members");
+    let member = |folder: &toml::Value| {
+        let folder = root().join(folder.as_str().expect("a path"));
+        let manifest = manifest(&folder);
+        (manifest["package"]["name"].as_str().expect("a name").to_owned(), (folder, manifest))
+    };
+    folders.iter().map(member).collect()
+}
+
+#[test]
+fn packages_use_each_other_as_the_design_says() {
+    let members = members();
+    let used: BTreeSet<(&str, &str)> = members
+        .iter()
+        .filter(|(name, _)| *name != "testbed")
+        .flat_map(|(name, (_, manifest))| {
+            let table = |key: &str| manifest.get(key).and_then(toml::Value::as_table);
+            let keys = [table("dependencies"), table("build-dependencies")]
+                .into_iter()
+                .flatten()
+                .flat_map(toml::Table::keys);
+            keys.filter(|key| members.contains_key(*key)).map(|key| (name.as_str(), key.as_str()))
+        })
+        .collect();
+    let allowed: BTreeSet<(&str, &str)> =
+        USES.iter().flat_map(|(name, uses)| uses.iter().map(move |other| (*name, *other))).collect();
+    let surplus: Vec<_> = used.difference(&allowed).collect();
+    assert!(surplus.is_empty(), "not in the design: {surplus:?}");
+    let known: BTreeSet<&str> = USES.iter().map(|(name, _)| *name).chain(["testbed"]).collect();
+    assert_eq!(members.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
+fn no_pure_package_reaches_sockets_or_threads_through_its_dependencies() {
+    for name in PURE {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package", name])
+            .current_dir(root());
+        let output = cargo.output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(tree.starts_with(name), "{tree}");
+        let impure =
+            tree.lines().filter_map(|line| line.split(' ').next()).find(|it| IMPURE_PACKAGES.contains(it));
+        assert_eq!(impure, None, "{name} depends on it");
+    }
+}
+
+#[test]
+fn no_pure_package_reads_a_clock_opens_a_socket_or_holds_a_lock() {
+    let members = members();
+    let mut found = Vec::new();
+    for name in PURE {
+        for file in sources(&members[name].0.join("src")) {
+            let text = read(&file);
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let impure = lines.filter(|line| IMPURE_WORDS.iter().any(|word| line.contains(word)));
+            found.extend(impure.map(|line| format!("{}: {}", file.display(), line.trim())));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
