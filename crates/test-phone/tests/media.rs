@@ -3,7 +3,7 @@
 use audio::{Codec, TelephoneEvent};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use test_phone::{Received, RtpReceiver, RtpSender, Source, Stream, loud_tones, parse_rtp};
+use test_phone::{Received, RtpReceiver, RtpSender, RtpView, Source, Stream, loud_tones, parse_rtp};
 
 fn stream(codec: Codec) -> Stream {
     Stream {
@@ -167,7 +167,8 @@ fn a_digit_grows_ends_three_times_and_the_audio_goes_on_in_time() {
     let packets: Vec<Vec<u8>> =
         (0..12_u32).filter_map(|tick| sender.poll_packet(began + Duration::from_millis(20) * tick)).collect();
     let views: Vec<_> = packets.iter().map(|packet| parse_rtp(packet).expect("RTP")).collect();
-    let (events, audio): (Vec<_>, Vec<_>) = views.iter().partition(|view| view.payload_type == 101);
+    let (events, audio): (Vec<RtpView<'_>>, Vec<RtpView<'_>>) =
+        views.into_iter().partition(|view| view.payload_type == 101);
     let decoded: Vec<_> = events
         .iter()
         .filter_map(|view| TelephoneEvent::decode(view.payload))
