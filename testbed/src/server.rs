@@ -44,10 +44,14 @@ pub struct ServerOptions {
     pub domain: String,
     /// Lines for `[sip]`.
     pub sip: String,
-    /// Lines for `[media]`.
+    /// The ports of its sound.
+    pub media_ports: String,
+    /// Further lines for `[media]`.
     pub media: String,
     /// Further tables.
     pub tables: String,
+    /// What it logs when `RUST_LOG` does not say.
+    pub log: String,
 }
 
 impl Default for ServerOptions {
@@ -56,8 +60,10 @@ impl Default for ServerOptions {
             extensions: vec![Extension::new("1001", "Asha"), Extension::new("1002", "Ravi")],
             domain: DOMAIN.to_owned(),
             sip: String::new(),
+            media_ports: media_ports(),
             media: String::new(),
             tables: String::new(),
+            log: "info".to_owned(),
         }
     }
 }
@@ -72,6 +78,7 @@ pub struct Server {
     http: SocketAddr,
     folder: tempfile::TempDir,
     process: Option<Running>,
+    log: String,
     starts: u32,
     _loopback: Loopback,
 }
@@ -89,9 +96,16 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let text = configuration(options, sip, http, folder.path());
         std::fs::write(folder.path().join("dialbridge.toml"), text).expect("the configuration is written");
-        let extensions = options.extensions.clone();
-        let mut server =
-            Self { sip, extensions, http, folder, process: None, starts: 0, _loopback: loopback };
+        let mut server = Self {
+            sip,
+            extensions: options.extensions.clone(),
+            http,
+            folder,
+            process: None,
+            log: options.log.clone(),
+            starts: 0,
+            _loopback: loopback,
+        };
         server.launch();
         server
     }
@@ -153,7 +167,7 @@ impl Server {
         self.starts += 1;
         let mut command = Command::new(binary());
         command.args(["serve", "--config", "dialbridge.toml"]).current_dir(self.folder.path());
-        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()));
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| self.log.clone()));
         let mut process = Running::start("dialbridge", &mut command, &self.log_path());
         let api = self.api();
         let ready = crate::wait_for(START, || {
@@ -188,13 +202,12 @@ impl Drop for Server {
 }
 
 fn configuration(options: &ServerOptions, sip: SocketAddr, http: SocketAddr, folder: &Path) -> String {
-    let ServerOptions { domain, sip: sip_lines, media, tables, .. } = options;
+    let ServerOptions { domain, sip: sip_lines, media_ports, media, tables, .. } = options;
     let data = folder.join("data");
     let mut text = format!(
         "[http]\nlisten = \"{http}\"\n\n[sip]\ndomain = \"{domain}\"\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"]\n{sip_lines}\n\n\
-         [media]\nports = \"{}\"\n{media}\n\n[data]\nfolder = \"{}\"\n\n{tables}\n\n\
+         [media]\nports = \"{media_ports}\"\n{media}\n\n[data]\nfolder = \"{}\"\n\n{tables}\n\n\
          [[api_keys]]\nname = \"testbed\"\nkey = \"{KEY}\"\npermissions = [\"calls.*\"]\n",
-        media_ports(),
         data.display()
     );
     for Extension { number, password, name } in &options.extensions {

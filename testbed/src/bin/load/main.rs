@@ -14,7 +14,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use testbed::{Api, Loopback, Registration, Server, ServerOptions, Transport};
+use testbed::{Api, Extension, Loopback, Registration, Server, ServerOptions, Transport};
 
 const STEP: Duration = Duration::from_secs(5);
 
@@ -26,31 +26,88 @@ struct Options {
 
 fn main() {
     let options = options();
-    let limits = format!(
-        "[limits]\ncalls = {calls}\ncalls_per_second = 100000\ncalls_per_key = {calls}\n",
-        calls = 2 * options.calls + 100
-    );
-    let server = Server::start_with(&ServerOptions { tables: limits, ..ServerOptions::default() });
-    let board = Arc::new(Board::default());
-    let ips = [Loopback::claim(), Loopback::claim()];
-    let _phones: Vec<Phone> = server
-        .extensions
-        .iter()
-        .zip(&ips)
-        .map(|(extension, ip)| {
+    let speed = Bench::open(options.calls).run_calls(&options);
+    // Another server, so that what the first one has kept of its calls is not counted.
+    let memory = Bench::open(options.calls).hold_calls(options.calls);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", table(&speed, &memory, &options)).expect("the table is printed");
+}
+
+/// A server with two phones.
+struct Bench {
+    server: Server,
+    board: Arc<Board>,
+    _phones: Vec<(Phone, Loopback)>,
+}
+
+impl Bench {
+    fn open(calls: u64) -> Self {
+        let tables = format!(
+            "[limits]\ncalls = {most}\ncalls_per_second = 100000\ncalls_per_key = {most}\n",
+            most = 2 * calls + 100
+        );
+        // A port rests for a while before it is given away again: many calls a second need many ports.
+        let media_ports = "10000-31999".to_owned();
+        let log = "warn".to_owned();
+        let server =
+            Server::start_with(&ServerOptions { tables, media_ports, log, ..ServerOptions::default() });
+        let board = Arc::new(Board::default());
+        let phone = |extension: &Extension| {
+            let ip = Loopback::claim();
             let at = ip.free_port();
             let answer =
                 Registration::new(Transport::Udp, at, server.sip, extension.credentials()).register(3600);
             assert_eq!(answer.status(), Some(200), "{}", answer.as_str());
-            Phone::start(at, &extension.number, &board)
-        })
-        .collect();
+            (Phone::start(at, &extension.number, &board), ip)
+        };
+        let phones = server.extensions.iter().map(phone).collect();
+        Self { server, board, _phones: phones }
+    }
 
-    let speed = run_calls(&server, &board, &options);
-    let memory = hold_calls(&server, &board, options.calls);
-    let mut out = std::io::stdout().lock();
-    let printed = writeln!(out, "{}", table(&speed, &memory, &options));
-    printed.expect("the table is printed");
+    /// Each worker places, answers and ends one call after the other.
+    fn run_calls(&self, options: &Options) -> Speed {
+        let next = Arc::new(AtomicU64::new(0));
+        let start = Instant::now();
+        let end = start + Duration::from_secs(options.seconds);
+        let work = |_| {
+            let (api, board, next) = (self.server.api(), self.board.clone(), next.clone());
+            std::thread::spawn(move || {
+                let mut to_invite = Vec::new();
+                while Instant::now() < end {
+                    to_invite.push(one_call(&api, &board, next.fetch_add(1, Ordering::Relaxed)));
+                }
+                to_invite
+            })
+        };
+        let workers: Vec<_> = (0..options.workers).map(work).collect();
+        let times = workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends"));
+        let mut to_invite: Vec<Duration> = times.collect();
+        to_invite.sort();
+        #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
+        let calls_a_second = to_invite.len() as f64 / start.elapsed().as_secs_f64();
+        Speed { calls_a_second, to_invite }
+    }
+
+    /// A few calls to warm up, then all at once, then none.
+    fn hold_calls(&self, count: u64) -> Memory {
+        const WARM_UP: u64 = 20;
+        let api = self.server.api();
+        for mark in 0..WARM_UP {
+            one_call(&api, &self.board, mark);
+        }
+        let before_kib = self.server.resident_kib();
+        let hold = |mark| {
+            let call = place(&api, mark);
+            self.board.wait(mark, Step::ToConnected, STEP);
+            (mark, call)
+        };
+        let calls: Vec<(u64, String)> = (WARM_UP..WARM_UP + count).map(hold).collect();
+        let with_calls_kib = self.server.resident_kib();
+        for (mark, call) in calls {
+            end_call(&api, &self.board, &call, mark);
+        }
+        Memory { before_kib, with_calls_kib }
+    }
 }
 
 struct Speed {
@@ -59,60 +116,20 @@ struct Speed {
     to_invite: Vec<Duration>,
 }
 
-/// Each worker places, answers and ends one call after the other.
-fn run_calls(server: &Server, board: &Arc<Board>, options: &Options) -> Speed {
-    let next = Arc::new(AtomicU64::new(0));
-    let start = Instant::now();
-    let end = start + Duration::from_secs(options.seconds);
-    let workers: Vec<_> = (0..options.workers)
-        .map(|_| {
-            let (api, board, next) = (server.api(), board.clone(), next.clone());
-            std::thread::spawn(move || {
-                let mut to_invite = Vec::new();
-                while Instant::now() < end {
-                    let mark = next.fetch_add(1, Ordering::Relaxed);
-                    let asked = Instant::now();
-                    let call = place(&api, mark);
-                    to_invite.push(board.wait(mark, Step::FromInvited, STEP).duration_since(asked));
-                    board.wait(mark, Step::ToConnected, STEP);
-                    board.wait(mark, Step::FromConnected, STEP);
-                    end_call(&api, &board, &call, mark);
-                }
-                to_invite
-            })
-        })
-        .collect();
-    let mut to_invite: Vec<Duration> =
-        workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect();
-    to_invite.sort();
-    #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
-    let calls_a_second = to_invite.len() as f64 / start.elapsed().as_secs_f64();
-    Speed { calls_a_second, to_invite }
-}
-
 struct Memory {
     before_kib: u64,
     with_calls_kib: u64,
 }
 
-/// All at once, then none.
-fn hold_calls(server: &Server, board: &Board, count: u64) -> Memory {
-    /// Apart from the marks of the calls before.
-    const FIRST: u64 = 1 << 40;
-    let api = server.api();
-    let before_kib = server.resident_kib();
-    let calls: Vec<(u64, String)> = (FIRST..FIRST + count)
-        .map(|mark| {
-            let call = place(&api, mark);
-            board.wait(mark, Step::ToConnected, STEP);
-            (mark, call)
-        })
-        .collect();
-    let with_calls_kib = server.resident_kib();
-    for (mark, call) in calls {
-        end_call(&api, board, &call, mark);
-    }
-    Memory { before_kib, with_calls_kib }
+/// From the HTTP request to the INVITE at `from`.
+fn one_call(api: &Api, board: &Board, mark: u64) -> Duration {
+    let asked = Instant::now();
+    let call = place(api, mark);
+    let to_invite = board.wait(mark, Step::FromInvited, STEP).duration_since(asked);
+    board.wait(mark, Step::ToConnected, STEP);
+    board.wait(mark, Step::FromConnected, STEP);
+    end_call(api, board, &call, mark);
+    to_invite
 }
 
 fn place(api: &Api, mark: u64) -> String {
