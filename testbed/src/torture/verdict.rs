@@ -166,3 +166,82 @@ fn of_headers(expect: &Expect, answer: &Answer, faults: &mut Vec<String>) {
 fn excerpt(octets: &[u8]) -> String {
     octets[..octets.len().min(80)].escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: 17\r\n\r\n";
+
+    fn expect(json: &str) -> Expect {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn reply(status: u16, more: &str) -> Reply {
+        let text = format!(
+            "SIP/2.0 {status} X\r\nVia: a\r\nFrom: a\r\nTo: a\r\nCall-ID: 17\r\nCSeq: 1 OPTIONS\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        Reply { after: Duration::from_millis(1), octets: text.into_bytes() }
+    }
+
+    fn is_right(expect: &Expect, replies: &[Reply], logged_in: bool) -> bool {
+        faults(expect, REQUEST, replies, logged_in).is_empty()
+    }
+
+    #[test]
+    fn a_refusal_has_one_of_its_statuses() {
+        let reject = expect(r#"{"action": "reject", "status": [400], "replies_max": 1}"#);
+        assert!(is_right(&reject, &[reply(400, "")], false));
+        assert!(!is_right(&reject, &[reply(404, "")], false));
+        assert!(!is_right(&reject, &[reply(401, "")], false), "no challenge is allowed");
+        assert!(!is_right(&reject, &[], false), "silence");
+        assert!(!is_right(&reject, &[reply(400, ""), reply(400, "X: 1\r\n")], false), "two answers");
+        assert!(is_right(&reject, &[reply(400, ""), reply(400, "")], false), "the same answer again");
+        let late = Reply { after: Duration::from_secs(2), ..reply(400, "") };
+        assert!(!is_right(&reject, &[late], false));
+    }
+
+    #[test]
+    fn acceptance_and_silence_are_told_apart() {
+        let accept = expect(r#"{"action": "accept", "status_not": [400, 500], "replies_max": 1}"#);
+        assert!(is_right(&accept, &[reply(404, "")], false));
+        assert!(!is_right(&accept, &[reply(400, "")], false));
+        assert!(!is_right(&accept, &[], false));
+        let discard = expect(r#"{"action": "discard", "replies_max": 0}"#);
+        assert!(is_right(&discard, &[], false));
+        assert!(!is_right(&discard, &[reply(400, "")], false));
+        let either = expect(r#"{"action": "reject-or-discard", "status": [400], "replies_max": 1}"#);
+        assert!(is_right(&either, &[], false) && is_right(&either, &[reply(400, "")], false));
+        assert!(!is_right(&either, &[reply(200, "")], false));
+    }
+
+    #[test]
+    fn a_login_takes_the_excuse_of_a_challenge_away() {
+        let reject = expect(
+            r#"{"action": "reject", "status": [400], "auth_first": true, "after_auth": [400], "replies_max": 1}"#,
+        );
+        assert!(is_right(&reject, &[reply(401, "")], false));
+        assert!(!is_right(&reject, &[reply(401, "")], true));
+        assert!(!is_right(&reject, &[reply(200, "")], true));
+        assert!(is_right(&reject, &[reply(400, "")], true));
+    }
+
+    #[test]
+    fn an_answer_carries_what_its_status_needs_and_belongs_to_its_request() {
+        let reject = expect(
+            r#"{"action": "reject", "status": [420], "replies_max": 1, "headers": {"Unsupported": ["one", "two"]}}"#,
+        );
+        assert!(is_right(&reject, &[reply(420, "Unsupported: one\r\nUnsupported: two\r\n")], false));
+        assert!(!is_right(&reject, &[reply(420, "Unsupported: one\r\n")], false));
+        let other = Reply {
+            octets: String::from_utf8(reply(420, "").octets)
+                .unwrap()
+                .replace("Call-ID: 17", "Call-ID: 18")
+                .into_bytes(),
+            ..reply(420, "")
+        };
+        assert!(faults(&reject, REQUEST, &[other], false).iter().any(|fault| fault.contains("Call-ID")));
+        let huge = reply(420, &format!("Unsupported: one, two{}\r\n", " ".repeat(4000)));
+        assert!(!is_right(&reject, &[huge], false));
+    }
+}
