@@ -96,8 +96,11 @@ pub fn start(config: Config, events: impl Fn(Event) + Send + 'static) -> io::Res
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let sockets = Sockets::new(poll.registry().try_clone()?);
     let (sender, messages) = channel();
+    let mut relay = Relay::new(config);
+    // Before the first call: it would wait for as long as that takes.
+    relay.prepare_sounds();
     let driver = Driver {
-        relay: Relay::new(config),
+        relay,
         sockets,
         messages,
         events,
@@ -130,7 +133,6 @@ enum Next {
 
 impl<E: Fn(Event)> Driver<E> {
     fn run(mut self, mut poll: Poll) {
-        self.relay.prepare_sounds();
         let mut readiness = Events::with_capacity(READINESS_MAX);
         loop {
             match poll.poll(&mut readiness, self.patience(Instant::now())) {

@@ -258,8 +258,10 @@ impl Leg {
         };
         let answered = ReceivedOffer::parse(body).and_then(|offer| {
             let answer = offer.answer(&self.origin, announced.rtp, &formats, Direction::SendRecv)?;
-            Ok((offer.audio().cloned(), answer))
+            let formats = answer.stream.formats.clone();
+            Ok((offer.audio().map(|offered| AudioStream { formats, ..offered.clone() }), answer))
         });
+        // Address and direction are the offer's, the formats those that the answer took of it.
         let Ok((Some(stream), answer)) = answered else {
             let status = StatusCode::NOT_ACCEPTABLE_HERE;
             self.outputs.push_back(Output::RefuseOffer { invite, status });

@@ -323,3 +323,23 @@ fn the_same_seed_gives_the_same_trace() {
     let network = Network { loss: percent(20), doubling: percent(20), ..Network::default() };
     assert_eq!(one_call_on(network, 99).1, one_call_on(network, 99).1);
 }
+
+#[test]
+fn a_phone_that_holds_and_resumes_with_other_codecs_in_its_offer_is_heard_again() {
+    let mut world = World::with_seed(15);
+    let script = Script { codecs: vec![audio::Codec::Pcmu], ..answers_after(1.0) };
+    let from = world.phone("1001", script, FROM_HERTZ);
+    let script =
+        Script { hold_after: Some(seconds(1.0)), resume_after: Some(seconds(1.0)), ..answers_after(1.0) };
+    let to = world.phone("1002", script, TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    let resumed = |event: &PhoneEvent| matches!(event, PhoneEvent::Resumed { .. });
+    assert!(world.run_until(seconds(15.0), |world| world.phone_events(to).iter().any(resumed)));
+    world.run_for(seconds(5.0));
+    world.hang_up(id);
+    assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::HungUp);
+    // Longer than the two seconds before the hold can be.
+    assert!(tone_heard(world.heard(from), TO_HERTZ) >= 4000);
+    assert!(tone_heard(world.heard(to), FROM_HERTZ) >= 4000);
+}
