@@ -113,7 +113,7 @@ fn linphone_hanging_up_ends_the_call_of_baresip() {
     let call = api.place(&json!({"from": "1001", "to": "1002"}));
     api.wait_for_state(&call, "talking", SOON);
     to.hang_up();
-    from.process().wait_for_output("terminated", SOON);
+    from.process().wait_for_output("session closed", SOON);
     let ended = api.wait_for_state(&call, "ended", SOON);
     assert_eq!((&ended["end"]["reason"], &ended["end"]["by"]), (&json!("hung_up"), &json!("to")));
 }
