@@ -3,7 +3,7 @@
 use crate::call::{Moment, RelayAction};
 use crate::service::Shared;
 use crate::sockets::{Received, Sockets};
-use crate::switchboard::{Command, Output, Switchboard, Ticket};
+use crate::switchboard::{Command, Output, RegisterKey, Switchboard, Ticket};
 use crate::wire::WireMessage;
 use call_control::{Call, CallId, HangUpRefusal, Refusal};
 use call_store::StoredBinding;
@@ -40,8 +40,15 @@ pub(crate) enum Asked {
 /// What the loop wants kept on disk.
 #[derive(Debug)]
 pub(crate) enum ToKeep {
-    Bindings { user: Box<str>, bindings: Vec<StoredBinding> },
+    Bindings { user: Box<str>, bindings: Vec<StoredBinding>, waiting: Option<RegisterKey> },
     Call(Arc<Call>),
+}
+
+/// What is on disk.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Bindings(RegisterKey),
+    Call(CallId),
 }
 
 /// The ends of all channels that the loop reads.
@@ -49,7 +56,7 @@ pub(crate) struct Inputs {
     pub(crate) received: mpsc::Receiver<Received>,
     pub(crate) asked: mpsc::Receiver<Asked>,
     pub(crate) relay: mpsc::UnboundedReceiver<media_relay::Event>,
-    pub(crate) kept: mpsc::UnboundedReceiver<CallId>,
+    pub(crate) kept: mpsc::UnboundedReceiver<Kept>,
 }
 
 /// What the loop acts upon.
@@ -86,12 +93,16 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
             biased;
             () = tokio::time::sleep_until(due.into()) => driver.switchboard.handle_timeout(present()),
             Some(event) = inputs.relay.recv() => driver.switchboard.handle_relay(event, present()),
-            Some(id) = inputs.kept.recv() => driver.switchboard.handle_kept(id, present()),
-            Some(received) = inputs.received.recv() => driver.receive(received),
+            Some(kept) = inputs.kept.recv() => match kept {
+                Kept::Bindings(key) => driver.switchboard.handle_bindings_kept(&key, present()),
+                Kept::Call(id) => driver.switchboard.handle_kept(id, present()),
+            },
             asked = inputs.asked.recv() => match asked {
                 None | Some(Asked::Stop) => return,
                 Some(asked) => driver.ask(asked),
             },
+            // Last: strangers can fill this queue, and must not keep the others waiting.
+            Some(received) = inputs.received.recv() => driver.receive(received),
         }
     }
 }
@@ -166,8 +177,8 @@ impl Driver {
                         let _ = waiting.send(answer);
                     }
                 }
-                Output::KeepBindings { user, bindings } => {
-                    let _ = self.keep.send(ToKeep::Bindings { user, bindings });
+                Output::KeepBindings { user, bindings, waiting } => {
+                    let _ = self.keep.send(ToKeep::Bindings { user, bindings, waiting });
                 }
                 Output::KeepCall(call) => {
                     let _ = self.keep.send(ToKeep::Call(call));

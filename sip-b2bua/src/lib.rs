@@ -18,5 +18,5 @@ mod wire;
 pub use call::{Moment, RelayAction};
 pub use service::{B2bua, StartError};
 pub use settings::{Extension, Limits, MediaSettings, RegistrationTimes, Settings};
-pub use switchboard::{Command, Output, Switchboard, Ticket};
+pub use switchboard::{Command, Output, RegisterKey, Switchboard, Ticket};
 pub use wire::WireMessage;

@@ -5,6 +5,7 @@
 
 mod binding;
 mod guesses;
+mod phones;
 mod refusal;
 mod update;
 mod user_name;
@@ -255,7 +256,8 @@ impl Registrar {
 impl Registrar {
     fn challenge(&self, request: &Request, stale: bool, time: Duration, random: u64) -> Response {
         let mut response = request.response(StatusCode::UNAUTHORIZED);
-        for value in self.authenticator.challenges(stale, time, random) {
+        let algorithms = phones::algorithms_for(request);
+        for value in self.authenticator.challenges(algorithms, stale, time, random) {
             response.header.fields.push(FieldName::WWW_AUTHENTICATE, value);
         }
         response

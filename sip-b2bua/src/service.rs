@@ -1,6 +1,6 @@
 //! The running service: what the API and the program hold.
 
-use crate::driver::{self, Asked, Driver, Inputs, ToKeep, Waiting};
+use crate::driver::{self, Asked, Driver, Inputs, Kept, ToKeep, Waiting};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::settings::{Extension, Settings};
 use crate::sockets::{RECEIVE_QUEUE, Sockets};
@@ -227,7 +227,7 @@ const BATCH: usize = 256;
 async fn write_out(
     store: Store,
     mut to_keep: mpsc::UnboundedReceiver<ToKeep>,
-    kept: mpsc::UnboundedSender<CallId>,
+    kept: mpsc::UnboundedSender<Kept>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while to_keep.recv_many(&mut batch, BATCH).await > 0 {
@@ -235,8 +235,11 @@ async fn write_out(
         for item in batch.drain(..) {
             match item {
                 ToKeep::Call(call) => calls.push(Call::clone(&call)),
-                ToKeep::Bindings { user, bindings } => {
+                ToKeep::Bindings { user, bindings, waiting } => {
                     insist("the registrations", || store.replace_bindings(&user, &bindings)).await;
+                    if let Some(key) = waiting {
+                        let _ = kept.send(Kept::Bindings(key));
+                    }
                 }
             }
         }
@@ -245,7 +248,7 @@ async fn write_out(
         }
         insist("call records", || store.put_calls(&calls)).await;
         for call in calls.iter().filter(|call| call.end.is_some()) {
-            let _ = kept.send(call.call_id);
+            let _ = kept.send(Kept::Call(call.call_id));
         }
     }
 }

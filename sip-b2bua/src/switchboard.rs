@@ -17,14 +17,14 @@ use call_control::{
 use media_relay::SessionId;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use sip_core::{Endpoint, Event, Flow, InviteEvent, InviteId};
-use sip_message::{FramingError, Host};
+use sip_core::{Endpoint, Event, Flow, Incoming, InviteEvent, InviteId};
+use sip_message::{FramingError, Host, Response};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use vocabulary::{Command, Output, Ticket};
+pub use vocabulary::{Command, Output, RegisterKey, Ticket};
 
 /// All calls.
 pub struct Switchboard {
@@ -35,6 +35,8 @@ pub struct Switchboard {
     registrar: Registrar,
     calls: BTreeMap<CallId, Entry>,
     invites: BTreeMap<InviteId, Place>,
+    /// REGISTERs whose answer waits for the disk.
+    registering: BTreeMap<RegisterKey, (Incoming, Response)>,
     sessions: BTreeMap<SessionId, CallId>,
     due: BTreeSet<(Instant, CallId)>,
     next_session: u64,
@@ -91,6 +93,7 @@ impl Switchboard {
             registrar,
             calls: BTreeMap::new(),
             invites: BTreeMap::new(),
+            registering: BTreeMap::new(),
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
             next_session: 1,
@@ -164,6 +167,14 @@ impl Switchboard {
         self.announce(CallEventKind::Ended, None, &record, moment);
     }
 
+    /// The bindings of a REGISTER are on disk: now it is answered.
+    pub fn handle_bindings_kept(&mut self, key: &RegisterKey, moment: Moment) {
+        if let Some((incoming, response)) = self.registering.remove(key) {
+            self.endpoint.respond(&incoming, response, moment.now);
+            self.drain_endpoint(moment);
+        }
+    }
+
     /// Timers that are due.
     pub fn handle_timeout(&mut self, moment: Moment) {
         self.endpoint.handle_timeout(moment.now);
@@ -229,7 +240,7 @@ impl Switchboard {
 
     fn keep_bindings(&mut self, changed: impl IntoIterator<Item = Changed>) {
         for (user, bindings) in changed {
-            self.outputs.push_back(Output::KeepBindings { user, bindings });
+            self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: None });
         }
     }
 

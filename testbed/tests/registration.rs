@@ -180,11 +180,10 @@ fn registrations_survive_a_restart() {
 }
 
 #[test]
-fn registrations_survive_a_crash_a_second_later() {
+fn registrations_that_were_acknowledged_survive_a_crash() {
     let (mut server, ip) = (Server::start(), Loopback::claim());
     let mut phone = device(&server, &ip);
     phone.register(600);
-    std::thread::sleep(Duration::from_secs(1));
     server.kill_and_restart();
     assert_eq!(contacts(&phone.query()).len(), 1);
     assert_eq!(status_of_a_call(&server), 200);

@@ -169,16 +169,30 @@ mod login {
         status_of(&registration)
     }
 
-    #[test]
-    fn a_stranger_is_challenged_with_both_algorithms_and_nothing_is_kept() {
+    /// The algorithms with which a phone is challenged, in order.
+    fn challenges_to(user_agent: &str) -> Vec<&'static str> {
         let mut world = World::new();
-        let Registration::Stateless(response) = world.register(&request("1001", CONTACT), udp(PHONE)) else {
+        let lines = format!("{CONTACT}{user_agent}");
+        let Registration::Stateless(response) = world.register(&request("1001", &lines), udp(PHONE)) else {
             panic!("a stranger got in")
         };
         assert_eq!(response.status, StatusCode::UNAUTHORIZED);
-        let values: Vec<_> = response.header.fields.get_all(&FieldName::WWW_AUTHENTICATE).collect();
-        assert!(values[0].contains("SHA-256") && values[1].contains("MD5"), "{values:?}");
         assert_eq!(world.uris("1001"), Vec::<String>::new());
+        let values = response.header.fields.get_all(&FieldName::WWW_AUTHENTICATE);
+        values.map(|value| if value.contains("SHA-256") { "SHA-256" } else { "MD5" }).collect()
+    }
+
+    #[test]
+    fn a_stranger_is_challenged_with_both_algorithms_the_strongest_first_and_nothing_is_kept() {
+        assert_eq!(challenges_to("\nUser-Agent: Phone/1"), ["SHA-256", "MD5"]);
+    }
+
+    #[test]
+    fn a_phone_that_gives_up_at_what_it_does_not_know_is_given_what_it_knows() {
+        assert_eq!(challenges_to("\nUser-Agent: baresip v1.0.0 (x86_64/linux)"), ["MD5"]);
+        assert_eq!(challenges_to("\nUser-Agent: baresip v3.9.0 (x86_64/Linux)"), ["SHA-256", "MD5"]);
+        assert_eq!(challenges_to("\nUser-Agent: SIPp v3.6"), ["MD5", "SHA-256"]);
+        assert_eq!(challenges_to(""), ["MD5", "SHA-256"]);
     }
 
     #[test]

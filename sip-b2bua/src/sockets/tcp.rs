@@ -54,15 +54,14 @@ impl Connections {
     }
 
     pub(super) fn send(&mut self, flow: Flow, octets: Vec<u8>) {
-        while let Ok(Opened { remote, writer }) = self.opened.try_recv() {
-            self.writers.insert(remote, writer);
-        }
+        self.learn_opened();
         let writer = self.writers.entry(flow.remote).or_insert_with(|| {
             let (writer, queue) = mpsc::channel(WRITE_QUEUE);
             tokio::spawn(open(flow, queue, self.received.clone()));
             writer
         });
-        // A full queue is a peer that does not read: dropping the writer closes the connection.
+        // A full queue is a peer that does not read: it is given up, and its connection closes when the write that
+        // is stuck has waited for long enough.
         if writer.try_send(octets).is_err() {
             self.writers.remove(&flow.remote);
             report_closed(self.received.clone(), flow);
@@ -70,8 +69,16 @@ impl Connections {
     }
 
     pub(super) fn closed(&mut self, flow: Flow) {
+        self.learn_opened();
         if self.writers.get(&flow.remote).is_some_and(mpsc::Sender::is_closed) {
             self.writers.remove(&flow.remote);
+        }
+    }
+
+    /// Takes in the connections that were accepted in the meantime.
+    fn learn_opened(&mut self) {
+        while let Ok(Opened { remote, writer }) = self.opened.try_recv() {
+            self.writers.insert(remote, writer);
         }
     }
 }

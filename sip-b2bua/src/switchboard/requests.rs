@@ -3,8 +3,10 @@
 use super::*;
 use crate::registrar::{Authenticated, Registration};
 use sdp::ReceivedOffer;
-use sip_core::Incoming;
-use sip_message::{FieldName, Method, Response, StatusCode, Uri};
+use sip_message::{FieldName, Method, StatusCode, Uri};
+
+/// REGISTERs that wait for the disk at once; more get 503.
+const REGISTERING_MAX: usize = 4096;
 
 /// The methods that the server serves (RFC 3261 §20.5).
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO";
@@ -24,12 +26,25 @@ impl Switchboard {
     }
 
     fn register(&mut self, incoming: &Incoming, moment: Moment) {
+        let header = &incoming.request.header;
+        let key = (header.call_id.clone(), header.cseq.number);
+        if self.registering.contains_key(&key) {
+            return; // Sent again while the disk is slow.
+        }
+        if self.registering.len() >= REGISTERING_MAX {
+            let mut response = incoming.request.response(StatusCode::SERVICE_UNAVAILABLE);
+            response.header.fields.push(FieldName::RETRY_AFTER, "5");
+            return self.endpoint.respond_statelessly(incoming, response);
+        }
         let random = self.random.next_u64();
         match self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random) {
             Registration::Stateless(response) => self.endpoint.respond_statelessly(incoming, response),
-            Registration::Answered { response, changed } => {
+            Registration::Answered { response, changed: None } => {
                 self.endpoint.respond(incoming, response, moment.now);
-                self.keep_bindings(changed);
+            }
+            Registration::Answered { response, changed: Some((user, bindings)) } => {
+                self.registering.insert(key.clone(), (incoming.clone(), response));
+                self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: Some(key) });
             }
             Registration::Dropped => {}
         }

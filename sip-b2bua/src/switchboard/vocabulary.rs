@@ -9,6 +9,9 @@ use sip_core::Flow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Call-ID and CSeq number of a REGISTER that waits for its bindings to be on disk.
+pub type RegisterKey = (sip_message::CallId, u32);
+
 /// Names the one who waits for the answer to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -82,6 +85,8 @@ pub enum Output {
         user: Box<str>,
         /// All of them.
         bindings: Vec<StoredBinding>,
+        /// Who waits for them to be on disk; `Switchboard::handle_bindings_kept` is due then.
+        waiting: Option<RegisterKey>,
     },
     /// Keep a call; for one that has ended, `Switchboard::handle_kept` is due once it is on disk.
     KeepCall(Arc<Call>),

@@ -41,6 +41,8 @@ pub(super) enum Delivery {
     },
     /// A record is on disk.
     Kept(call_control::CallId),
+    /// Bindings are on disk.
+    BindingsKept(sip_b2bua::RegisterKey),
 }
 
 /// Everything that is under way, in the order in which it arrives.

@@ -335,6 +335,7 @@ impl World {
     fn deliver(&mut self, delivery: Delivery) {
         let now = self.now;
         match delivery {
+            Delivery::BindingsKept(key) => self.switchboard.handle_bindings_kept(&key, self.moment()),
             Delivery::Kept(id) => self.switchboard.handle_kept(id, self.moment()),
             Delivery::Sip { from, to, octets } => {
                 let flow = Flow { transport: Transport::Udp, local: to, remote: from };
@@ -429,7 +430,12 @@ impl World {
             Output::CallAnswer { ticket, answer } => {
                 self.answers.insert(ticket, answer);
             }
-            Output::HangUpAnswer { .. } | Output::KeepBindings { .. } => {}
+            Output::HangUpAnswer { .. } => {}
+            Output::KeepBindings { waiting, .. } => {
+                if let Some(key) = waiting {
+                    self.under_way.at(self.now + DISK, Delivery::BindingsKept(key));
+                }
+            }
             Output::KeepCall(call) => {
                 if call.end.is_some() {
                     self.under_way.at(self.now + DISK, Delivery::Kept(call.call_id));

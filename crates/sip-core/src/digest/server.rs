@@ -57,11 +57,17 @@ impl Authenticator {
         }
     }
 
-    /// The WWW-Authenticate values of a 401, SHA-256 first, MD5 second (RFC 8760 §2.4). `now` since the start of the
-    /// process; `random` makes each nonce different.
-    pub fn challenges(&self, stale: bool, now: Duration, random: u64) -> [String; 2] {
+    /// The WWW-Authenticate values of a 401, one for each of `algorithms`; RFC 8760 §2.4 wants the strongest first. `now`
+    /// since the start of the process; `random` makes each nonce different.
+    pub fn challenges(
+        &self,
+        algorithms: &[Algorithm],
+        stale: bool,
+        now: Duration,
+        random: u64,
+    ) -> Vec<String> {
         let nonce = self.nonces.issue(now, random);
-        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
+        let challenge = |algorithm: &Algorithm| {
             let mut challenge = AuthParams::new("Digest");
             let parameters = &mut challenge.parameters;
             parameters.set_quoted("realm", &self.realm);
@@ -72,7 +78,8 @@ impl Authenticator {
                 parameters.set("stale", Some("true"));
             }
             challenge.to_string()
-        })
+        };
+        algorithms.iter().map(challenge).collect()
     }
 
     /// Checks the Authorization fields of `request`; `secret_of` gives the secret of a user name. For an unknown user
@@ -236,6 +243,12 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use sip_message::{CallId, Method, NameAddr, StatusCode};
 
+    /// A challenge for each algorithm.
+    fn both(server: &Authenticator, stale: bool, now: Duration, random: u64) -> [String; 2] {
+        let challenges = server.challenges(&[Algorithm::Sha256, Algorithm::Md5], stale, now, random);
+        challenges.try_into().expect("one for each")
+    }
+
     const REALM: &str = "example.com";
     const LIFETIME: Duration = Duration::from_secs(60);
     const START: Duration = Duration::from_secs(1000);
@@ -287,7 +300,7 @@ mod tests {
     }
 
     fn login(server: &Authenticator) -> String {
-        credentials(&phone(), &server.challenges(false, START, 1), 1)
+        credentials(&phone(), &both(&server, false, START, 1), 1)
     }
 
     fn verify(server: &mut Authenticator, credentials: &str) -> Verdict {
@@ -304,7 +317,7 @@ mod tests {
     #[test]
     fn a_phone_with_the_password_gets_in_with_either_algorithm() {
         let mut server = server();
-        let [sha256, md5] = server.challenges(false, START, 1);
+        let [sha256, md5] = both(&server, false, START, 1);
         let strong = credentials(&phone(), &[md5.clone(), sha256], 1);
         assert!(strong.contains("algorithm=SHA-256,"), "{strong}");
         assert_eq!(verify(&mut server, &strong), accepted());
@@ -319,13 +332,13 @@ mod tests {
 
     #[test]
     fn sha_256_is_offered_before_md5_with_qop_and_one_nonce() {
-        let [sha256, md5] = server().challenges(true, START, 1);
+        let [sha256, md5] = both(&server(), true, START, 1);
         assert!(sha256.contains("algorithm=SHA-256") && md5.contains("algorithm=MD5"), "{sha256} {md5}");
         for challenge in [&sha256, &md5] {
             assert!(challenge.starts_with("Digest realm=\"example.com\", nonce=\""), "{challenge}");
             assert!(challenge.contains("qop=\"auth\"") && challenge.contains("stale=true"), "{challenge}");
         }
-        assert_ne!(server().challenges(false, START, 1), server().challenges(false, START, 2));
+        assert_ne!(both(&server(), false, START, 1), both(&server(), false, START, 2));
         let mut response = request(&[]).response(StatusCode::UNAUTHORIZED);
         response.header.fields.push(FieldName::WWW_AUTHENTICATE, md5);
         assert!(challenge_nonce(&response).is_some_and(|(nonce, stale)| nonce.len() == 56 && stale));
@@ -361,7 +374,7 @@ mod tests {
     #[test]
     fn a_request_is_one_guess() {
         let mut server = server();
-        let wrong = credentials(&identity("1001", "guess"), &server.challenges(false, START, 1), 1);
+        let wrong = credentials(&identity("1001", "guess"), &both(&server, false, START, 1), 1);
         let two = request(&[&wrong, &login(&server)]);
         assert_eq!(server.verify(&two, START, secret_of), Verdict::Wrong { username: "1001".into() });
     }
@@ -372,7 +385,7 @@ mod tests {
         for (username, password) in
             [("1001", "opensesam"), ("1009", "opensesame"), ("", ""), ("1001 ", "opensesame")]
         {
-            let value = credentials(&identity(username, password), &server.challenges(false, START, 1), 1);
+            let value = credentials(&identity(username, password), &both(&server, false, START, 1), 1);
             assert_eq!(verify(&mut server, &value), Verdict::Wrong { username: username.into() }, "{value}");
         }
     }
@@ -380,7 +393,7 @@ mod tests {
     #[test]
     fn nobody_gets_in_with_the_secret_of_nobody() {
         let mut server = server();
-        let [_, md5] = server.challenges(false, START, 1);
+        let [_, md5] = both(&server, false, START, 1);
         let honest = credentials(&phone(), &[md5], 1);
         let nonce = honest.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let vouched = Vouched {
@@ -401,7 +414,7 @@ mod tests {
         let late = START + LIFETIME + Duration::from_secs(1);
         let right = login(&server);
         assert_eq!(server.verify(&request(&[&right]), late, secret_of), STALE);
-        let wrong = credentials(&identity("1001", "guess"), &server.challenges(false, START, 1), 1);
+        let wrong = credentials(&identity("1001", "guess"), &both(&server, false, START, 1), 1);
         assert_eq!(
             server.verify(&request(&[&wrong]), late, secret_of),
             Verdict::Wrong { username: "1001".into() }
@@ -413,26 +426,26 @@ mod tests {
         let mut server = server();
         let before = Authenticator::new(REALM, [8; 32], LIFETIME);
         assert_eq!(verify(&mut server, &login(&before)), CHALLENGE);
-        let guess = credentials(&identity("1001", "guess"), &before.challenges(false, START, 1), 1);
+        let guess = credentials(&identity("1001", "guess"), &both(&before, false, START, 1), 1);
         assert_eq!(verify(&mut server, &guess), CHALLENGE);
     }
 
     #[test]
     fn a_count_that_does_not_rise_is_stale() {
         let mut server = server();
-        let challenges = server.challenges(false, START, 1);
+        let challenges = both(&server, false, START, 1);
         for (count, verdict) in [(1, accepted()), (1, STALE), (3, accepted()), (2, STALE), (4, accepted())] {
             let value = credentials(&phone(), &challenges, count);
             assert_eq!(verify(&mut server, &value), verdict, "{count}");
         }
-        let never = credentials(&phone(), &server.challenges(false, START, 2), 0);
+        let never = credentials(&phone(), &both(&server, false, START, 2), 0);
         assert_eq!(verify(&mut server, &never), STALE);
     }
 
     #[test]
     fn a_wrong_password_uses_no_count_up() {
         let mut server = server();
-        let challenges = server.challenges(false, START, 1);
+        let challenges = both(&server, false, START, 1);
         let wrong = credentials(&identity("1001", "guess"), &challenges, 7);
         assert_eq!(verify(&mut server, &wrong), Verdict::Wrong { username: "1001".into() });
         assert_eq!(verify(&mut server, &credentials(&phone(), &challenges, 1)), accepted());
@@ -441,12 +454,12 @@ mod tests {
     #[test]
     fn without_qop_a_nonce_is_good_once() {
         let mut server = server();
-        let challenges = server.challenges(false, START, 1).map(|value| value.replace(", qop=\"auth\"", ""));
+        let challenges = both(&server, false, START, 1).map(|value| value.replace(", qop=\"auth\"", ""));
         let value = credentials(&phone(), &challenges, 1);
         assert!(!value.contains("qop") && !value.contains("nc=") && !value.contains("cnonce"), "{value}");
         assert_eq!(verify(&mut server, &value), accepted());
         assert_eq!(verify(&mut server, &value), STALE);
-        let counted = server.challenges(false, START, 2);
+        let counted = both(&server, false, START, 2);
         assert_eq!(verify(&mut server, &credentials(&phone(), &counted, 1)), accepted());
         let uncounted = counted.map(|value| value.replace(", qop=\"auth\"", ""));
         assert_eq!(verify(&mut server, &credentials(&phone(), &uncounted, 1)), STALE);
