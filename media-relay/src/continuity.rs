@@ -119,16 +119,21 @@ impl Continuity {
         self.sent(self.extended.wrapping_add(1), base.wrapping_add(since_first), marker, now)
     }
 
-    /// Later than the newest packet, however little time has passed.
+    /// By the time that has passed, but not before the newest packet has been heard to its end: who takes over in
+    /// the middle of it does not overlap it.
     fn next_timestamp(&self, clock_rate: u32, now: Instant) -> u32 {
-        let timestamp = self.timestamp_at(clock_rate, now);
-        if timestamp == self.timestamp { timestamp.wrapping_add(1) } else { timestamp }
+        if self.timestamp_at.is_none() {
+            return self.timestamp;
+        }
+        let by_time = self.timestamp_at(clock_rate, now);
+        let heard_out = self.timestamp.wrapping_add(clock_rate / PACKETS_A_SECOND);
+        if is_before(by_time, heard_out) { heard_out } else { by_time }
     }
 
     fn sent(&mut self, extended: u32, timestamp: u32, marker: bool, now: Instant) -> Stamp {
         if is_before(self.extended, extended) {
             self.extended = extended;
-            if timestamp != self.timestamp {
+            if timestamp != self.timestamp || self.timestamp_at.is_none() {
                 self.timestamp = timestamp;
                 self.timestamp_at = Some(now);
             }
@@ -136,6 +141,9 @@ impl Continuity {
         Stamp { ssrc: self.ssrc, sequence: extended as u16, timestamp, marker }
     }
 }
+
+/// Of 20 ms each, the default packet time (RFC 3551 §4.2).
+const PACKETS_A_SECOND: u32 = 50;
 
 /// Numbers that wrap: is `one` less than half the circle behind `two`?
 fn is_before(one: u32, two: u32) -> bool {
@@ -180,6 +188,17 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_over_in_the_middle_of_a_packet_does_not_overlap_it() {
+        let start = Instant::now();
+        let mut stream = Continuity::new(7, 1, 1_000);
+        let tone = stream.tone(0, 160, 8_000, start);
+        let taken_over = start + Duration::from_millis(5);
+        let party = stream.forward(place(1, 50), 9, 8_000, taken_over).unwrap();
+        assert_eq!(tone.timestamp, 1_000);
+        assert_eq!(party.timestamp, 1_160);
+    }
+
+    #[test]
     fn disorder_and_loss_of_the_party_stay_as_they_are() {
         let now = Instant::now();
         let mut stream = Continuity::new(7, 10, 0);
@@ -206,7 +225,7 @@ mod tests {
         let mut stream = Continuity::new(7, 10, 50);
         let first = stream.tone(0, 960, 48_000, now);
         let second = stream.forward(place(1, 1), 9, 48_000, now).expect("a stamp");
-        assert_eq!(second.timestamp, first.timestamp + 1);
+        assert_eq!(second.timestamp, first.timestamp + 960);
     }
 
     #[test]
@@ -218,6 +237,6 @@ mod tests {
         let later = start + Duration::from_secs(1);
         let stamp = stream.forward(place(1, 150), 9_600, 8_000, later).expect("a stamp");
         assert_eq!((stamp.sequence, stamp.marker), (12, true));
-        assert_eq!(stamp.timestamp, 1 + 8_000);
+        assert_eq!(stamp.timestamp, 8_000);
     }
 }
