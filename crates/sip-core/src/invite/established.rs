@@ -14,16 +14,30 @@ use sip_message::{Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// | state | its end |
-/// |---|---|
-/// | AckHeld | the user's answer |
-/// | AwaitingAck | ACK, or 64*T1 |
-/// | Stable | an offer of either side |
-/// | Offering | the final response to our re-INVITE |
-/// | Answering | the user's answer |
-/// | Ending | the final response to our BYE |
+/// Each column is a test of its name in `tests/crossings.rs`, `awaiting_ack` in three of that beginning: when the session
+/// is agreed, when the ACK brings the answer, and when the user has hung up. `R §3.x` are the tests of that section of
+/// RFC 5407 in `tests/race_conditions.rs`.
 ///
-/// Every state but the last two ends by a BYE of either side as well.
+/// | event | `ack_held` | `awaiting_ack` | `stable` | `offering` | `backing_off` | `answering` | `ending` |
+/// |---|---|---|---|---|---|---|---|
+/// | ACK | – | Stable, or BYE | – | – | – | – | – (R §3.2.4) |
+/// | BYE | ACK, gone | gone (R §3.1.3, §3.1.6) | gone | gone (R §3.2.2) | gone | 487, gone | gone (R §3.2.1) |
+/// | re-INVITE | 491 | Answering (R §3.1.4), or 491 (R §3.1.5) | Answering | 491 (R §3.3.1) | Answering | 500 | 481 (R §3.2.2) |
+/// | UPDATE, offer | 491 | Answering, or 491 | Answering | 491 (R §3.3.2) | Answering | 500 | 481 |
+/// | UPDATE, no offer | 200 | 200 | 200 | 200 | 200 | 200 | 481 |
+/// | INFO, REFER | told | told | told | told | told | told | 481 (R §3.3.3) |
+/// | PRACK | 481 | 481 | 481 | 481 | 481 | 481 | 481 |
+/// | offer | waits | waits | Offering | waits | takes its place | waits | – |
+/// | answer | ACK, Stable | – | – | – | – | AwaitingAck, Stable | – |
+/// | refuse | ACK, BYE | – | – | – | – | Stable | – |
+/// | hang-up | ACK, BYE | waits for the ACK (R §3.2.4) | Ending | Ending | Ending | 487, Ending | – |
+/// | 2xx to our INVITE | – | – | ACK (R §3.1.6) | ACK, Stable | ACK | ACK | ACK (R §3.2.3) |
+/// | 491 to ours | – | – | – | BackingOff (R §3.1.5, §3.3.1) | – | – | – |
+/// | 481 to ours | – | – | – | gone | – | – | ACK (R §3.2.2) |
+/// | refusal of ours | – | – | – | Stable | – | – | – |
+/// | 2xx to our BYE | – | – | – | – | – | – | gone |
+///
+/// The session timer (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.
 #[derive(Debug)]
 enum State {
     /// The 2xx to our INVITE made the offer; its ACK waits for our answer (RFC 3261 §13.2.2.4).

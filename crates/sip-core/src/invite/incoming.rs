@@ -8,11 +8,23 @@ use sip_message::{FieldName, Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// | state | ring | accept | reject, hang-up, CANCEL, BYE | PRACK | 64*T1 |
-/// |---|---|---|---|---|---|
-/// | Waiting | Ringing, Unacknowledged | Over: established | Over: gone | – | – |
-/// | Ringing | Ringing, Unacknowledged | Over: established | Over: gone | – | – |
-/// | Unacknowledged | waits | waits behind a session | Over: gone | Ringing, or what waits | Over: 500 |
+/// Each column is a test of its name in `tests/crossings.rs`, `unacknowledged` in three of that beginning: without a
+/// session, with one, and when the user has accepted. `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+///
+/// | event | `waiting` | `ringing` | `unacknowledged` |
+/// |---|---|---|---|
+/// | ring | Ringing, Unacknowledged | Ringing, Unacknowledged | waits (P) |
+/// | accept | established | established | established, behind a session it waits (P) |
+/// | reject, hang-up | gone | gone | gone (P) |
+/// | CANCEL | 487, gone | 487, gone | 487, gone (P) |
+/// | BYE | no dialog yet | 487, gone | 487, gone |
+/// | PRACK | no dialog yet | 481 (P) | Ringing, or what waits (P) |
+/// | copy of the INVITE | 100 again | the last one again | the last one again |
+/// | re-INVITE, UPDATE | no dialog yet | 500 | 500 |
+/// | 64*T1 | – | – | 500, gone (P) |
+///
+/// From Over on the state is that of `Established`: R §3.1.1, §3.1.2.
 #[derive(Debug)]
 enum State {
     /// 100 was sent.

@@ -8,12 +8,21 @@ use sip_message::{Reason, Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-/// | state | provisional | 2xx | failure | hang-up |
+/// Each column is a test of its name in `tests/crossings.rs`; `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+///
+/// | event | `calling` | `proceeding` | `unwanted` | `cancelling` |
 /// |---|---|---|---|---|
-/// | Calling | Proceeding | Over: established | Over: gone | Unwanted |
-/// | Proceeding | told | Over: established | Over: gone | Cancelling |
-/// | Unwanted | Cancelling | Over: ACK, BYE | Over: gone | – |
-/// | Cancelling | – | Over: ACK, BYE | Over: gone | – |
+/// | 180 | Proceeding, told | told | Cancelling | – |
+/// | reliable 183 | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – |
+/// | 2xx | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) |
+/// | 401, 422 | Calling, INVITE | Calling, INVITE | gone | gone |
+/// | failure | gone | gone | gone | gone |
+/// | BYE | Unwanted | Cancelling | – | – |
+/// | re-INVITE, UPDATE | 491 | 491 | 491 | 491 |
+/// | PRACK | 481 | 481 | 481 | 481 |
+/// | hang-up | Unwanted | Cancelling (R §3.1.3) | – | – |
+/// | unreachable | gone | gone | gone | gone |
 #[derive(Debug)]
 enum State {
     /// Nothing was heard.
