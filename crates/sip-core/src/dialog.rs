@@ -39,6 +39,15 @@ impl Dialog {
         }
     }
 
+    /// RFC 3261 §13.2.2.4: the dialog of a 2xx goes on from the early dialog with the same tags.
+    pub(crate) fn confirm(response: &Response, flow: Flow, early: Option<Self>) -> Self {
+        let mut dialog = Self::from_response(response, flow);
+        if let Some(early) = early {
+            dialog.local_cseq = early.local_cseq;
+        }
+        dialog
+    }
+
     /// RFC 3261 §12.1.1: the dialog that our response to `invite` makes.
     pub(crate) fn from_request(invite: &Request, local_tag: u64, flow: Flow) -> Self {
         let header = &invite.header;
@@ -83,6 +92,11 @@ impl Dialog {
         } else {
             self.flow
         }
+    }
+
+    /// The peer came along another way: it reconnected, or its address changed. Tells whether that is so.
+    pub(crate) fn follow(&mut self, flow: Flow) -> bool {
+        std::mem::replace(&mut self.flow, flow) != flow
     }
 
     /// Takes the number of a request of the peer; `false` when it does not rise (RFC 3261 §12.2.2).

@@ -3,13 +3,16 @@
 mod compose;
 mod in_dialog;
 mod perform;
+mod provisional;
 mod receive;
 mod requests;
 mod responses;
+mod session_timer;
 mod transactions;
 mod usage;
 
 pub(crate) use compose::reason_of;
+pub(crate) use provisional::rseq_of;
 pub(crate) use transactions::TransactionId;
 
 use crate::random::Random;
@@ -33,6 +36,26 @@ pub struct Config {
     pub passes_to_user: Vec<Method>,
     /// Transactions at once; beyond it new requests get 503 with Retry-After, statelessly.
     pub transactions_max: usize,
+    /// Rings reliably (RFC 3262) towards callers that support it; towards those that require it, always.
+    pub rings_reliably: bool,
+    /// The session interval that we ask for and the longest that we grant (RFC 4028 §7.1), whole seconds.
+    pub session_expires: Duration,
+    /// The shortest session interval that we take, whole seconds; not below 90 s (RFC 4028 §5).
+    pub min_se: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            user_agent: "sip-core".into(),
+            timers: Timers::default(),
+            passes_to_user: Vec::new(),
+            transactions_max: 10_000,
+            rings_reliably: false,
+            session_expires: Duration::from_mins(30),
+            min_se: Duration::from_secs(90),
+        }
+    }
 }
 
 /// RFC 3261 §17.1.1.1 and appendix A; RFC 6026 §7 for L and M.
@@ -86,8 +109,15 @@ enum Due {
 }
 
 /// Methods served in a dialog, whatever the user adds.
-const METHODS: [Method; 6] =
-    [Method::INVITE, Method::ACK, Method::CANCEL, Method::BYE, Method::OPTIONS, Method::UPDATE];
+const METHODS: [Method; 7] = [
+    Method::INVITE,
+    Method::ACK,
+    Method::CANCEL,
+    Method::BYE,
+    Method::OPTIONS,
+    Method::UPDATE,
+    Method::PRACK,
+];
 
 impl Endpoint {
     /// `seed` is the only source of tags, branches and Call-IDs.
@@ -172,7 +202,8 @@ impl Endpoint {
         self.take_invite(incoming, now)
     }
 
-    /// 180, or 183 with a body.
+    /// 180, or 183 with a body. Sent reliably (RFC 3262) when the INVITE asks for it: then the next one and, behind a
+    /// body, the 2xx wait for the PRACK; without a PRACK in 64*T1 the INVITE is answered 500.
     pub fn ring(&mut self, invite: InviteId, status: StatusCode, body: Option<Vec<u8>>, now: Instant) {
         self.ring_usage(invite, status, body, now);
     }

@@ -73,7 +73,7 @@ pub enum InviteEvent {
     Progress {
         /// 101 to 199.
         status: StatusCode,
-        /// Early media (RFC 3960), if it has a body.
+        /// Early media (RFC 3960), if it has a body: of a reliable response (RFC 3262) the answer itself.
         body: Option<Vec<u8>>,
         /// Tells forks apart: the To tag.
         branch: Option<Box<str>>,
@@ -81,12 +81,12 @@ pub enum InviteEvent {
     /// Outgoing: the first 2xx; ACK is sent by the usage, for an INVITE without an offer by `Endpoint::answer_offer`.
     /// Later 2xx of other forks are ACKed and BYEd inside.
     Answered {
-        /// The 2xx.
+        /// The 2xx; when it has no body, with the answer that a reliable provisional response of its branch brought.
         response: Box<Response>,
     },
     /// Incoming: the ACK of our 2xx to the first INVITE came.
     Confirmed {
-        /// The answer when our 2xx made the offer.
+        /// The answer when our 2xx or a reliable provisional response made the offer.
         body: Option<Vec<u8>>,
     },
     /// The peer sent a re-INVITE or UPDATE: answer it with `answer_offer` or `refuse_offer`.
@@ -154,9 +154,11 @@ pub enum GoneCause {
     HungUpByPeer,
     /// We sent BYE and it was answered (or timed out).
     HungUp,
-    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4); a BYE was sent.
+    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4), and a BYE was sent; or our reliable provisional response
+    /// was not (RFC 3262 §3), and 500 was.
     NoAck,
-    /// 481 or 408 to a request in the dialog (RFC 3261 §12.2.1.2), or silence.
+    /// 481 or 408 to a request in the dialog (RFC 3261 §12.2.1.2), or silence; or the session interval ended without
+    /// a refresh (RFC 4028 §10), and a BYE was sent.
     SessionExpired,
 }
 

@@ -1,8 +1,9 @@
-//! SIP without I/O: transactions, dialogs, the INVITE usage and digest (RFC 3261).
+//! SIP without I/O: transactions, dialogs, the INVITE usage with reliable provisional responses and session timers, and
+//! digest (RFC 3261, RFC 3262, RFC 4028).
 //!
 //! [`Endpoint`] is the one value to hold: received octets and the present time go in, octets to send and
 //! events come out. It owns no socket, no clock and no source of randomness. Absent: what a body means, who may
-//! call whom, where names resolve to; reliable provisional responses (RFC 3262) and session timers (RFC 4028).
+//! call whom, where names resolve to.
 //! Read [`Endpoint`] and [`Event`] first.
 
 mod authentication;

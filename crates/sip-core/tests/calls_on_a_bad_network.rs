@@ -78,6 +78,55 @@ fn a_call_without_an_offer_stands_too() {
 }
 
 #[test]
+fn a_call_that_rings_reliably_stands_with_the_answer_of_the_ringing() {
+    let story = Story {
+        accepts_after: seconds(2),
+        caller_hangs_up_after: seconds(60),
+        rings_reliably: true,
+        ..Story::default()
+    };
+    ends(&story, GoneCause::HungUp, GoneCause::HungUpByPeer);
+    for seed in 0..SEEDS {
+        let pair = run(seed, Transport::Udp, BAD, &story);
+        let answers = pair.events[0].iter().filter_map(|event| {
+            let InviteEvent::Answered { response } = event else { return None };
+            Some(&response.body[..])
+        });
+        assert_eq!(answers.collect::<Vec<_>>(), [b"answer"], "seed {seed}");
+        let told =
+            pair.events[0].iter().filter(|event| matches!(event, InviteEvent::Progress { .. })).count();
+        assert_eq!(told, 1, "seed {seed}: retransmissions are not told");
+    }
+}
+
+#[test]
+fn a_call_that_is_refreshed_goes_on_and_nobody_hears_of_it() {
+    let story = Story {
+        accepts_after: seconds(2),
+        caller_hangs_up_after: seconds(500),
+        session_expires: seconds(240),
+        ..Story::default()
+    };
+    ends(&story, GoneCause::HungUp, GoneCause::HungUpByPeer);
+    for seed in 0..20 {
+        let pair = run(seed, Transport::Udp, BAD, &story);
+        assert_eq!(
+            pair.events[0].iter().filter(|event| !matches!(event, InviteEvent::Progress { .. })).count(),
+            2
+        );
+        assert!(pair.trace.iter().any(|line| line.contains("200 UPDATE")), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_call_that_rings_reliably_ends_before_its_answer_too() {
+    let story = Story { caller_hangs_up_after: seconds(20), rings_reliably: true, ..Story::default() };
+    ends(&story, GoneCause::Cancelled, GoneCause::CancelledByPeer);
+    let story = Story { rejects_after: seconds(1), rings_reliably: true, ..Story::default() };
+    ends(&story, GoneCause::Refused { status: StatusCode::BUSY_HERE }, GoneCause::Rejected);
+}
+
+#[test]
 fn both_sides_offer_at_once_and_both_get_their_answer() {
     let story = Story {
         accepts_after: seconds(2),

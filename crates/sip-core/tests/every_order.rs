@@ -4,11 +4,14 @@
 
 mod by_hand;
 
-use by_hand::{Element, identity, invite_text, new_invite, request_text, response_to, udp};
+use by_hand::{
+    Element, identity, invite_text, new_invite, prack_of, reliable_to, request_text, response_to, udp,
+    with_fields,
+};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::InviteId;
-use sip_message::{Message, Method, Request, StatusCode};
+use sip_message::{FieldName, Message, Method, Request, Response, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -18,7 +21,14 @@ const PLAYS: usize = 1_000;
 enum Step {
     Trying,
     Ringing,
+    /// The next reliable provisional response, with a session.
+    RingingReliably,
+    /// The last one again.
+    RingingReliablyAgain,
     Answer,
+    /// With a session interval of 90 s, which we refresh.
+    AnswerWithTimer,
+    IntervalTooSmall,
     OtherBranchAnswers,
     Busy,
     Challenge,
@@ -32,6 +42,8 @@ enum Step {
     Update,
     /// Of the last INVITE of the peer.
     Ack,
+    /// Of our last reliable provisional response.
+    Prack,
     Cancel,
     AgainInvite,
     UserRings,
@@ -46,10 +58,14 @@ enum Step {
     Unreachable,
 }
 
-const OUTGOING: [Step; 18] = [
+const OUTGOING: [Step; 22] = [
     Step::Trying,
     Step::Ringing,
+    Step::RingingReliably,
+    Step::RingingReliablyAgain,
     Step::Answer,
+    Step::AnswerWithTimer,
+    Step::IntervalTooSmall,
     Step::OtherBranchAnswers,
     Step::Busy,
     Step::Challenge,
@@ -67,8 +83,9 @@ const OUTGOING: [Step; 18] = [
     Step::Unreachable,
 ];
 
-const INCOMING: [Step; 16] = [
+const INCOMING: [Step; 17] = [
     Step::AgainInvite,
+    Step::Prack,
     Step::UserRings,
     Step::UserAccepts,
     Step::UserRejects,
@@ -91,6 +108,7 @@ struct Play {
     invite: InviteId,
     outgoing: bool,
     cseq: u32,
+    rseq: u32,
     /// Of the peer's last INVITE.
     invite_cseq: u32,
     /// (CSeq, To tag) of each 2xx that reached us and has to be acknowledged.
@@ -124,13 +142,14 @@ impl Play {
 
     fn new(element: Element, invite: InviteId, outgoing: bool) -> Self {
         let (successes, provisional, finished) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let (cseq, invite_cseq) = (1, 1);
+        let (cseq, rseq, invite_cseq) = (1, 1, 1);
         let steps = Vec::new();
         Self {
             element,
             invite,
             outgoing,
             cseq,
+            rseq,
             invite_cseq,
             successes,
             provisional,
@@ -148,12 +167,23 @@ impl Play {
             Step::Trying => self.respond_to_invite(100, "p", ""),
             Step::Ringing => self.respond_to_invite(180, "p", ""),
             Step::Answer => self.respond_to_invite(200, "p", "answer"),
+            Step::AnswerWithTimer => {
+                let fields = "Session-Expires: 90;refresher=uac\r\n";
+                self.respond_to_invite_with(200, "p", "answer", fields);
+            }
+            Step::IntervalTooSmall => self.respond_to_invite_with(422, "p", "", "Min-SE: 3600\r\n"),
             Step::OtherBranchAnswers => self.respond_to_invite(200, "q", "answer"),
             Step::Busy => self.respond_to_invite(486, "p", ""),
             Step::Challenge => self.respond_to_invite(401, "p", ""),
             Step::Glare => self.respond_to_invite(491, "p", ""),
             Step::Agree => self.respond_to_last(200),
             Step::DialogUnknown => self.respond_to_last(481),
+            Step::RingingReliably => {
+                self.rseq += 1;
+                self.ring_reliably();
+            }
+            Step::RingingReliablyAgain => self.ring_reliably(),
+            Step::Prack => self.prack(),
             Step::Bye => self.request("BYE", ""),
             Step::Reinvite => {
                 self.request("INVITE", "offer");
@@ -182,6 +212,10 @@ impl Play {
     }
 
     fn respond_to_invite(&mut self, status: u16, tag: &str, body: &str) {
+        self.respond_to_invite_with(status, tag, body, "");
+    }
+
+    fn respond_to_invite_with(&mut self, status: u16, tag: &str, body: &str, fields: &str) {
         let Some(invite) = self.element.requests(&Method::INVITE).last().copied().cloned() else { return };
         let cseq = invite.header.cseq.number;
         let tag = invite.header.to.tag().unwrap_or(tag).to_owned();
@@ -195,7 +229,23 @@ impl Play {
         } else if !self.successes.iter().any(|(success, _)| *success == cseq) {
             self.finished.insert(cseq);
         }
-        self.element.receive(response_to(&invite, status, &tag, body));
+        self.element.receive(with_fields(response_to(&invite, status, &tag, body), fields));
+    }
+
+    fn ring_reliably(&mut self) {
+        let Some(invite) = self.element.requests(&Method::INVITE).last().copied().cloned() else { return };
+        if invite.header.to.tag().is_none() {
+            self.provisional.insert(invite.header.cseq.number);
+        }
+        self.element.receive(reliable_to(&invite, 183, "p", self.rseq, "early"));
+    }
+
+    fn prack(&mut self) {
+        let responses = self.element.responses();
+        let reliable = |response: &&Response| response.header.fields.get(&FieldName::RSEQ).is_some();
+        let Some(last) = responses.into_iter().rfind(reliable).cloned() else { return };
+        self.cseq += 1;
+        self.element.receive(prack_of(&last, self.cseq, ""));
     }
 
     fn respond_to_last(&mut self, status: u16) {
@@ -334,6 +384,21 @@ fn outgoing_that_stands() -> Play {
     play
 }
 
+/// We refresh it, and time comes near to that.
+fn outgoing_that_is_refreshed() -> Play {
+    let mut play = Play::outgoing(false);
+    play.step(Step::AnswerWithTimer);
+    play.step(Step::WaitLong);
+    play.element.pass(Duration::from_millis(4_500));
+    play
+}
+
+#[test]
+fn an_outgoing_call_that_is_refreshed_ends_well_in_every_order_of_events() {
+    every_order(&OUTGOING, 2, outgoing_that_is_refreshed);
+    some_orders(&OUTGOING, outgoing_that_is_refreshed);
+}
+
 fn incoming_that_stands() -> Play {
     let mut play = Play::incoming(false);
     play.step(Step::UserAccepts);
@@ -373,6 +438,28 @@ fn an_incoming_call_without_an_offer_ends_well_in_every_order_of_events() {
 #[test]
 fn an_incoming_call_that_stands_ends_well_in_every_order_of_events() {
     every_order(&INCOMING, 3, incoming_that_stands);
+}
+
+/// The caller wants reliable provisional responses.
+fn incoming_that_requires_reliability() -> Play {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1").replace("Max-Forwards", "Require: 100rel\r\nMax-Forwards"));
+    let invite = element.take_last();
+    let mut play = Play::new(element, invite, false);
+    play.element.endpoint.ring(
+        invite,
+        StatusCode::SESSION_PROGRESS,
+        Some(b"answer".to_vec()),
+        play.element.now,
+    );
+    play.element.collect();
+    play
+}
+
+#[test]
+fn an_incoming_call_that_rings_reliably_ends_well_in_every_order_of_events() {
+    every_order(&INCOMING, 3, incoming_that_requires_reliability);
+    some_orders(&INCOMING, incoming_that_requires_reliability);
 }
 
 #[test]

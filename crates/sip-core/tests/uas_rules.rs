@@ -29,7 +29,7 @@ fn a_method_that_is_not_known_is_for_the_user_outside_a_dialog_and_405_inside() 
     element.request_in_dialog_of(&invite, "FROB", "p", 1, "");
     let response = element.last_response();
     assert_eq!(response.status.code(), 405);
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO";
     assert_eq!(response.header.fields.get(&FieldName::ALLOW), Some(allow));
 }
 
@@ -59,11 +59,12 @@ fn the_tags_of_another_call_or_another_peer_are_481() {
 #[test]
 fn what_is_required_and_not_known_is_420_but_not_in_cancel() {
     let mut element = Element::new();
-    let require = |text: String| text.replace("Max-Forwards", "Require: 100rel, timer\r\nMax-Forwards");
+    let require =
+        |text: String| text.replace("Max-Forwards", "Require: 100rel, precondition, tdialog\r\nMax-Forwards");
     element.receive(require(invite_text("z9hG4bK1")));
     let response = element.last_response();
     assert_eq!(response.status.code(), 420);
-    assert_eq!(response.header.fields.get(&FieldName::UNSUPPORTED), Some("100rel, timer"));
+    assert_eq!(response.header.fields.get(&FieldName::UNSUPPORTED), Some("precondition, tdialog"));
     assert!(element.events.is_empty());
 
     element.receive(invite_text("z9hG4bK2"));

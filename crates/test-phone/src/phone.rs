@@ -87,6 +87,7 @@ impl Phone {
             timers: Timers::default(),
             passes_to_user: vec![Method::INFO, Method::MESSAGE],
             transactions_max: TRANSACTIONS_MAX,
+            ..Config::default()
         };
         let expires = match script.registering {
             Registering::Keep { expires } => expires,

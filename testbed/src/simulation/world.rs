@@ -78,6 +78,7 @@ impl World {
             timers: Timers::default(),
             passes_to_user: Vec::new(),
             transactions_max: 10_000,
+            ..sip_core::Config::default()
         };
         let endpoint = Endpoint::new(endpoint_config, random.random());
         let registrar = registrar(&settings, random.random());

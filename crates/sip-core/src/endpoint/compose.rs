@@ -1,6 +1,8 @@
 //! What every message of ours carries (RFC 3261 §8.1.1, §8.2.6).
 
 use super::Endpoint;
+use super::provisional::RELIABLE;
+use super::session_timer::TIMER;
 use crate::transaction::key;
 use crate::{Flow, Incoming, Output, transport};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response};
@@ -22,6 +24,14 @@ impl Endpoint {
         }
         if request.method == Method::INVITE || request.method == Method::OPTIONS {
             fields.set(FieldName::ALLOW, &self.allow);
+        }
+        // Without an offer of ours a reliable provisional response would bring one (RFC 3262 §5): not asked for.
+        let first = request.method == Method::INVITE && request.header.to.tag().is_none();
+        if first && !request.body.is_empty() {
+            fields.push(FieldName::SUPPORTED, RELIABLE);
+        }
+        if request.method == Method::INVITE || request.method == Method::UPDATE {
+            fields.push(FieldName::SUPPORTED, TIMER);
         }
     }
 

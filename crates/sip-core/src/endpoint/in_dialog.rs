@@ -1,7 +1,7 @@
 //! Requests in a dialog (RFC 3261 §12.2.2), and the ACK of our 2xx.
 
 use super::compose::{SDP, body_of};
-use super::usage::Stage;
+use super::usage::{Stage, moved};
 use super::{Endpoint, TransactionId};
 use crate::dialog::contact_of;
 use crate::invite::{Action, Answer, EstablishedEvent, IncomingEvent, Offered, OutgoingEvent};
@@ -13,6 +13,7 @@ use std::time::Instant;
 enum Kind {
     Bye,
     Session,
+    Prack,
     Options,
     ForUser,
     Unknown,
@@ -20,12 +21,22 @@ enum Kind {
 
 impl Endpoint {
     pub(super) fn handle_in_dialog(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
-        if let Err(status) = self.check_in_dialog(invite, &request) {
+        if let Err(status) = self.check_in_dialog(invite, &request, flow) {
             return self.refuse(&request, status, flow);
         }
-        match self.kind_of(&request.method) {
+        let kind = self.kind_of(&request.method);
+        let is_over = matches!(
+            self.usages.get(&invite).map(|usage| &usage.stage),
+            Some(Stage::Established(machine)) if !machine.is_live()
+        );
+        match kind {
+            // RFC 5407 §3.3.3: the session is over for whoever did not hear of our BYE, too.
+            Kind::Prack | Kind::Options | Kind::ForUser | Kind::Unknown if is_over => {
+                self.refuse(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
+            }
             Kind::Bye => self.handle_bye(invite, request, flow, now),
             Kind::Session => self.handle_session_request(invite, request, flow, now),
+            Kind::Prack => self.handle_prack(invite, request, flow, now),
             Kind::Options => self.handle_options(request, flow, now),
             Kind::ForUser => self.hand_up(invite, request, flow, now),
             Kind::Unknown => self.refuse(&request, StatusCode::METHOD_NOT_ALLOWED, flow),
@@ -41,8 +52,8 @@ impl Endpoint {
         self.established(invite, event, now);
     }
 
-    /// The dialog exists, and the request is its next one.
-    fn check_in_dialog(&mut self, invite: InviteId, request: &Request) -> Result<(), StatusCode> {
+    /// The dialog exists, and the request is its next one: then the dialog follows it to the way it came along.
+    fn check_in_dialog(&mut self, invite: InviteId, request: &Request, flow: Flow) -> Result<(), StatusCode> {
         let usage = self
             .usages
             .get_mut(&invite)
@@ -57,6 +68,9 @@ impl Endpoint {
         if !dialog.take_cseq(header.cseq.number) {
             return Err(StatusCode::SERVER_INTERNAL_ERROR);
         }
+        if dialog.follow(flow) {
+            usage.contact = moved(&usage.contact, flow);
+        }
         Ok(())
     }
 
@@ -65,6 +79,8 @@ impl Endpoint {
             Kind::Bye
         } else if *method == Method::INVITE || *method == Method::UPDATE {
             Kind::Session
+        } else if *method == Method::PRACK {
+            Kind::Prack
         } else if self.config.passes_to_user.contains(method) {
             Kind::ForUser
         } else if *method == Method::OPTIONS {

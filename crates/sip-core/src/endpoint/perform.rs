@@ -1,12 +1,13 @@
 //! What usages want done, turned into messages.
 
 use super::compose::SDP;
+use super::provisional::make_reliable;
 use super::transactions::{Machine, Owner};
 use super::usage::Stage;
 use super::{Endpoint, TransactionId};
 use crate::authentication::Attempts;
 use crate::dialog::Dialog;
-use crate::invite::{Action, Answer, Ending, Established, OutgoingEvent};
+use crate::invite::{Action, Answer, Ending, Established, EstablishedEvent, OutgoingEvent};
 use crate::{Event, Flow, InviteEvent, InviteId, Output};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response, StatusCode};
 use std::time::Instant;
@@ -19,6 +20,12 @@ impl Endpoint {
         match action {
             Action::Emit(event) => self.emit_invite(invite, event),
             Action::Authenticate => self.authenticate(invite, now),
+            Action::Prack { response, rseq } => self.prack(invite, &response, rseq, now),
+            Action::RepeatProvisional => {
+                if let Some(id) = self.usages.get(&invite).and_then(|usage| usage.transaction) {
+                    self.repeat(id, now);
+                }
+            }
             Action::Cancel(reason) => self.cancel(invite, reason.as_ref(), now),
             Action::Abandon => {
                 if let Some(id) = self.usages.get(&invite).and_then(|usage| usage.transaction) {
@@ -34,6 +41,7 @@ impl Endpoint {
             }
             Action::Acknowledge { body } => self.acknowledge(invite, body),
             Action::Reinvite { body } => self.reinvite(invite, body, now),
+            Action::Update => self.refresh_by_update(invite, now),
             Action::Bye { reason, watched } => self.bye(invite, reason.as_ref(), watched, now),
         }
     }
@@ -121,7 +129,12 @@ impl Endpoint {
         self.start_client(request, flow, Owner::InDialog(invite), Attempts::default(), now);
     }
 
-    fn emit_invite(&mut self, invite: InviteId, event: InviteEvent) {
+    fn emit_invite(&mut self, invite: InviteId, mut event: InviteEvent) {
+        if let InviteEvent::Confirmed { body } = &mut event
+            && let Some(usage) = self.usages.get_mut(&invite)
+        {
+            *body = body.take().or(usage.early_answer.take());
+        }
         let gone = matches!(event, InviteEvent::Gone(_));
         self.emit(Event::Invite { invite, event });
         if gone && let Some(usage) = self.usages.get_mut(&invite) {
@@ -136,6 +149,9 @@ impl Endpoint {
             return;
         };
         request.header.cseq.number = crate::dialog::next_cseq(request.header.cseq.number);
+        if let Some(usage) = self.usages.get_mut(&invite) {
+            usage.early.clear();
+        }
         self.send_invite(invite, request, attempts, now);
     }
 
@@ -152,7 +168,8 @@ impl Endpoint {
     fn establish(&mut self, invite: InviteId, response: Box<Response>, ending: Option<Ending>, now: Instant) {
         let timers = self.config.timers;
         let Some(usage) = self.usages.get_mut(&invite) else { return };
-        usage.dialog = Some(Dialog::from_response(&response, usage.flow));
+        let early = usage.early.remove(response.header.to.tag().unwrap_or_default());
+        usage.dialog = Some(Dialog::confirm(&response, usage.flow, early));
         let wanted = ending.is_none();
         usage.stage = Stage::Established(match ending {
             Some(ending) => Established::unwanted(ending, timers),
@@ -160,14 +177,16 @@ impl Endpoint {
         });
         self.drive(invite, now);
         if wanted {
+            self.agree_by_response(invite, &response, now);
             self.emit(Event::Invite { invite, event: InviteEvent::Answered { response } });
         }
     }
 
-    fn send_accept(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
+    fn send_accept(&mut self, invite: InviteId, body: Option<Vec<u8>>, now: Instant) {
         let timers = self.config.timers;
         let Some(usage) = self.usages.get_mut(&invite) else { return };
-        let (cseq, offers, transaction) = (usage.invite_cseq, usage.late_offer, usage.transaction);
+        let offers = usage.late_offer && body.is_some();
+        let (cseq, transaction) = (usage.invite_cseq, usage.transaction);
         usage.stage = Stage::Established(Established::accepted(cseq, offers, timers, now));
         if let Some(transaction) = transaction {
             self.answer(invite, transaction, Answer::Session(body), now);
@@ -180,7 +199,15 @@ impl Endpoint {
         let Some(mut request) = self.received(id).and_then(|received| received.request.take()) else {
             return;
         };
+        if let (Answer::Session(Some(body)), Some(usage)) = (&answer, self.usages.get_mut(&invite)) {
+            usage.session.clone_from(body);
+        }
         let mut response = self.response_for(invite, &request, answer);
+        let refreshes = response.status.is_success()
+            && (request.method == Method::INVITE || request.method == Method::UPDATE);
+        if refreshes {
+            self.agree_by_request(invite, &request, &mut response);
+        }
         self.dress_response(&mut response);
         let (status, octets) = (response.status, response.print());
         if status.is_provisional() {
@@ -195,6 +222,10 @@ impl Endpoint {
             usage.accepted = Some((flow, octets.clone()));
         }
         self.give_response(id, status, octets, now);
+        if refreshes {
+            let agreement = self.usages.get(&invite).and_then(|usage| usage.agreement);
+            self.established(invite, EstablishedEvent::SessionTimer(agreement), now);
+        }
     }
 
     fn response_for(&mut self, invite: InviteId, request: &Request, answer: Answer) -> Response {
@@ -202,11 +233,23 @@ impl Endpoint {
             Answer::Session(body) => {
                 let mut response = request.response(StatusCode::OK);
                 self.add_allow(&mut response);
-                response.set_body(SDP, body);
+                if let Some(body) = body {
+                    response.set_body(SDP, body);
+                }
                 response
             }
-            Answer::Progress { status, body } => {
+            Answer::Progress { status, body, rseq } => {
                 let mut response = request.response(status);
+                if let Some(usage) = self.usages.get_mut(&invite) {
+                    usage.unacknowledged = rseq;
+                    if let (Some(_), Some(session)) = (rseq, &body) {
+                        usage.session_in_progress = true;
+                        usage.session.clone_from(session);
+                    }
+                }
+                if let Some(rseq) = rseq {
+                    make_reliable(&mut response, rseq);
+                }
                 if let Some(body) = body {
                     response.set_body(SDP, body);
                 }
@@ -241,11 +284,12 @@ impl Endpoint {
     }
 
     fn acknowledge(&mut self, invite: InviteId, body: Option<Vec<u8>>) {
-        let Some(usage) = self.usages.get(&invite) else { return };
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
         let Some(dialog) = usage.dialog.as_ref() else { return };
         let mut ack = dialog.ack(usage.invite_cseq);
         if let Some(body) = body {
-            ack.set_body(SDP, body);
+            ack.set_body(SDP, body.clone());
+            usage.session = body;
         }
         let (key, flow) = ((usage.invite_cseq, dialog.remote_tag().into()), dialog.flow());
         self.send_ack(invite, key, ack, flow);
@@ -267,11 +311,12 @@ impl Endpoint {
 
     /// Another branch of a fork answered too: ACK and BYE in a dialog of its own (RFC 3261 §13.2.2.4).
     fn end_branch(&mut self, invite: InviteId, response: &Response, now: Instant) {
-        let Some(usage) = self.usages.get(&invite) else { return };
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
         if usage.acks.len() >= ACKS_MAX || !usage.outgoing {
             return;
         }
-        let mut dialog = Dialog::from_response(response, usage.flow);
+        let early = usage.early.remove(response.header.to.tag().unwrap_or_default());
+        let mut dialog = Dialog::confirm(response, usage.flow, early);
         let cseq = response.header.cseq.number;
         let (ack, flow) = (dialog.ack(cseq), dialog.flow());
         self.send_ack(invite, (cseq, dialog.remote_tag().into()), ack, flow);
@@ -280,7 +325,7 @@ impl Endpoint {
         self.start_client(bye, flow, Owner::Nobody, Attempts::default(), now);
     }
 
-    fn reinvite(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
+    fn reinvite(&mut self, invite: InviteId, body: Option<Vec<u8>>, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         let Some(dialog) = usage.dialog.as_mut() else { return };
         let first = usage.invite_cseq;
@@ -288,7 +333,8 @@ impl Endpoint {
         let mut request = dialog.request(Method::INVITE);
         let flow = dialog.flow();
         request.header.contact = Some(usage.contact.clone());
-        request.set_body(SDP, body);
+        request.set_body(SDP, body.unwrap_or_else(|| usage.session.clone()));
+        usage.keep_session_timer(&mut request);
         self.dress_request(&mut request);
         let id = self.start_client(request, flow, Owner::Reinvite(invite), Attempts::default(), now);
         if let Some(usage) = self.usages.get_mut(&invite) {

@@ -1,6 +1,8 @@
 //! Requests that come in: which transaction, dialog or user they are for (RFC 3261 §8.2, §17.2.3).
 
 use super::compose::RETRY_AFTER_OVERLOAD;
+use super::provisional::RELIABLE;
+use super::session_timer::TIMER;
 use super::transactions::Machine;
 use super::{Endpoint, TransactionId};
 use crate::transaction::key::{self, MergeKey, ServerKey};
@@ -50,6 +52,9 @@ impl Endpoint {
         if let Some(response) = bad_extension(&request) {
             return self.send_statelessly(&request, response, flow);
         }
+        if let Some(response) = self.interval_too_small(&request) {
+            return self.send_statelessly(&request, response, flow);
+        }
         if request.header.to.tag().is_some() {
             match self.usage_of_request(&request) {
                 Some(invite) => self.handle_in_dialog(invite, request, flow, now),
@@ -65,7 +70,7 @@ impl Endpoint {
     }
 
     /// A copy of a request that we know.
-    fn repeat(&mut self, id: TransactionId, now: Instant) {
+    pub(super) fn repeat(&mut self, id: TransactionId, now: Instant) {
         let Some(entry) = self.transactions.get_mut(&id) else { return };
         match &mut entry.machine {
             Machine::ServerInvite(machine, _) => machine.handle_retransmission(),
@@ -128,8 +133,14 @@ impl Endpoint {
 /// RFC 3261 §8.2.2.3: the 420 to a request that requires what we do not know.
 fn bad_extension(request: &Request) -> Option<Response> {
     let required = request.header.fields.tokens(&FieldName::REQUIRE);
-    // RFC 3327 §5.1: Path is understood where it means something.
-    let known = |option: &str| request.method == Method::REGISTER && option.eq_ignore_ascii_case("path");
+    let known = |option: &str| {
+        let is = |name: &str| option.eq_ignore_ascii_case(name);
+        let (invite, update) = (request.method == Method::INVITE, request.method == Method::UPDATE);
+        // RFC 3327 §5.1: Path is understood where it means something.
+        (request.method == Method::REGISTER && is("path"))
+            || (invite && is(RELIABLE))
+            || ((invite || update) && is(TIMER))
+    };
     let mut unsupported = String::new();
     let mut refused = false;
     for option in required.into_iter().filter(|option| !known(option)) {

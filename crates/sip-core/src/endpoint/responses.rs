@@ -56,8 +56,13 @@ impl Endpoint {
             return;
         }
         match owner {
-            Owner::Invite(_) | Owner::Nobody => {}
-            Owner::Reinvite(invite) => self.deliver_to_reinvite(invite, response, now),
+            // Whatever becomes of a PRACK, the final response to its INVITE tells how the call goes.
+            Owner::Invite(_) | Owner::Prack(_) | Owner::Nobody => {}
+            Owner::Reinvite(invite) => self.deliver_to_reinvite(invite, id, response, now),
+            Owner::Refresh(invite) => match lost_by(response.status) {
+                Some(event) => self.established(invite, event, now),
+                None => self.deliver_to_refresh(invite, &response, now),
+            },
             Owner::Bye(invite) => self.established(invite, EstablishedEvent::ByeDone, now),
             Owner::InDialog(invite) => {
                 if let Some(event) = lost_by(response.status) {
@@ -72,17 +77,24 @@ impl Endpoint {
     pub(super) fn fail(&mut self, id: TransactionId, failure: Failure, now: Instant) {
         let Some(owner) = self.owner_of(id) else { return };
         match (owner, failure) {
-            (Owner::Nobody, _) => {}
+            (Owner::Nobody | Owner::Prack(_), _) => {}
             (Owner::Invite(invite), Failure::TimedOut) => self.outgoing(invite, OutgoingEvent::TimedOut, now),
             (Owner::Invite(invite), Failure::Unreachable) => {
                 self.outgoing(invite, OutgoingEvent::Unreachable, now);
             }
             // RFC 3261 §8.1.3.1: silence counts as a 408, a transport error as a 503.
-            (Owner::Reinvite(invite) | Owner::InDialog(invite), Failure::TimedOut) => {
+            (
+                Owner::Reinvite(invite) | Owner::InDialog(invite) | Owner::Refresh(invite),
+                Failure::TimedOut,
+            ) => {
                 self.established(invite, EstablishedEvent::Lost { dialog_unknown: false }, now);
             }
             (Owner::Reinvite(invite), Failure::Unreachable) => {
                 let event = EstablishedEvent::ReofferRefused(StatusCode::SERVICE_UNAVAILABLE);
+                self.established(invite, event, now);
+            }
+            (Owner::Refresh(invite), Failure::Unreachable) => {
+                let event = EstablishedEvent::RefreshRefused { by_update: true };
                 self.established(invite, event, now);
             }
             (Owner::InDialog(_), Failure::Unreachable) => {}
@@ -101,7 +113,7 @@ impl Endpoint {
         let response = Box::new(response);
         let event = if response.status.is_provisional() {
             OutgoingEvent::Provisional(response)
-        } else if let Some((request, attempts)) = self.request_with_credentials(id, invite, &response) {
+        } else if let Some((request, attempts)) = self.mended_request(id, invite, &response) {
             self.prepare_retry(invite, request, attempts);
             OutgoingEvent::Challenged
         } else {
@@ -110,9 +122,11 @@ impl Endpoint {
         self.outgoing(invite, event, now);
     }
 
-    fn deliver_to_reinvite(&mut self, invite: InviteId, response: Response, now: Instant) {
+    fn deliver_to_reinvite(&mut self, invite: InviteId, id: TransactionId, response: Response, now: Instant) {
         if response.status.is_success() {
             if self.acknowledge_reinvite(invite, &response) {
+                self.keep_offer_of(invite, id);
+                self.agree_by_response(invite, &response, now);
                 let body = body_of(response.body).unwrap_or_default();
                 self.established(invite, EstablishedEvent::Reanswered(body), now);
             }
@@ -133,12 +147,16 @@ impl Endpoint {
     fn retry(&mut self, id: TransactionId, owner: Owner, response: &Response, now: Instant) -> bool {
         match owner {
             Owner::Invite(_) | Owner::Nobody => false,
-            Owner::Reinvite(invite) | Owner::InDialog(invite) | Owner::Bye(invite) => {
-                let Some((mut request, attempts)) = self.request_with_credentials(id, invite, response)
-                else {
+            Owner::Reinvite(invite)
+            | Owner::InDialog(invite)
+            | Owner::Bye(invite)
+            | Owner::Prack(invite)
+            | Owner::Refresh(invite) => {
+                let Some((mut request, attempts)) = self.mended_request(id, invite, response) else {
                     return false;
                 };
-                let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog.as_mut())
+                let tag = request.header.to.tag().unwrap_or_default();
+                let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog_with(tag))
                 else {
                     return false;
                 };
@@ -151,6 +169,30 @@ impl Endpoint {
                 true
             }
             Owner::Request(request) => self.retry_request(id, request, response, now),
+        }
+    }
+
+    /// The session is what we offered, from now on.
+    fn keep_offer_of(&mut self, invite: InviteId, id: TransactionId) {
+        if let Some(entry) = self.transactions.get(&id)
+            && let Machine::ClientInvite(machine, _) = &entry.machine
+            && let Some(usage) = self.usages.get_mut(&invite)
+        {
+            usage.session.clone_from(&machine.invite().body);
+        }
+    }
+
+    /// The request of a transaction once more, without what the response did not like.
+    fn mended_request(
+        &mut self,
+        id: TransactionId,
+        invite: InviteId,
+        response: &Response,
+    ) -> Option<(Request, Attempts)> {
+        if response.status == StatusCode::SESSION_INTERVAL_TOO_SMALL {
+            self.request_with_larger_interval(id, invite, response)
+        } else {
+            self.request_with_credentials(id, invite, response)
         }
     }
 

@@ -58,6 +58,9 @@ pub(super) enum Owner {
     Invite(InviteId),
     Reinvite(InviteId),
     Bye(InviteId),
+    Prack(InviteId),
+    /// The UPDATE that refreshes the session.
+    Refresh(InviteId),
     /// Another request in the dialog.
     InDialog(InviteId),
     Request(RequestId),

@@ -6,13 +6,14 @@ use super::{Due, Endpoint, TransactionId};
 use crate::authentication::{Attempts, Authentication};
 use crate::dialog::Dialog;
 use crate::invite::{
-    Action, Established, EstablishedEvent, Incoming as IncomingInvite, IncomingEvent, Outgoing, OutgoingEvent,
+    Action, Agreement, Established, EstablishedEvent, Incoming as IncomingInvite, IncomingEvent, Outgoing,
+    OutgoingEvent,
 };
 use crate::transaction::key;
 use crate::{Flow, Incoming, InviteId, NewInvite, transport};
 use sip_message::{CallId, Contacts, FieldName, Method, NameAddr, Reason, Request, StatusCode};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// An INVITE usage: its machine, and what its messages are made of.
 #[derive(Debug)]
@@ -25,6 +26,14 @@ pub(super) struct Usage {
     pub(super) stage: Stage,
     /// From the moment at which it stands for us: our 2xx, or theirs.
     pub(super) dialog: Option<Dialog>,
+    /// Early dialogs in which we acknowledged reliable provisional responses, by the tag of the peer.
+    pub(super) early: BTreeMap<Box<str>, Dialog>,
+    /// The RSeq of our reliable provisional response whose PRACK is awaited.
+    pub(super) unacknowledged: Option<u32>,
+    /// A reliable provisional response of ours had a body.
+    pub(super) session_in_progress: bool,
+    /// What the PRACK of it answered, when it made the offer.
+    pub(super) early_answer: Option<Vec<u8>>,
     /// The INVITE that made it, or our last re-INVITE.
     pub(super) transaction: Option<TransactionId>,
     /// We sent that INVITE, and so made the Call-ID.
@@ -33,7 +42,15 @@ pub(super) struct Usage {
     pub(super) late_offer: bool,
     /// CSeq of that INVITE.
     pub(super) invite_cseq: u32,
-    /// The INVITE with credentials, ready to be sent.
+    /// The session description that the peer has of us: sent again by a refresh.
+    pub(super) session: Vec<u8>,
+    pub(super) agreement: Option<Agreement>,
+    /// The shortest session interval that the peer takes, as it told us.
+    pub(super) min_se: Option<Duration>,
+    pub(super) intervals_refused: u8,
+    /// Its Allow says so.
+    pub(super) peer_takes_update: bool,
+    /// The INVITE with credentials, or a longer session interval, ready to be sent.
     pub(super) retry: Option<(Request, Attempts)>,
     pub(super) authentication: Authentication,
     /// ACKs sent, by the CSeq of their INVITE and the tag of the peer: repeated for repeated 2xx.
@@ -70,7 +87,9 @@ impl Endpoint {
         for (name, value) in new.fields {
             request.header.fields.push(name, value);
         }
+        self.ask_for_session_timer(&mut request);
         let late_offer = new.offer.is_none();
+        let session = new.offer.clone().unwrap_or_default();
         if let Some(offer) = new.offer {
             request.set_body(SDP, offer);
         }
@@ -82,10 +101,19 @@ impl Endpoint {
             contact,
             stage: Stage::Outgoing(Outgoing::start(self.config.timers)),
             dialog: None,
+            early: BTreeMap::new(),
+            unacknowledged: None,
+            session_in_progress: false,
+            early_answer: None,
             transaction: None,
             outgoing: true,
             late_offer,
             invite_cseq: 1,
+            session,
+            agreement: None,
+            min_se: None,
+            intervals_refused: 0,
+            peer_takes_update: false,
             retry: None,
             authentication: Authentication::new(new.credentials),
             acks: BTreeMap::new(),
@@ -107,9 +135,12 @@ impl Endpoint {
         let dialog = Dialog::from_request(&request, local_tag, flow);
         let call_id = request.header.call_id.clone();
         let (late_offer, invite_cseq) = (request.body.is_empty(), request.header.cseq.number);
+        let rseq = self.first_rseq(&request);
         let transaction = self.start_server(request, flow, Some(invite), now);
         // Of a request without a Via, which cannot be parsed, there is no transaction to answer.
-        let stage = Stage::Incoming(IncomingInvite::start(transaction.unwrap_or(TransactionId(0))));
+        let machine =
+            IncomingInvite::start(transaction.unwrap_or(TransactionId(0)), rseq, self.config.timers);
+        let stage = Stage::Incoming(machine);
         let usage = Usage {
             call_id,
             local_tag,
@@ -117,10 +148,19 @@ impl Endpoint {
             contact: contact(user.as_deref(), flow),
             stage,
             dialog: Some(dialog),
+            early: BTreeMap::new(),
+            unacknowledged: None,
+            session_in_progress: false,
+            early_answer: None,
             transaction,
             outgoing: false,
             late_offer,
             invite_cseq,
+            session: Vec::new(),
+            agreement: None,
+            min_se: None,
+            intervals_refused: 0,
+            peer_takes_update: false,
             retry: None,
             authentication: Authentication::new(None),
             acks: BTreeMap::new(),
@@ -309,6 +349,13 @@ impl Endpoint {
     }
 }
 
+impl Usage {
+    /// The dialog with the peer of that tag, early or not.
+    pub(super) fn dialog_with(&mut self, tag: &str) -> Option<&mut Dialog> {
+        self.early.get_mut(tag).or(self.dialog.as_mut())
+    }
+}
+
 impl Stage {
     fn poll_output(&mut self) -> Option<Action> {
         match self {
@@ -325,6 +372,15 @@ impl Stage {
             Self::Established(machine) => machine.poll_timeout(),
         }
     }
+}
+
+/// Our Contact on another way.
+pub(super) fn moved(old: &Contacts, flow: Flow) -> Contacts {
+    let user = match old {
+        Contacts::List(list) => list.first().and_then(|address| address.uri.as_sip()?.decoded_user()),
+        Contacts::Star => None,
+    };
+    contact(user.as_deref(), flow)
 }
 
 fn contact(user: Option<&str>, flow: Flow) -> Contacts {

@@ -1,39 +1,57 @@
 //! An answered INVITE, until it is gone: ACK, re-INVITE, UPDATE and BYE (RFC 3261 §13.3.1.4, §14, §15; RFC 3311).
 
 mod offers;
+mod refreshing;
+
+pub(crate) use refreshing::{Agreement, Refresher};
 
 use super::{Action, Answer, Ending, patience};
 use crate::endpoint::TransactionId;
 use crate::{Flow, GoneCause, InviteEvent, Timers};
 use deadlines::Deadlines;
+use refreshing::SessionTimer;
 use sip_message::{Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// | state | its end |
-/// |---|---|
-/// | AckHeld | the user's answer |
-/// | AwaitingAck | ACK, or 64*T1 |
-/// | Stable | an offer of either side |
-/// | Offering | the final response to our re-INVITE |
-/// | Answering | the user's answer |
-/// | Ending | the final response to our BYE |
+/// Each column is a test of its name in `tests/crossings.rs`, `awaiting_ack` in three of that beginning: when the session
+/// is agreed, when the ACK brings the answer, and when the user has hung up. `R §3.x` are the tests of that section of
+/// RFC 5407 in `tests/race_conditions.rs`.
 ///
-/// Every state but the last two ends by a BYE of either side as well.
+/// | event | `ack_held` | `awaiting_ack` | `stable` | `offering` | `backing_off` | `answering` | `ending` |
+/// |---|---|---|---|---|---|---|---|
+/// | ACK | – | Stable, or BYE | – | – | – | – | – (R §3.2.4) |
+/// | BYE | ACK, gone | gone (R §3.1.3, §3.1.6) | gone | gone (R §3.2.2) | gone | 487, gone | gone (R §3.2.1) |
+/// | re-INVITE | 491 | Answering (R §3.1.4), or 491 (R §3.1.5) | Answering | 491 (R §3.3.1) | Answering | 500 | 481 (R §3.2.2) |
+/// | UPDATE, offer | 491 | Answering, or 491 | Answering | 491 (R §3.3.2) | Answering | 500 | 481 |
+/// | UPDATE, no offer | 200 | 200 | 200 | 200 | 200 | 200 | 481 |
+/// | INFO, REFER | told | told | told | told | told | told | 481 (R §3.3.3) |
+/// | PRACK | 481 | 481 | 481 | 481 | 481 | 481 | 481 |
+/// | offer | waits | waits | Offering | waits | takes its place | waits | – |
+/// | answer | ACK, Stable | – | – | – | – | AwaitingAck, Stable | – |
+/// | refuse | ACK, BYE | – | – | – | – | Stable | – |
+/// | hang-up | ACK, BYE | waits for the ACK (R §3.2.4) | Ending | Ending | Ending | 487, Ending | – |
+/// | 2xx to our INVITE | – | – | ACK (R §3.1.6) | ACK, Stable | ACK | ACK | ACK (R §3.2.3) |
+/// | 491 to ours | – | – | – | BackingOff (R §3.1.5, §3.3.1) | – | – | – |
+/// | 481 to ours | – | – | – | gone | – | – | ACK (R §3.2.2) |
+/// | refusal of ours | – | – | – | Stable | – | – | – |
+/// | 2xx to our BYE | – | – | – | – | – | – | gone |
+///
+/// The session timer (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.
 #[derive(Debug)]
 enum State {
     /// The 2xx to our INVITE made the offer; its ACK waits for our answer (RFC 3261 §13.2.2.4).
     AckHeld,
     AwaitingAck(Accepted),
     Stable,
-    /// Our re-INVITE is under way.
+    /// Our re-INVITE is under way; without a body of the user it only refreshes.
     Offering {
-        body: Vec<u8>,
+        body: Option<Vec<u8>>,
         glares: u8,
     },
     /// Our re-INVITE met one of the peer and will be sent again (RFC 3261 §14.1).
     BackingOff {
-        body: Vec<u8>,
+        body: Option<Vec<u8>>,
         glares: u8,
     },
     /// An offer of the peer waits for the user.
@@ -96,6 +114,12 @@ pub(crate) enum Event {
     ReofferRefused(StatusCode),
     /// 491 to our re-INVITE, and how long to wait.
     Glare(Duration),
+    /// A 2xx says how long the session stands without a refresh.
+    SessionTimer(Option<Agreement>),
+    /// Our UPDATE was refused; whether the peer takes any.
+    RefreshRefused {
+        by_update: bool,
+    },
     /// Our BYE has its final response, or will never have one.
     ByeDone,
     /// 481, or 408 in words or by silence, to a request in the dialog (RFC 3261 §12.2.1.2).
@@ -122,6 +146,8 @@ pub(crate) struct Established {
     state: State,
     /// An offer of the user that waits until the session is stable.
     next_offer: Option<Vec<u8>>,
+    agreement: Option<Agreement>,
+    session: Deadlines<SessionTimer>,
     deadlines: Deadlines<Timer>,
     outputs: VecDeque<Action>,
 }
@@ -151,7 +177,15 @@ impl Established {
     }
 
     fn new(timers: Timers, state: State) -> Self {
-        Self { timers, state, next_offer: None, deadlines: Deadlines::new(), outputs: VecDeque::new() }
+        Self {
+            timers,
+            state,
+            next_offer: None,
+            agreement: None,
+            session: Deadlines::new(),
+            deadlines: Deadlines::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
@@ -163,10 +197,10 @@ impl Established {
             Event::Offer(body) => self.handle_offer(body),
             Event::AnswerOffer(body) => self.handle_answer(body, now),
             Event::RefuseOffer(status) => self.handle_refuse(status),
-            Event::Reanswered(body) => self.handle_reoffer_outcome(InviteEvent::Reanswered { body }),
-            Event::ReofferRefused(status) => {
-                self.handle_reoffer_outcome(InviteEvent::ReofferRefused { status });
-            }
+            Event::Reanswered(body) => self.handle_reanswered(body),
+            Event::ReofferRefused(status) => self.handle_reoffer_refused(status, now),
+            Event::SessionTimer(agreement) => self.handle_session_timer(agreement, now),
+            Event::RefreshRefused { by_update } => self.handle_refresh_refused(by_update, now),
             Event::Glare(wait) => self.handle_glare(wait, now),
             Event::ByeDone => self.handle_bye_done(now),
             Event::Lost { dialog_unknown } => self.handle_lost(dialog_unknown, now),
@@ -182,6 +216,9 @@ impl Established {
                 Timer::Linger => self.outputs.push_back(Action::Abandon),
             }
         }
+        while let Some(timer) = self.session.pop_due(now) {
+            self.handle_session_timeout(timer, now);
+        }
     }
 
     /// Tells whether the usage goes on: no BYE was sent, none came.
@@ -190,7 +227,7 @@ impl Established {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.session.next()).min()
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Action> {
@@ -337,9 +374,12 @@ impl Established {
         self.outputs.push_back(Action::Emit(event));
     }
 
-    /// No timer outlives the state that set it.
+    /// No timer outlives the state that set it, and no session timer the session.
     fn enter(&mut self, state: State) {
         self.deadlines.clear_all();
         self.state = state;
+        if !self.is_live() {
+            self.session.clear_all();
+        }
     }
 }

@@ -1,25 +1,56 @@
-//! An INVITE that we received, until it is answered or gone (RFC 3261 §9.2, §13.3).
+//! An INVITE that we received, until it is answered or gone (RFC 3261 §9.2, §13.3; RFC 3262 §3).
 
-use super::{Action, Answer, Ending};
-use crate::GoneCause;
+use super::{Action, Answer, Ending, patience};
 use crate::endpoint::TransactionId;
+use crate::{GoneCause, Timers};
 use deadlines::Deadlines;
 use sip_message::{FieldName, Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// | state | leaves on |
-/// |---|---|
-/// | Waiting | a final response, CANCEL, BYE |
-/// | Ringing | the same |
+/// Each column is a test of its name in `tests/crossings.rs`, `unacknowledged` in three of that beginning: without a
+/// session, with one, and when the user has accepted. `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+///
+/// | event | `waiting` | `ringing` | `unacknowledged` |
+/// |---|---|---|---|
+/// | ring | Ringing, Unacknowledged | Ringing, Unacknowledged | waits (P) |
+/// | accept | established | established | established, behind a session it waits (P) |
+/// | reject, hang-up | gone | gone | gone (P) |
+/// | CANCEL | 487, gone | 487, gone | 487, gone (P) |
+/// | BYE | no dialog yet | 487, gone | 487, gone |
+/// | PRACK | no dialog yet | 481 (P) | Ringing, or what waits (P) |
+/// | copy of the INVITE | 100 again | the last one again | the last one again |
+/// | re-INVITE, UPDATE | no dialog yet | 500 | 500 |
+/// | 64*T1 | – | – | 500, gone (P) |
+///
+/// From Over on the state is that of `Established`: R §3.1.1, §3.1.2.
 #[derive(Debug)]
 enum State {
     /// 100 was sent.
     Waiting,
     /// A provisional response above 100 was sent.
-    Ringing { status: StatusCode, body: Option<Vec<u8>> },
+    Ringing(Progress),
+    /// A reliable one was sent, and its PRACK is awaited.
+    Unacknowledged { progress: Progress, retransmit_after: Duration, next: Option<Next> },
     /// Answered, or gone.
     Over,
+}
+
+/// A provisional response.
+#[derive(Debug, Clone)]
+struct Progress {
+    status: StatusCode,
+    body: Option<Vec<u8>>,
+}
+
+/// What waits for the PRACK.
+#[derive(Debug)]
+enum Next {
+    /// RFC 3262 §3: one reliable provisional response after the other.
+    Ring(Progress),
+    /// RFC 3262 §3: no 2xx before the PRACK of one with a session.
+    Accept,
 }
 
 /// What happens to it.
@@ -37,6 +68,8 @@ pub(crate) enum Event {
         fields: Vec<(FieldName, Box<str>)>,
     },
     HangUp(Option<Reason>),
+    /// The PRACK of the reliable provisional response; the answer to it was sent.
+    Acknowledged,
     /// The peer's CANCEL; the 200 to it was sent.
     Cancelled(Option<Reason>),
     /// The peer's BYE in the early dialog; the 200 to it was sent.
@@ -47,6 +80,10 @@ pub(crate) enum Event {
 enum Timer {
     /// Proxies forget an INVITE that stays silent for three minutes (RFC 3261 §13.3.1.1).
     Remind,
+    /// The reliable provisional response is due again (RFC 3262 §3).
+    Retransmit,
+    /// 64*T1 without a PRACK (RFC 3262 §3).
+    NoPrack,
 }
 
 const REMIND_AFTER: Duration = Duration::from_mins(1);
@@ -54,54 +91,62 @@ const REMIND_AFTER: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Incoming {
     transaction: TransactionId,
+    timers: Timers,
     state: State,
+    /// Of the next reliable provisional response; `None` when they are not to be reliable.
+    rseq: Option<u32>,
+    /// A reliable provisional response brought our session: nothing behind it repeats one.
+    session_sent: bool,
     deadlines: Deadlines<Timer>,
     outputs: VecDeque<Action>,
 }
 
 impl Incoming {
-    /// `transaction` has sent its 100.
-    pub(crate) fn start(transaction: TransactionId) -> Self {
-        Self { transaction, state: State::Waiting, deadlines: Deadlines::new(), outputs: VecDeque::new() }
+    /// `transaction` has sent its 100. With an RSeq for the first, provisional responses are reliable.
+    pub(crate) fn start(transaction: TransactionId, rseq: Option<u32>, timers: Timers) -> Self {
+        Self {
+            transaction,
+            timers,
+            state: State::Waiting,
+            rseq,
+            session_sent: false,
+            deadlines: Deadlines::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
-        match (&self.state, event) {
-            (State::Over, _) => {}
-            (State::Waiting | State::Ringing { .. }, Event::Ring { status, body }) => {
-                self.ring(status, body, now);
+        if matches!(self.state, State::Over) {
+            return;
+        }
+        match event {
+            Event::Ring { status, body } => self.handle_ring(Progress { status, body }, now),
+            Event::Accept { body } => self.handle_accept(body),
+            Event::Reject { status, fields } => {
+                self.end(Answer::Status { status, fields }, Ending::new(GoneCause::Rejected, None));
             }
-            (State::Waiting | State::Ringing { .. }, Event::Accept { body }) => {
-                self.enter(State::Over);
-                self.outputs.push_back(Action::Accept { body });
-            }
-            (State::Waiting | State::Ringing { .. }, Event::Reject { status, fields }) => {
-                let ending = Ending::new(GoneCause::Rejected, None);
-                self.end(Answer::Status { status, fields }, ending);
-            }
-            (State::Waiting | State::Ringing { .. }, Event::HangUp(reason)) => {
+            Event::HangUp(reason) => {
                 let fields =
                     reason.iter().map(|reason| (FieldName::REASON, reason.to_string().into())).collect();
                 let answer = Answer::Status { status: StatusCode::TEMPORARILY_UNAVAILABLE, fields };
                 self.end(answer, Ending::new(GoneCause::Rejected, reason));
             }
-            (State::Waiting | State::Ringing { .. }, Event::Cancelled(reason)) => {
-                let ending = Ending::new(GoneCause::CancelledByPeer, reason);
-                self.end(Answer::status(StatusCode::REQUEST_TERMINATED), ending);
-            }
-            (State::Waiting | State::Ringing { .. }, Event::Bye(reason)) => {
-                // RFC 3261 §15.1.2: requests that wait are answered 487.
-                let ending = Ending::new(GoneCause::HungUpByPeer, reason);
-                self.end(Answer::status(StatusCode::REQUEST_TERMINATED), ending);
-            }
+            Event::Acknowledged => self.handle_acknowledged(now),
+            Event::Cancelled(reason) => self.end_terminated(GoneCause::CancelledByPeer, reason),
+            // RFC 3261 §15.1.2: requests that wait are answered 487.
+            Event::Bye(reason) => self.end_terminated(GoneCause::HungUpByPeer, reason),
         }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(Timer::Remind) = self.deadlines.pop_due(now) {
-            if let State::Ringing { status, body } = &self.state {
-                let (status, body) = (*status, body.clone());
-                self.ring(status, body, now);
+        while let Some(timer) = self.deadlines.pop_due(now) {
+            match timer {
+                Timer::Remind => self.remind(now),
+                Timer::Retransmit => self.retransmit(now),
+                Timer::NoPrack => {
+                    let answer = Answer::status(StatusCode::SERVER_INTERNAL_ERROR);
+                    self.end(answer, Ending::new(GoneCause::NoAck, None));
+                }
             }
         }
     }
@@ -114,11 +159,86 @@ impl Incoming {
         self.outputs.pop_front()
     }
 
-    fn ring(&mut self, status: StatusCode, body: Option<Vec<u8>>, now: Instant) {
-        let answer = Answer::Progress { status, body: body.clone() };
-        self.enter(State::Ringing { status, body });
-        self.deadlines.set(Timer::Remind, now + REMIND_AFTER);
+    fn handle_ring(&mut self, progress: Progress, now: Instant) {
+        match &mut self.state {
+            State::Waiting | State::Ringing(_) => self.ring(progress, now),
+            State::Unacknowledged { next: next @ (None | Some(Next::Ring(_))), .. } => {
+                *next = Some(Next::Ring(progress));
+            }
+            State::Unacknowledged { next: Some(Next::Accept), .. } | State::Over => {}
+        }
+    }
+
+    fn handle_accept(&mut self, body: Vec<u8>) {
+        match &mut self.state {
+            State::Unacknowledged { progress, next, .. } if progress.body.is_some() => {
+                *next = Some(Next::Accept);
+            }
+            State::Waiting | State::Ringing(_) | State::Unacknowledged { .. } => {
+                let body = Some(body).filter(|_| !self.session_sent);
+                self.accept(body);
+            }
+            State::Over => {}
+        }
+    }
+
+    fn handle_acknowledged(&mut self, now: Instant) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Unacknowledged { next: Some(Next::Accept), .. } => self.accept(None),
+            State::Unacknowledged { next: Some(Next::Ring(progress)), .. } => self.ring(progress, now),
+            State::Unacknowledged { progress, next: None, .. } => self.rest(progress, now),
+            other @ (State::Waiting | State::Ringing(_) | State::Over) => self.state = other,
+        }
+    }
+
+    fn remind(&mut self, now: Instant) {
+        match &self.state {
+            State::Ringing(progress) => self.ring(progress.clone(), now),
+            State::Waiting | State::Unacknowledged { .. } | State::Over => {}
+        }
+    }
+
+    fn retransmit(&mut self, now: Instant) {
+        if let State::Unacknowledged { retransmit_after, .. } = &mut self.state {
+            // RFC 3262 §3: the interval doubles without a cap.
+            *retransmit_after *= 2;
+            self.deadlines.set(Timer::Retransmit, now + *retransmit_after);
+            self.outputs.push_back(Action::RepeatProvisional);
+        }
+    }
+
+    fn ring(&mut self, progress: Progress, now: Instant) {
+        let Progress { status, body } = progress;
+        let body = body.filter(|_| !self.session_sent);
+        let rseq = self.rseq;
+        let answer = Answer::Progress { status, body: body.clone(), rseq };
+        let progress = Progress { status, body };
+        match rseq {
+            None => self.rest(progress, now),
+            Some(rseq) => {
+                self.rseq = Some(rseq.saturating_add(1));
+                self.session_sent |= progress.body.is_some();
+                let retransmit_after = self.timers.t1;
+                self.enter(State::Unacknowledged { progress, retransmit_after, next: None });
+                self.deadlines.set(Timer::Retransmit, now + retransmit_after);
+                self.deadlines.set(Timer::NoPrack, now + patience(self.timers));
+            }
+        }
         self.outputs.push_back(Action::Respond { transaction: self.transaction, answer });
+    }
+
+    fn rest(&mut self, progress: Progress, now: Instant) {
+        self.enter(State::Ringing(progress));
+        self.deadlines.set(Timer::Remind, now + REMIND_AFTER);
+    }
+
+    fn accept(&mut self, body: Option<Vec<u8>>) {
+        self.enter(State::Over);
+        self.outputs.push_back(Action::Accept { body });
+    }
+
+    fn end_terminated(&mut self, cause: GoneCause, reason: Option<Reason>) {
+        self.end(Answer::status(StatusCode::REQUEST_TERMINATED), Ending::new(cause, reason));
     }
 
     fn end(&mut self, answer: Answer, ending: Ending) {

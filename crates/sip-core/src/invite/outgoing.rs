@@ -1,18 +1,28 @@
 //! An INVITE that we sent, until it is answered or gone (RFC 3261 §9.1, §13.2).
 
 use super::{Action, Ending, patience};
+use crate::endpoint::rseq_of;
 use crate::{GoneCause, InviteEvent, Timers};
 use deadlines::Deadlines;
 use sip_message::{Reason, Response, StatusCode};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-/// | state | provisional | 2xx | failure | hang-up |
+/// Each column is a test of its name in `tests/crossings.rs`; `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+///
+/// | event | `calling` | `proceeding` | `unwanted` | `cancelling` |
 /// |---|---|---|---|---|
-/// | Calling | Proceeding | Over: established | Over: gone | Unwanted |
-/// | Proceeding | told | Over: established | Over: gone | Cancelling |
-/// | Unwanted | Cancelling | Over: ACK, BYE | Over: gone | – |
-/// | Cancelling | – | Over: ACK, BYE | Over: gone | – |
+/// | 180 | Proceeding, told | told | Cancelling | – |
+/// | reliable 183 | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – |
+/// | 2xx | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) |
+/// | 401, 422 | Calling, INVITE | Calling, INVITE | gone | gone |
+/// | failure | gone | gone | gone | gone |
+/// | BYE | Unwanted | Cancelling | – | – |
+/// | re-INVITE, UPDATE | 491 | 491 | 491 | 491 |
+/// | PRACK | 481 | 481 | 481 | 481 |
+/// | hang-up | Unwanted | Cancelling (R §3.1.3) | – | – |
+/// | unreachable | gone | gone | gone | gone |
 #[derive(Debug)]
 enum State {
     /// Nothing was heard.
@@ -32,7 +42,7 @@ enum State {
 pub(crate) enum Event {
     Provisional(Box<Response>),
     Success(Box<Response>),
-    /// A 401 or 407 that our credentials answer.
+    /// A 401 or 407 that our credentials answer, or a 422 that a longer session interval does.
     Challenged,
     Failure(Box<Response>),
     TimedOut,
@@ -48,10 +58,23 @@ enum Timer {
     Cancelled,
 }
 
+/// Early dialogs whose reliable responses are acknowledged.
+const BRANCHES_MAX: usize = 16;
+
+/// An early dialog with reliable responses.
+#[derive(Debug)]
+struct Branch {
+    /// Of the last one that was acknowledged.
+    rseq: u32,
+    answer: Option<Vec<u8>>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     timers: Timers,
     state: State,
+    /// By To tag.
+    branches: BTreeMap<Box<str>, Branch>,
     deadlines: Deadlines<Timer>,
     outputs: VecDeque<Action>,
 }
@@ -59,7 +82,13 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// The INVITE is on its way.
     pub(crate) fn start(timers: Timers) -> Self {
-        Self { timers, state: State::Calling, deadlines: Deadlines::new(), outputs: VecDeque::new() }
+        Self {
+            timers,
+            state: State::Calling,
+            branches: BTreeMap::new(),
+            deadlines: Deadlines::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
@@ -93,7 +122,7 @@ impl Outgoing {
         match event {
             Event::Provisional(response) => {
                 self.enter(State::Proceeding);
-                self.progress(&response);
+                self.progress(response);
             }
             Event::Success(response) => self.establish(response, None),
             Event::Challenged => self.authenticate(),
@@ -109,7 +138,7 @@ impl Outgoing {
         match event {
             Event::Provisional(response) => {
                 self.state = State::Proceeding;
-                self.progress(&response);
+                self.progress(response);
             }
             Event::Success(response) => self.establish(response, None),
             Event::Challenged => self.authenticate(),
@@ -146,8 +175,12 @@ impl Outgoing {
         }
     }
 
-    fn progress(&mut self, response: &Response) {
+    fn progress(&mut self, response: Box<Response>) {
         if response.status == StatusCode::TRYING {
+            return;
+        }
+        let rseq = rseq_of(&response);
+        if rseq.is_some_and(|rseq| !self.is_next(&response, rseq)) {
             return;
         }
         self.outputs.push_back(Action::Emit(InviteEvent::Progress {
@@ -155,10 +188,34 @@ impl Outgoing {
             body: (!response.body.is_empty()).then(|| response.body.clone()),
             branch: response.header.to.tag().map(Into::into),
         }));
+        if let Some(rseq) = rseq {
+            self.outputs.push_back(Action::Prack { response, rseq });
+        }
+    }
+
+    /// RFC 3262 §4: within an early dialog each RSeq is one above the last; what was acknowledged already and what
+    /// is ahead of its turn is left alone, and will be repeated.
+    fn is_next(&mut self, response: &Response, rseq: u32) -> bool {
+        let tag = response.header.to.tag().unwrap_or_default();
+        let answer = (!response.body.is_empty()).then(|| response.body.clone());
+        if let Some(branch) = self.branches.get_mut(tag) {
+            let is_next = branch.rseq.checked_add(1) == Some(rseq);
+            if is_next {
+                branch.rseq = rseq;
+                branch.answer = branch.answer.take().or(answer);
+            }
+            return is_next;
+        }
+        let has_room = self.branches.len() < BRANCHES_MAX;
+        if has_room {
+            self.branches.insert(tag.into(), Branch { rseq, answer });
+        }
+        has_room
     }
 
     fn authenticate(&mut self) {
         self.enter(State::Calling);
+        self.branches.clear();
         self.outputs.push_back(Action::Authenticate);
     }
 
@@ -168,8 +225,14 @@ impl Outgoing {
         self.deadlines.set(Timer::Cancelled, now + patience(self.timers));
     }
 
-    fn establish(&mut self, response: Box<Response>, ending: Option<Ending>) {
+    fn establish(&mut self, mut response: Box<Response>, ending: Option<Ending>) {
         self.enter(State::Over);
+        let branch = self.branches.remove(response.header.to.tag().unwrap_or_default());
+        if response.body.is_empty()
+            && let Some(answer) = branch.and_then(|branch| branch.answer)
+        {
+            response.body = answer;
+        }
         self.outputs.push_back(Action::Establish { response, ending });
     }
 

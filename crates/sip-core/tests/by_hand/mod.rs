@@ -35,6 +35,7 @@ pub(crate) fn config() -> Config {
         timers: Timers::default(),
         passes_to_user: vec![Method::INFO],
         transactions_max: 1_000,
+        ..Config::default()
     }
 }
 
@@ -240,6 +241,25 @@ pub(crate) fn response_to(request: &Request, status: u16, tag: &str, body: &str)
         response.set_body("application/sdp", body.as_bytes().to_vec());
     }
     response.print()
+}
+
+/// The peer's reliable provisional response to our INVITE.
+pub(crate) fn reliable_to(request: &Request, status: u16, tag: &str, rseq: u32, body: &str) -> String {
+    with_fields(response_to(request, status, tag, body), &format!("Require: 100rel\r\nRSeq: {rseq}\r\n"))
+}
+
+/// With further header fields, each with its line end.
+pub(crate) fn with_fields(message: impl AsRef<[u8]>, fields: &str) -> String {
+    let text = std::str::from_utf8(message.as_ref()).unwrap();
+    text.replacen("Content-", &format!("{fields}Content-"), 1)
+}
+
+/// The peer's PRACK of the last reliable provisional response that we sent it.
+pub(crate) fn prack_of(response: &Response, cseq: u32, body: &str) -> String {
+    let rseq = response.header.fields.get(&FieldName::RSEQ).unwrap();
+    let local = response.header.to.tag().unwrap();
+    let rack = format!("RAck: {rseq} {} INVITE\r\nMax-Forwards", response.header.cseq.number);
+    request_text("PRACK", "1", "p", local, cseq, body).replace("Max-Forwards", &rack)
 }
 
 /// A request of the peer in a dialog.

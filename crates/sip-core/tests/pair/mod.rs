@@ -34,6 +34,9 @@ pub(crate) struct Story {
     pub(crate) caller_offers_after: Option<Duration>,
     pub(crate) callee_offers_after: Option<Duration>,
     pub(crate) late_offer: bool,
+    pub(crate) session_expires: Option<Duration>,
+    /// With early media, by the means of RFC 3262.
+    pub(crate) rings_reliably: bool,
 }
 
 /// Chances in percent, delay in milliseconds.
@@ -80,6 +83,9 @@ impl Pair {
             timers: Timers::default(),
             passes_to_user: vec![Method::INFO],
             transactions_max: 100,
+            rings_reliably: story.rings_reliably,
+            session_expires: story.session_expires.unwrap_or(Duration::from_mins(30)),
+            ..Config::default()
         };
         let mut seed_of = [0; 32];
         seed_of[..8].copy_from_slice(&seed.to_le_bytes());
@@ -146,7 +152,8 @@ impl Pair {
 
     fn let_time_pass(&mut self) {
         while let Some(next) = self.next() {
-            assert!(next - self.start < Duration::from_mins(10), "the call never ends");
+            // A call whose other side is gone stands for one session interval.
+            assert!(next - self.start < Duration::from_mins(35), "the call never ends");
             self.now = self.now.max(next);
             while let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 match entry.remove() {
@@ -273,7 +280,8 @@ impl Pair {
                 assert!(self.legs[1].is_none(), "a second call");
                 let leg = self.callee.take(incoming, now);
                 self.legs[1] = Some(leg);
-                self.callee.ring(leg, StatusCode::RINGING, None, now);
+                let early = self.story.rings_reliably.then(|| b"answer".to_vec());
+                self.callee.ring(leg, StatusCode::RINGING, early, now);
                 if let Some(after) = self.story.accepts_after {
                     self.put(after, Parcel::Command(Command::Accept));
                 }

@@ -22,7 +22,8 @@ impl Established {
                 self.emit(InviteEvent::Offered { body, flow });
             }
             State::BackingOff { body: ours, .. } => {
-                self.next_offer.get_or_insert(ours);
+                // A refresh of ours has become needless when theirs succeeds.
+                self.next_offer = self.next_offer.take().or(ours);
                 self.enter(State::Answering(offered));
                 self.emit(InviteEvent::Offered { body, flow });
             }
@@ -31,7 +32,15 @@ impl Established {
                 self.state = State::Answering(first);
                 self.respond(transaction, Answer::RetryLater);
             }
-            // RFC 3261 §14.2: an offer of ours, or its ACK, is under way.
+            // A peer that goes on has our 2xx, whatever became of its ACK (RFC 5407 §3.1.4).
+            State::AwaitingAck(accepted) if !accepted.offers && accepted.unwanted.is_none() => {
+                if accepted.initial {
+                    self.emit(InviteEvent::Confirmed { body: None });
+                }
+                self.enter(State::Answering(offered));
+                self.emit(InviteEvent::Offered { body, flow });
+            }
+            // RFC 3261 §14.2: an offer of ours, or its answer in the ACK, is under way (RFC 5407 §3.1.5).
             other @ (State::AckHeld | State::AwaitingAck(_) | State::Offering { .. }) => {
                 self.state = other;
                 self.respond(transaction, Answer::status(StatusCode::REQUEST_PENDING));
@@ -45,8 +54,8 @@ impl Established {
 
     pub(super) fn handle_offer(&mut self, body: Vec<u8>) {
         match &mut self.state {
-            State::Stable => self.reinvite(body, 0),
-            State::BackingOff { body: waiting, .. } => *waiting = body,
+            State::Stable => self.reinvite(Some(body), 0),
+            State::BackingOff { body: waiting, .. } => *waiting = Some(body),
             State::AckHeld | State::AwaitingAck(_) | State::Offering { .. } | State::Answering(_) => {
                 self.next_offer = Some(body);
             }
@@ -62,7 +71,7 @@ impl Established {
             }
             State::Answering(offered) => {
                 let Offered { transaction, invite, late } = *offered;
-                self.respond(transaction, Answer::Session(body));
+                self.respond(transaction, Answer::Session(Some(body)));
                 match invite {
                     Some(cseq) => self.await_ack(cseq, false, late, now),
                     None => self.settle(),
@@ -95,22 +104,35 @@ impl Established {
         }
     }
 
-    pub(super) fn handle_reoffer_outcome(&mut self, outcome: InviteEvent) {
-        if matches!(self.state, State::Offering { .. }) {
-            self.emit(outcome);
+    pub(super) fn handle_reanswered(&mut self, answer: Vec<u8>) {
+        if let State::Offering { body, .. } = &self.state {
+            if body.is_some() {
+                self.emit(InviteEvent::Reanswered { body: answer });
+            }
+            self.settle();
+        }
+    }
+
+    pub(super) fn handle_reoffer_refused(&mut self, status: StatusCode, now: Instant) {
+        if let State::Offering { body, .. } = &self.state {
+            if body.is_some() {
+                self.emit(InviteEvent::ReofferRefused { status });
+            } else {
+                self.refresh_later(now);
+            }
             self.settle();
         }
     }
 
     pub(super) fn handle_glare(&mut self, wait: Duration, now: Instant) {
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::Offering { glares, .. } if glares >= GLARES_MAX => {
-                self.emit(InviteEvent::ReofferRefused { status: StatusCode::REQUEST_PENDING });
-                self.settle();
+            other @ State::Offering { glares, .. } if glares >= GLARES_MAX => {
+                self.state = other;
+                self.handle_reoffer_refused(StatusCode::REQUEST_PENDING, now);
             }
             State::Offering { body, glares } => {
                 // A later offer of the user takes the place of the one that met the glare.
-                let body = self.next_offer.take().unwrap_or(body);
+                let body = self.next_offer.take().or(body);
                 self.enter(State::BackingOff { body, glares: glares + 1 });
                 self.deadlines.set(Timer::Glare, now + wait);
             }
@@ -126,7 +148,7 @@ impl Established {
 
     pub(super) fn offer_again(&mut self) {
         if let State::BackingOff { body, glares } = &mut self.state {
-            let (body, glares) = (std::mem::take(body), *glares);
+            let (body, glares) = (body.take(), *glares);
             self.reinvite(body, glares);
         }
     }
@@ -135,11 +157,11 @@ impl Established {
     pub(super) fn settle(&mut self) {
         self.enter(State::Stable);
         if let Some(body) = self.next_offer.take() {
-            self.reinvite(body, 0);
+            self.reinvite(Some(body), 0);
         }
     }
 
-    fn reinvite(&mut self, body: Vec<u8>, glares: u8) {
+    pub(super) fn reinvite(&mut self, body: Option<Vec<u8>>, glares: u8) {
         self.outputs.push_back(Action::Reinvite { body: body.clone() });
         self.enter(State::Offering { body, glares });
     }

@@ -1,0 +1,82 @@
+//! A peer that reconnects, or whose address changes, in the middle of a call: its next request moves the dialog.
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
+
+mod by_hand;
+
+use by_hand::{Element, flow, invite_text, new_invite, request_text, response_to};
+use sip_core::{Flow, InviteId, Transport};
+use sip_message::{Method, Request};
+
+/// A call of ours that stands along that flow.
+fn standing(transport: Transport) -> (Element, InviteId, Request) {
+    let mut element = Element::new();
+    let id = element.invite(new_invite(flow(transport)));
+    let invite = element.last_request(&Method::INVITE).clone();
+    element.receive_along(response_to(&invite, 200, "p", "answer"), flow(transport));
+    (element, id, invite)
+}
+
+fn elsewhere(transport: Transport) -> Flow {
+    Flow { remote: "198.51.100.7:40000".parse().unwrap(), ..flow(transport) }
+}
+
+/// A request of the peer in the dialog of our `invite`, along that flow.
+fn receive(element: &mut Element, invite: &Request, method: &str, tag: &str, cseq: u32, flow: Flow) {
+    let local = invite.header.from.tag().unwrap();
+    let text = request_text(method, &invite.header.call_id.0, tag, local, cseq, "");
+    element.receive_along(text, flow);
+}
+
+fn flow_of_bye(element: &mut Element, id: InviteId) -> Flow {
+    element.endpoint.hang_up(id, None, element.now);
+    element.collect();
+    assert_eq!(element.sent.last().unwrap().2.header().cseq.method, Method::BYE);
+    element.sent.last().unwrap().1
+}
+
+#[test]
+fn each_request_of_the_peer_moves_the_dialog_to_the_way_it_came_along() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for method in ["OPTIONS", "INFO", "UPDATE", "INVITE"] {
+            let (mut element, id, invite) = standing(transport);
+            receive(&mut element, &invite, method, "p", 1, elsewhere(transport));
+            assert_eq!(flow_of_bye(&mut element, id), elsewhere(transport), "{transport:?} {method}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_belong_to_the_dialog_moves_nothing() {
+    let there = flow(Transport::Tcp);
+    let (mut element, id, invite) = standing(Transport::Tcp);
+    receive(&mut element, &invite, "OPTIONS", "p", 5, there);
+    receive(&mut element, &invite, "OPTIONS", "other", 6, elsewhere(Transport::Tcp));
+    receive(&mut element, &invite, "UPDATE", "p", 5, elsewhere(Transport::Tcp));
+    receive(&mut element, &invite, "UPDATE", "p", 4, elsewhere(Transport::Tcp));
+    assert_eq!(element.statuses(), [200, 481, 500, 500]);
+    assert_eq!(flow_of_bye(&mut element, id), there);
+}
+
+#[test]
+fn our_contact_moves_along() {
+    let (mut element, id, invite) = standing(Transport::Udp);
+    receive(&mut element, &invite, "OPTIONS", "p", 1, elsewhere(Transport::Tcp));
+    element.endpoint.offer(id, b"offer".to_vec(), element.now);
+    element.collect();
+    let text = String::from_utf8(element.last_request(&Method::INVITE).print()).unwrap();
+    assert!(text.contains("\r\nContact: <sip:alice@192.0.2.1:5060;transport=tcp>\r\n"), "{text}");
+    assert_eq!(element.sent.last().unwrap().1, elsewhere(Transport::Tcp));
+}
+
+#[test]
+fn a_call_of_the_peer_moves_too() {
+    let mut element = Element::new();
+    element.receive_along(invite_text("z9hG4bK1").replace("/UDP", "/TCP"), flow(Transport::Tcp));
+    let id = element.take_last();
+    element.endpoint.accept(id, b"answer".to_vec(), element.now);
+    element.collect();
+    let local = element.last_response().header.to.tag().unwrap().to_owned();
+    element.receive_along(request_text("ACK", "1", "p", &local, 1, ""), flow(Transport::Tcp));
+    element.receive_along(request_text("OPTIONS", "1", "p", &local, 2, ""), elsewhere(Transport::Tcp));
+    assert_eq!(flow_of_bye(&mut element, id), elsewhere(Transport::Tcp));
+}
