@@ -130,6 +130,7 @@ impl Relay {
             Command::Describe { side, description, .. } => self.describe(slot, side, description, now),
             Command::Play { side, sound, .. } => self.play(slot, side, sound, now),
             Command::Stop { side, .. } => self.stop(slot, side),
+            Command::Listen { side, .. } => self.listen(slot, side),
             Command::Connect { .. } => self.connect(slot, now),
             Command::Report { session } => {
                 let statistics = self.session(slot).statistics();
@@ -267,6 +268,15 @@ impl Relay {
         self.playing.retain(|playing| *playing != (slot, side));
     }
 
+    fn listen(&mut self, slot: usize, side: Side) {
+        let stage = &mut self.session_mut(slot).stage;
+        *stage = match *stage {
+            Stage::Opening { tries_left } => Stage::Opening { tries_left },
+            Stage::Open { .. } => Stage::Open { heard: Some(side) },
+            Stage::Connected { since } => Stage::Connected { since },
+        };
+    }
+
     fn connect(&mut self, slot: usize, now: Instant) {
         for side in Side::BOTH {
             self.stop(slot, side);
@@ -275,7 +285,7 @@ impl Relay {
         *stage = match *stage {
             // Nobody can have been told of ports that are not bound.
             Stage::Opening { tries_left } => Stage::Opening { tries_left },
-            Stage::Open => Stage::Connected { since: now },
+            Stage::Open { .. } => Stage::Connected { since: now },
             Stage::Connected { since } => Stage::Connected { since },
         };
     }

@@ -23,8 +23,8 @@ pub(crate) struct Session {
 pub(crate) enum Stage {
     /// Its ports are being bound.
     Opening { tries_left: u16 },
-    /// Each half for itself.
-    Open,
+    /// Each half for itself, but for the one that the other already hears.
+    Open { heard: Option<Side> },
     /// What comes from one half goes to the other.
     Connected { since: Instant },
 }
@@ -64,7 +64,10 @@ impl Session {
         }
         let Some(accepted) = half.receive(source, packet, now) else { return Handled::default() };
         let forward = match self.stage {
-            Stage::Opening { .. } | Stage::Open => None,
+            Stage::Open { heard } if heard == Some(side) => {
+                self.halves[side.other().index()].forward_early(&accepted, packet, now)
+            }
+            Stage::Opening { .. } | Stage::Open { .. } => None,
             Stage::Connected { .. } => self.halves[side.other().index()].forward(&accepted, packet, now),
         };
         Handled { forward, is_first: accepted.is_first }
@@ -82,7 +85,7 @@ impl Session {
             return None;
         }
         match self.stage {
-            Stage::Opening { .. } | Stage::Open => return None,
+            Stage::Opening { .. } | Stage::Open { .. } => return None,
             Stage::Connected { .. } => {}
         }
         let (half, other) = (self.half(side), self.half(side.other()));
@@ -94,7 +97,7 @@ impl Session {
     /// on hold.
     pub(crate) fn silent_at(&self, side: Side, timeout: Duration) -> Option<Instant> {
         let since = match self.stage {
-            Stage::Opening { .. } | Stage::Open => return None,
+            Stage::Opening { .. } | Stage::Open { .. } => return None,
             Stage::Connected { since } => since,
         };
         if self.halves.iter().any(Half::is_held) || self.half(side).is_silent {
@@ -112,6 +115,17 @@ impl Session {
 }
 
 impl Half {
+    /// As [`forward`](Self::forward), but a tone gives way instead of taking the place of the other party.
+    fn forward_early(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Option<Forward> {
+        let tone = self.tone.take();
+        let forward = self.forward(accepted, packet, now);
+        self.tone = tone;
+        if let (Some(tone), Some(_)) = (&mut self.tone, &forward) {
+            tone.give_way(now);
+        }
+        forward
+    }
+
     /// Makes a packet of the other party one of the stream to this one.
     fn forward(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Option<Forward> {
         let Accepted { header, place, content, .. } = *accepted;

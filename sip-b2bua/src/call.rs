@@ -75,6 +75,8 @@ pub enum RelayAction {
     Describe(Side, Description),
     /// Play to a side.
     Play(Side, Sound),
+    /// Let the other side hear this one already.
+    Listen(Side),
     /// Let both sides hear each other.
     Connect,
     /// Ask for the figures.
@@ -299,9 +301,22 @@ impl RunningCall {
                     let describe = RelayAction::Describe(side(party), description);
                     self.effects.push_back(Effect::Relay(describe));
                 }
+                leg::Output::EarlyMedia(description) => self.early_media(party, description),
                 leg::Output::Ringing { status } => self.leg_rings(party, status, moment),
                 leg::Output::Answered { format, status } => self.leg_answered(party, format, status, moment),
                 leg::Output::Gone(end) => self.leg_gone(party, end, moment),
+            }
+        }
+    }
+
+    /// `from` may hear `to` before it answers; what `from` has to say before it answers nobody could hear.
+    fn early_media(&mut self, party: Party, description: Description) {
+        match party {
+            Party::From => {}
+            Party::To => {
+                let describe = RelayAction::Describe(side(party), description);
+                self.effects.push_back(Effect::Relay(describe));
+                self.effects.push_back(Effect::Relay(RelayAction::Listen(side(party))));
             }
         }
     }
