@@ -8,6 +8,7 @@ use crate::packet::RtpHeader;
 use crate::reception::{Place, Reception};
 use crate::rtcp_packet::{self, Reported, Translation};
 use crate::tones::Tone;
+use crate::transcoding::Transcoding;
 use audio::Codec;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -21,6 +22,7 @@ pub(crate) struct Half {
     pub(crate) description: Option<Description>,
     pub(crate) tone: Option<Tone>,
     pub(crate) continuity: Continuity,
+    pub(crate) transcoding: Transcoding,
     rtp: Learning,
     rtcp: Learning,
     reception: Reception,
@@ -45,7 +47,8 @@ pub(crate) struct Accepted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Audio(Codec),
-    TelephoneEvent,
+    /// Beside audio of this codec.
+    TelephoneEvent(Codec),
     NotAgreed,
 }
 
@@ -57,6 +60,7 @@ impl Half {
             description: None,
             tone: None,
             continuity,
+            transcoding: Transcoding::default(),
             rtp: Learning::default(),
             rtcp: Learning::default(),
             reception: Reception::default(),
@@ -182,6 +186,12 @@ impl Half {
         self.payload_octets_sent += payload_octets as u64;
     }
 
+    /// So many packets with so many octets of payload have gone to the party.
+    pub(crate) fn count_all_sent(&mut self, [packets, payload_octets]: [usize; 2]) {
+        self.figures.packets_sent += packets as u64;
+        self.payload_octets_sent += payload_octets as u64;
+    }
+
     /// Packets and payload octets as sender reports count them, modulo 2^32.
     pub(crate) fn sent(&self) -> (u32, u32) {
         (self.figures.packets_sent as u32, self.payload_octets_sent as u32)
@@ -227,7 +237,7 @@ fn content(description: &Description, payload_type: u8) -> Content {
     if payload_type == description.payload_type {
         Content::Audio(description.codec)
     } else if Some(payload_type) == description.telephone_event {
-        Content::TelephoneEvent
+        Content::TelephoneEvent(description.codec)
     } else {
         Content::NotAgreed
     }

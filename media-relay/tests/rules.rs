@@ -353,8 +353,6 @@ mod streams {
         let mut bench = Bench::connected();
         bench.describe(Side::Two, Description { telephone_event: None, ..described(BOB, 0, 96) });
         assert_eq!(bench.hear(Side::One, ALICE, &rtp(101, 1, 1, 0)), None);
-        bench.describe(Side::Two, Description { codec: Codec::Pcma, ..described(BOB, 8, 96) });
-        assert_eq!(bench.hear(Side::One, ALICE, &voice(2)), None);
     }
 
     #[test]

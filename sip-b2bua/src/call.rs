@@ -273,12 +273,16 @@ impl RunningCall {
         self.effects.pop_front()
     }
 
-    /// `to` is offered what `from` took, so that nothing needs to be transcoded.
+    /// `to` is offered what `from` took first, so that nothing needs to be transcoded where it can do without.
     fn offered_to(&self, party: Party) -> Vec<Codec> {
+        let codecs = self.parties[party as usize].codecs.clone();
         let taken = self.parties[Party::From as usize].format.as_ref();
         match (party, taken.and_then(|format| Codec::from_name(&format.name))) {
-            (Party::To, Some(codec)) => vec![codec],
-            (Party::To, None) | (Party::From, _) => self.parties[party as usize].codecs.clone(),
+            (Party::To, Some(taken)) => {
+                let others = codecs.into_iter().filter(|codec| *codec != taken);
+                std::iter::once(taken).chain(others).collect()
+            }
+            (Party::To, None) | (Party::From, _) => codecs,
         }
     }
 

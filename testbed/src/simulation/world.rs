@@ -70,7 +70,7 @@ const DISK: Duration = Duration::from_millis(2);
 const QUIET: Duration = Duration::from_secs(105);
 
 impl World {
-    /// A world with extensions 1001 to 1009 and no phones.
+    /// A world with extensions 1001 to 1009 and no phones; 1008 and 1009 are offered every codec.
     pub fn with_seed(seed: u64) -> Self {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
@@ -516,7 +516,7 @@ fn settings() -> Settings {
             number: Number::new(&user).expect("a number"),
             name: None,
             secret: Secret::new(&user, DOMAIN, &password(&user)),
-            codecs: None,
+            codecs: (index >= 8).then(|| Codec::ALL.to_vec()),
         }
     };
     Settings {
