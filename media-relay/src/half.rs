@@ -30,6 +30,8 @@ pub(crate) struct Half {
     payload_octets_sent: u64,
     described_at: Option<Instant>,
     heard_at: Option<Instant>,
+    /// The name of the newest report that was sent to the party, and when.
+    asked: Option<(u32, Instant)>,
     /// `Event::Silent` was said and nothing has come since.
     pub(crate) is_silent: bool,
 }
@@ -68,6 +70,7 @@ impl Half {
             payload_octets_sent: 0,
             described_at: None,
             heard_at: None,
+            asked: None,
             is_silent: false,
         }
     }
@@ -143,7 +146,26 @@ impl Half {
         if verdict == Verdict::Stranger {
             self.count_stranger();
         }
+        if verdict == Verdict::Accepted {
+            self.measure_round_trip(packet, now);
+        }
         verdict == Verdict::Accepted
+    }
+
+    /// A report of this name is sent to the party.
+    pub(crate) fn ask(&mut self, name: Option<u32>, now: Instant) {
+        if let Some(name) = name {
+            self.asked = Some((name, now));
+        }
+    }
+
+    /// RFC 3550 §6.4.1: the time since the report was sent, less the time it was held there.
+    fn measure_round_trip(&mut self, compound: &[u8], now: Instant) {
+        let Some((name, at)) = self.asked else { return };
+        if let Some(held) = rtcp_packet::held_since(compound, name) {
+            let away = now.saturating_duration_since(at);
+            self.figures.round_trip = Some(away.saturating_sub(held));
+        }
     }
 
     /// Where RTP for the party goes: to the address that is certain, before that to the announced one.

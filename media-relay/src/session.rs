@@ -4,7 +4,7 @@ use crate::command::Description;
 use crate::event::Statistics;
 use crate::half::{Accepted, Content, Half};
 use crate::relay::Forward;
-use crate::rtcp_packet::{is_rtcp, translate};
+use crate::rtcp_packet::{is_rtcp, report_time, translate};
 use crate::side::{SessionId, Side};
 use crate::transcoding::Between;
 use std::net::SocketAddr;
@@ -102,7 +102,11 @@ impl Session {
         }
         let (half, other) = (self.half(side), self.half(side.other()));
         let (port, to) = other.rtcp_route()?;
-        translate(packet, &half.translation_to(other)).then_some(Forward { port, to })
+        if !translate(packet, &half.translation_to(other)) {
+            return None;
+        }
+        self.half_mut(side.other()).ask(report_time(packet), now);
+        Some(Forward { port, to })
     }
 
     /// When `side` will have been silent for `timeout`, if it should send: both are connected and neither is

@@ -659,6 +659,27 @@ mod reports {
     }
 
     #[test]
+    fn the_round_trip_is_the_time_to_the_answer_less_the_time_it_was_held() {
+        let mut bench = Bench::connected();
+        bench.hear(Side::One, ALICE, &voice(1)).expect("forwarded");
+        let asking = SenderReport { ssrc: 1, ntp_time: 0x1111_2222_3333_4444, ..SenderReport::default() };
+        let asking = rtcp::packet::marshal(&[Box::new(asking)]).expect("RTCP");
+        bench.hear_rtcp(Side::One, "10.0.0.1:4001", &asking).expect("forwarded");
+        bench.wait(110);
+        let held = ReceptionReport {
+            last_sender_report: 0x2222_3333,
+            delay: 65_536 / 20,
+            ..ReceptionReport::default()
+        };
+        let answer = ReceiverReport { ssrc: 2, reports: vec![held], ..ReceiverReport::default() };
+        let answer = rtcp::packet::marshal(&[Box::new(answer)]).expect("RTCP");
+        bench.hear_rtcp(Side::Two, "10.0.0.2:6001", &answer).expect("forwarded");
+        let round_trip = bench.statistics()[1].round_trip.expect("a round trip").as_secs_f64();
+        assert!((round_trip - 0.06).abs() < 0.001, "{round_trip}");
+        assert_eq!(bench.statistics()[0].round_trip, None);
+    }
+
+    #[test]
     fn a_stranger_cannot_report() {
         let mut bench = Bench::connected();
         bench.hear(Side::One, ALICE, &rtp(0, 11, 500, 1_000));

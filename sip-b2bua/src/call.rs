@@ -343,6 +343,7 @@ impl RunningCall {
             packets_received: 0,
             packets_lost: 0,
             jitter_ms: 0.0,
+            mos: None,
             first_packet_ms_after_answer: None,
         });
         let in_call = &mut self.parties[party as usize];
@@ -449,6 +450,7 @@ impl RunningCall {
             if let Some(media) = &mut self.view.party_mut(party).media {
                 media.packets_received = figures.packets_received;
                 media.packets_lost = figures.packets_lost;
+                media.mos = media::mean_opinion_score(&media.codec, figures);
                 media.jitter_ms = (figures.jitter_ms * 100.0).round() / 100.0;
                 media.first_packet_ms_after_answer = first.map(|(packet, answer)| {
                     u64::try_from(packet.saturating_duration_since(answer).as_millis()).unwrap_or(u64::MAX)
