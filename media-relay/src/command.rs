@@ -41,6 +41,13 @@ pub enum Command {
         /// Who heard it.
         side: Side,
     },
+    /// Let the other side hear this one before both are connected.
+    Listen {
+        /// Which session.
+        session: SessionId,
+        /// Who is heard.
+        side: Side,
+    },
     /// Forward between both sides from now on.
     Connect {
         /// Which session.
@@ -66,6 +73,7 @@ impl Command {
             | Self::Describe { session, .. }
             | Self::Play { session, .. }
             | Self::Stop { session, .. }
+            | Self::Listen { session, .. }
             | Self::Connect { session }
             | Self::Report { session }
             | Self::Close { session } => *session,

@@ -21,8 +21,36 @@ pub(crate) struct Continuity {
 
 #[derive(Debug, Clone, Copy)]
 enum Anchor {
-    Tone { base: u32 },
-    Party { epoch: u32, first: u32, sequence_offset: u32, timestamp_offset: u32 },
+    Tone {
+        base: u32,
+    },
+    Party {
+        epoch: u32,
+        first: u32,
+        sequence_offset: u32,
+        timestamp_offset: u32,
+    },
+    /// What is made from the party's stream comes next.
+    Transcoding {
+        epoch: u32,
+    },
+    /// The party's timestamp `theirs`, in its own clock rate, leaves as `ours`.
+    Transcoded {
+        epoch: u32,
+        theirs: u32,
+        ours: u32,
+    },
+}
+
+/// What of a party's stream a packet holds that was made from it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece {
+    pub(crate) epoch: u32,
+    /// In the clock rate of the party.
+    pub(crate) timestamp: u32,
+    pub(crate) clock_rate: u32,
+    /// Packets that are missing before it.
+    pub(crate) missing: u32,
 }
 
 /// What is written into the header of a packet.
@@ -68,7 +96,7 @@ impl Continuity {
     /// The offsets of the party that is being sent.
     pub(crate) fn offsets(&self) -> Option<Offsets> {
         match self.anchor? {
-            Anchor::Tone { .. } => None,
+            Anchor::Tone { .. } | Anchor::Transcoding { .. } | Anchor::Transcoded { .. } => None,
             Anchor::Party { epoch, sequence_offset, timestamp_offset, .. } => {
                 Some(Offsets { epoch, sequence: sequence_offset, timestamp: timestamp_offset })
             }
@@ -90,7 +118,13 @@ impl Continuity {
             {
                 (first, sequence_offset, timestamp_offset, false)
             }
-            Some(Anchor::Party { .. } | Anchor::Tone { .. }) | None => {
+            Some(
+                Anchor::Party { .. }
+                | Anchor::Tone { .. }
+                | Anchor::Transcoding { .. }
+                | Anchor::Transcoded { .. },
+            )
+            | None => {
                 let sequence_offset = self.extended.wrapping_add(1).wrapping_sub(place.extended);
                 let timestamp_offset = self.next_timestamp(clock_rate, now).wrapping_sub(timestamp);
                 let (epoch, first) = (place.epoch, place.extended);
@@ -110,13 +144,52 @@ impl Continuity {
         let since_first = (index as u32).wrapping_mul(step);
         let (base, marker) = match self.anchor {
             Some(Anchor::Tone { base }) => (base, false),
-            Some(Anchor::Party { .. }) | None => {
+            Some(Anchor::Party { .. } | Anchor::Transcoding { .. } | Anchor::Transcoded { .. }) | None => {
                 let base = self.next_timestamp(clock_rate, now).wrapping_sub(since_first);
                 self.anchor = Some(Anchor::Tone { base });
                 (base, true)
             }
         };
         self.sent(self.extended.wrapping_add(1), base.wrapping_add(since_first), marker, now)
+    }
+
+    /// Is a stream made from that of this epoch what is being sent?
+    pub(crate) fn is_transcoding(&self, of_epoch: u32) -> bool {
+        match self.anchor {
+            Some(Anchor::Transcoding { epoch } | Anchor::Transcoded { epoch, .. }) => epoch == of_epoch,
+            Some(Anchor::Tone { .. } | Anchor::Party { .. }) | None => false,
+        }
+    }
+
+    /// A stream made from that of this epoch is what will be sent, anchored anew.
+    pub(crate) fn begin_transcoding(&mut self, epoch: u32) {
+        self.anchor = Some(Anchor::Transcoding { epoch });
+    }
+
+    /// The numbers of a packet that was made from the party's stream, in which time runs as in that one.
+    pub(crate) fn transcoded(&mut self, piece: Piece, clock_rate: u32, now: Instant) -> Stamp {
+        let (timestamp, missing, marker, is_exact) = match self.anchor {
+            Some(Anchor::Transcoded { epoch, theirs, ours }) if epoch == piece.epoch => {
+                let passed = i64::from(piece.timestamp.wrapping_sub(theirs) as i32) * i64::from(clock_rate);
+                let units = passed / i64::from(piece.clock_rate);
+                let is_exact = units * i64::from(piece.clock_rate) == passed;
+                (ours.wrapping_add(units as u32), piece.missing, false, is_exact)
+            }
+            Some(
+                Anchor::Transcoded { .. }
+                | Anchor::Transcoding { .. }
+                | Anchor::Party { .. }
+                | Anchor::Tone { .. },
+            )
+            | None => (self.next_timestamp(clock_rate, now), 0, true, true),
+        };
+        // The anchor moves on before it is half a circle behind, but what was rounded must not add up.
+        if is_exact {
+            let (epoch, theirs) = (piece.epoch, piece.timestamp);
+            self.anchor = Some(Anchor::Transcoded { epoch, theirs, ours: timestamp });
+        }
+        let extended = self.extended.wrapping_add(1).wrapping_add(missing);
+        self.sent(extended, timestamp, marker, now)
     }
 
     /// By the time that has passed, but not before the newest packet has been heard to its end: who takes over in

@@ -56,6 +56,12 @@ impl RelayHandle {
         self.line.say(Message::Command(Command::Stop { session, side }));
     }
 
+    /// Forwards what comes from `side`, and nothing to it, until `connect`. What plays to the other side gives
+    /// way to the first packet and returns one second after the last. Another `listen` takes its place.
+    pub fn listen(&self, session: SessionId, side: Side) {
+        self.line.say(Message::Command(Command::Listen { session, side }));
+    }
+
     /// Forwards between both sides from now on; sounds stop.
     pub fn connect(&self, session: SessionId) {
         self.line.say(Message::Command(Command::Connect { session }));

@@ -2,7 +2,7 @@
 
 use crate::side::{SessionId, Side};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,8 @@ pub struct Statistics {
     pub packets_lost: u64,
     /// Interarrival jitter (RFC 3550 A.8) in milliseconds.
     pub jitter_ms: f64,
+    /// To the party and back, by its reports about what was forwarded to it (RFC 3550 §6.4.1).
+    pub round_trip: Option<Duration>,
     /// Dropped because they came from elsewhere than the party.
     pub packets_from_strangers: u64,
     /// Dropped because they are no RTP or RTCP (RFC 3550 A.1, A.2).

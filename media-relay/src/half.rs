@@ -8,6 +8,7 @@ use crate::packet::RtpHeader;
 use crate::reception::{Place, Reception};
 use crate::rtcp_packet::{self, Reported, Translation};
 use crate::tones::Tone;
+use crate::transcoding::Transcoding;
 use audio::Codec;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -21,6 +22,7 @@ pub(crate) struct Half {
     pub(crate) description: Option<Description>,
     pub(crate) tone: Option<Tone>,
     pub(crate) continuity: Continuity,
+    pub(crate) transcoding: Transcoding,
     rtp: Learning,
     rtcp: Learning,
     reception: Reception,
@@ -28,6 +30,8 @@ pub(crate) struct Half {
     payload_octets_sent: u64,
     described_at: Option<Instant>,
     heard_at: Option<Instant>,
+    /// The name of the newest report that was sent to the party, and when.
+    asked: Option<(u32, Instant)>,
     /// `Event::Silent` was said and nothing has come since.
     pub(crate) is_silent: bool,
 }
@@ -45,7 +49,8 @@ pub(crate) struct Accepted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Audio(Codec),
-    TelephoneEvent,
+    /// Beside audio of this codec.
+    TelephoneEvent(Codec),
     NotAgreed,
 }
 
@@ -57,6 +62,7 @@ impl Half {
             description: None,
             tone: None,
             continuity,
+            transcoding: Transcoding::default(),
             rtp: Learning::default(),
             rtcp: Learning::default(),
             reception: Reception::default(),
@@ -64,6 +70,7 @@ impl Half {
             payload_octets_sent: 0,
             described_at: None,
             heard_at: None,
+            asked: None,
             is_silent: false,
         }
     }
@@ -139,7 +146,26 @@ impl Half {
         if verdict == Verdict::Stranger {
             self.count_stranger();
         }
+        if verdict == Verdict::Accepted {
+            self.measure_round_trip(packet, now);
+        }
         verdict == Verdict::Accepted
+    }
+
+    /// A report of this name is sent to the party.
+    pub(crate) fn ask(&mut self, name: Option<u32>, now: Instant) {
+        if let Some(name) = name {
+            self.asked = Some((name, now));
+        }
+    }
+
+    /// RFC 3550 §6.4.1: the time since the report was sent, less the time it was held there.
+    fn measure_round_trip(&mut self, compound: &[u8], now: Instant) {
+        let Some((name, at)) = self.asked else { return };
+        if let Some(held) = rtcp_packet::held_since(compound, name) {
+            let away = now.saturating_duration_since(at);
+            self.figures.round_trip = Some(away.saturating_sub(held));
+        }
     }
 
     /// Where RTP for the party goes: to the address that is certain, before that to the announced one.
@@ -179,6 +205,12 @@ impl Half {
     /// A packet with so many octets of payload has gone to the party.
     pub(crate) fn count_sent(&mut self, payload_octets: usize) {
         self.figures.packets_sent += 1;
+        self.payload_octets_sent += payload_octets as u64;
+    }
+
+    /// So many packets with so many octets of payload have gone to the party.
+    pub(crate) fn count_all_sent(&mut self, [packets, payload_octets]: [usize; 2]) {
+        self.figures.packets_sent += packets as u64;
         self.payload_octets_sent += payload_octets as u64;
     }
 
@@ -227,7 +259,7 @@ fn content(description: &Description, payload_type: u8) -> Content {
     if payload_type == description.payload_type {
         Content::Audio(description.codec)
     } else if Some(payload_type) == description.telephone_event {
-        Content::TelephoneEvent
+        Content::TelephoneEvent(description.codec)
     } else {
         Content::NotAgreed
     }

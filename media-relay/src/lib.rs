@@ -2,8 +2,7 @@
 //!
 //! A [`RelayHandle`] is what signalling holds: open a session, describe its sides, play, connect, close; what
 //! happens comes back as [`Event`]s. Behind it is a [`Relay`], which decides and has neither sockets nor
-//! clock, and a thread that does what it says. Absent: SIP, SDP, who the parties are, transcoding,
-//! encryption.
+//! clock, and a thread that does what it says. Absent: SIP, SDP, who the parties are, encryption.
 
 mod command;
 mod continuity;
@@ -21,6 +20,8 @@ mod side;
 mod sockets;
 mod sounds;
 mod tones;
+mod transcoder;
+mod transcoding;
 
 pub use command::{Command, Config, Description, Sound};
 pub use driver::{RelayHandle, start};

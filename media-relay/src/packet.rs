@@ -1,5 +1,8 @@
 //! RTP packets as they lie in the receive buffer: checked as a whole, then rewritten in place.
 
+use crate::continuity::Stamp;
+use std::ops::Range;
+
 /// The packet is no RTP or RTCP packet (RFC 3550 A.1, A.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the packet is malformed")]
@@ -50,6 +53,31 @@ impl RtpHeader {
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
             ssrc: u32::from_be_bytes([x0, x1, x2, x3]),
         })
+    }
+
+    /// This header in a stream that leaves.
+    pub(crate) fn with(self, stamp: Stamp, payload_type: u8) -> Self {
+        Self {
+            marker: self.marker || stamp.marker,
+            payload_type,
+            sequence: stamp.sequence,
+            timestamp: stamp.timestamp,
+            ssrc: stamp.ssrc,
+        }
+    }
+
+    /// Where the payload lies in a packet that [`parse`](Self::parse) has accepted.
+    pub(crate) fn payload(packet: &[u8]) -> Range<usize> {
+        let flags = packet.first().copied().unwrap_or_default();
+        let mut start = 12 + usize::from(flags & 0x0f) * 4;
+        if flags & EXTENSION != 0
+            && let Some(&[_, _, high, low]) = packet.get(start..).and_then(<[u8]>::first_chunk)
+        {
+            start += 4 + usize::from(u16::from_be_bytes([high, low])) * 4;
+        }
+        let padding = if flags & PADDING != 0 { packet.last().copied().unwrap_or_default() } else { 0 };
+        let end = packet.len().saturating_sub(usize::from(padding));
+        start.min(end)..end
     }
 
     /// Writes these fields over those of a packet that [`parse`](Self::parse) has accepted; the rest stays.
@@ -157,9 +185,11 @@ mod tests {
         ) {
             let octets = packet(first, &rest);
             if let Ok(header) = RtpHeader::parse(&octets) {
+                let payload = &octets.clone()[RtpHeader::payload(&octets)];
                 let other = rtp::packet::Packet::unmarshal(&mut Bytes::from(octets)).expect("RTP");
                 prop_assert_eq!(other.header.sequence_number, header.sequence);
                 prop_assert_eq!(other.header.ssrc, header.ssrc);
+                prop_assert_eq!(&other.payload[..], payload);
             }
         }
     }

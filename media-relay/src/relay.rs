@@ -10,7 +10,7 @@ use self::rounds::Round;
 use crate::command::{Command, Config, Description, Sound};
 use crate::event::{Event, OpenError};
 use crate::ports::Ports;
-use crate::session::{Session, Stage};
+use crate::session::{Passage, Session, Stage};
 use crate::side::{SessionId, Side};
 use crate::sounds::Sounds;
 use crate::tones::Tone;
@@ -40,6 +40,8 @@ pub struct Relay {
     playing: Vec<(usize, Side)>,
     tick_at: Option<Instant>,
     round: Option<Round>,
+    /// Halves where transcoded packets are ready.
+    transcoded: VecDeque<(usize, Side)>,
     outputs: VecDeque<Output<'static>>,
     buffer: Vec<u8>,
 }
@@ -106,6 +108,7 @@ impl Relay {
             playing: Vec::new(),
             tick_at: None,
             round: None,
+            transcoded: VecDeque::new(),
             outputs: VecDeque::new(),
             buffer: Vec::new(),
         }
@@ -130,6 +133,7 @@ impl Relay {
             Command::Describe { side, description, .. } => self.describe(slot, side, description, now),
             Command::Play { side, sound, .. } => self.play(slot, side, sound, now),
             Command::Stop { side, .. } => self.stop(slot, side),
+            Command::Listen { side, .. } => self.listen(slot, side),
             Command::Connect { .. } => self.connect(slot, now),
             Command::Report { session } => {
                 let statistics = self.session(slot).statistics();
@@ -166,7 +170,7 @@ impl Relay {
     }
 
     /// A packet that came to an RTP port: what remains of it, rewritten in place, is sent on if there is an
-    /// answer.
+    /// answer. What had to be transcoded comes out of [`poll_output`](Self::poll_output).
     pub fn handle_rtp(
         &mut self,
         port: u16,
@@ -186,7 +190,14 @@ impl Relay {
             let event = Event::FirstPacket { session: session.id, side, at: now };
             self.outputs.push_back(Output::Event(event));
         }
-        handled.forward
+        match handled.passage {
+            Passage::Nothing => None,
+            Passage::Forward(forward) => Some(forward),
+            Passage::Transcoded => {
+                self.transcoded.push_back((slot, side.other()));
+                None
+            }
+        }
     }
 
     /// A packet that came to an RTCP port; as [`handle_rtp`](Self::handle_rtp).
@@ -232,7 +243,7 @@ impl Relay {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        let (port, to) = self.next_of_round()?;
+        let (port, to) = self.next_transcoded().or_else(|| self.next_of_round())?;
         Some(Output::Send { port, to, octets: &self.buffer })
     }
 
@@ -267,6 +278,15 @@ impl Relay {
         self.playing.retain(|playing| *playing != (slot, side));
     }
 
+    fn listen(&mut self, slot: usize, side: Side) {
+        let stage = &mut self.session_mut(slot).stage;
+        *stage = match *stage {
+            Stage::Opening { tries_left } => Stage::Opening { tries_left },
+            Stage::Open { .. } => Stage::Open { heard: Some(side) },
+            Stage::Connected { since } => Stage::Connected { since },
+        };
+    }
+
     fn connect(&mut self, slot: usize, now: Instant) {
         for side in Side::BOTH {
             self.stop(slot, side);
@@ -275,9 +295,22 @@ impl Relay {
         *stage = match *stage {
             // Nobody can have been told of ports that are not bound.
             Stage::Opening { tries_left } => Stage::Opening { tries_left },
-            Stage::Open => Stage::Connected { since: now },
+            Stage::Open { .. } => Stage::Connected { since: now },
             Stage::Connected { since } => Stage::Connected { since },
         };
+    }
+
+    /// Puts the next transcoded packet into the buffer.
+    fn next_transcoded(&mut self) -> Option<(u16, SocketAddr)> {
+        loop {
+            let (slot, side) = *self.transcoded.front()?;
+            let session = self.sessions[slot].as_mut();
+            let route = session.and_then(|session| session.half_mut(side).next_transcoded(&mut self.buffer));
+            if route.is_some() {
+                return route;
+            }
+            self.transcoded.pop_front();
+        }
     }
 
     fn encode_tone(&mut self, slot: usize, side: Side) {

@@ -5,6 +5,7 @@
 //! word about the other party's.
 
 use crate::packet::Malformed;
+use std::time::Duration;
 
 /// Does a packet on a shared port carry RTCP (RFC 5761 §4)?
 pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
@@ -64,6 +65,31 @@ pub(crate) fn translate(compound: &mut [u8], translation: &Translation) -> bool 
         rest = behind;
     }
     true
+}
+
+/// The middle of the NTP timestamp of a sender report that begins a compound packet which [`check`] has accepted, by
+/// which it is named in the answers to it. `None` where its sender has no such clock.
+pub(crate) fn report_time(compound: &[u8]) -> Option<u32> {
+    let middle = match *compound {
+        [_, SENDER_REPORT, ..] => {
+            compound.get(10..14)?.first_chunk().map(|middle| u32::from_be_bytes(*middle))
+        }
+        _ => None,
+    };
+    middle.filter(|middle| *middle != 0)
+}
+
+/// How long the sender of an accepted compound packet has held the report of this name before it answered.
+pub(crate) fn held_since(compound: &[u8], name: u32) -> Option<Duration> {
+    let (count, first) = match *compound {
+        [flags, SENDER_REPORT, ..] => (flags & COUNT, 28),
+        [flags, RECEIVER_REPORT, ..] => (flags & COUNT, 8),
+        _ => return None,
+    };
+    let mut blocks = (0..usize::from(count)).map(|index| first + BLOCK * index);
+    let block = blocks.find(|at| ssrc_at(compound, at + 16) == Some(name))?;
+    let units = ssrc_at(compound, block + 20)?;
+    Some(Duration::from_nanos(u64::from(units) * 1_000_000_000 / 65_536))
 }
 
 fn translate_one(packet: &mut [u8], translation: &Translation) -> bool {
@@ -244,6 +270,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_names_the_report_and_says_how_long_it_was_held() {
+        let mut asking = report();
+        asking.ntp_time = 0x1111_2222_3333_4444;
+        let octets = rtcp::packet::marshal(&[Box::new(asking)]).expect("RTCP");
+        assert_eq!(report_time(&octets), Some(0x2222_3333));
+        let mut answer = report();
+        answer.reports[0].last_sender_report = 0x2222_3333;
+        answer.reports[0].delay = 32_768;
+        let octets = rtcp::packet::marshal(&[Box::new(answer)]).expect("RTCP");
+        assert_eq!(held_since(&octets, 0x2222_3333), Some(Duration::from_millis(500)));
+        assert_eq!(held_since(&octets, 0x2222_3334), None);
+        assert_eq!(held_since(&[], 0), None);
+    }
+
+    #[test]
     fn a_report_of_another_stream_than_the_one_forwarded_is_not_translated() {
         let other = Translation { stream: Some((43, 160)), ..translation() };
         assert!(!translate(&mut compound(), &other));
@@ -270,6 +311,8 @@ mod tests {
             packet.truncate(cut);
             packet.extend(octets);
             if check(&packet).is_ok() {
+                report_time(&packet);
+                held_since(&packet, 0);
                 translate(&mut packet, &translation());
             }
         }

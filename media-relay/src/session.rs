@@ -3,10 +3,10 @@
 use crate::command::Description;
 use crate::event::Statistics;
 use crate::half::{Accepted, Content, Half};
-use crate::packet::RtpHeader;
 use crate::relay::Forward;
-use crate::rtcp_packet::{is_rtcp, translate};
+use crate::rtcp_packet::{is_rtcp, report_time, translate};
 use crate::side::{SessionId, Side};
+use crate::transcoding::Between;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -23,16 +23,27 @@ pub(crate) struct Session {
 pub(crate) enum Stage {
     /// Its ports are being bound.
     Opening { tries_left: u16 },
-    /// Each half for itself.
-    Open,
+    /// Each half for itself, but for the one that the other already hears.
+    Open { heard: Option<Side> },
     /// What comes from one half goes to the other.
     Connected { since: Instant },
+}
+
+/// What goes to the other party.
+#[derive(Debug, Default)]
+pub(crate) enum Passage {
+    #[default]
+    Nothing,
+    /// The packet, rewritten in place.
+    Forward(Forward),
+    /// What was made of it is ready at the other half.
+    Transcoded,
 }
 
 /// What became of an RTP packet.
 #[derive(Debug, Default)]
 pub(crate) struct Handled {
-    pub(crate) forward: Option<Forward>,
+    pub(crate) passage: Passage,
     /// It was the first of its side.
     pub(crate) is_first: bool,
 }
@@ -60,14 +71,18 @@ impl Session {
     ) -> Handled {
         let half = self.half_mut(side);
         if is_rtcp(packet) && half.description.as_ref().is_some_and(Description::is_multiplexed) {
-            return Handled { forward: self.handle_rtcp(side, source, packet, now), is_first: false };
+            let report = self.handle_rtcp(side, source, packet, now);
+            return Handled { passage: report.map_or(Passage::Nothing, Passage::Forward), is_first: false };
         }
         let Some(accepted) = half.receive(source, packet, now) else { return Handled::default() };
-        let forward = match self.stage {
-            Stage::Opening { .. } | Stage::Open => None,
+        let passage = match self.stage {
+            Stage::Open { heard } if heard == Some(side) => {
+                self.halves[side.other().index()].forward_early(&accepted, packet, now)
+            }
+            Stage::Opening { .. } | Stage::Open { .. } => Passage::Nothing,
             Stage::Connected { .. } => self.halves[side.other().index()].forward(&accepted, packet, now),
         };
-        Handled { forward, is_first: accepted.is_first }
+        Handled { passage, is_first: accepted.is_first }
     }
 
     /// A packet that came to the RTCP port of `side`; rewritten in place when it is forwarded.
@@ -82,19 +97,23 @@ impl Session {
             return None;
         }
         match self.stage {
-            Stage::Opening { .. } | Stage::Open => return None,
+            Stage::Opening { .. } | Stage::Open { .. } => return None,
             Stage::Connected { .. } => {}
         }
         let (half, other) = (self.half(side), self.half(side.other()));
         let (port, to) = other.rtcp_route()?;
-        translate(packet, &half.translation_to(other)).then_some(Forward { port, to })
+        if !translate(packet, &half.translation_to(other)) {
+            return None;
+        }
+        self.half_mut(side.other()).ask(report_time(packet), now);
+        Some(Forward { port, to })
     }
 
     /// When `side` will have been silent for `timeout`, if it should send: both are connected and neither is
     /// on hold.
     pub(crate) fn silent_at(&self, side: Side, timeout: Duration) -> Option<Instant> {
         let since = match self.stage {
-            Stage::Opening { .. } | Stage::Open => return None,
+            Stage::Opening { .. } | Stage::Open { .. } => return None,
             Stage::Connected { since } => since,
         };
         if self.halves.iter().any(Half::is_held) || self.half(side).is_silent {
@@ -112,32 +131,41 @@ impl Session {
 }
 
 impl Half {
+    /// As [`forward`](Self::forward), but a tone gives way instead of taking the place of the other party.
+    fn forward_early(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Passage {
+        let tone = self.tone.take();
+        let passage = self.forward(accepted, packet, now);
+        self.tone = tone;
+        if let (Some(tone), Passage::Forward(_) | Passage::Transcoded) = (&mut self.tone, &passage) {
+            tone.give_way(now);
+        }
+        passage
+    }
+
     /// Makes a packet of the other party one of the stream to this one.
-    fn forward(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Option<Forward> {
+    fn forward(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Passage {
         let Accepted { header, place, content, .. } = *accepted;
-        let description = self.description.as_ref()?;
-        let payload_type = match content {
-            Content::Audio(codec) => (codec == description.codec).then_some(description.payload_type),
-            Content::TelephoneEvent => description.telephone_event,
-            Content::NotAgreed => None,
+        let Some(description) = &self.description else { return Passage::Nothing };
+        let (source, payload_type) = match content {
+            Content::Audio(codec) => (codec, Some(description.payload_type)),
+            Content::TelephoneEvent(codec) => (codec, description.telephone_event),
+            Content::NotAgreed => return Passage::Nothing,
         };
+        let codec = description.codec;
         let (Some(payload_type), Some(to), None) = (payload_type, self.rtp_destination(), &self.tone) else {
-            if content != Content::NotAgreed && self.tone.is_none() {
+            if self.tone.is_none() {
                 self.continuity.interrupt();
             }
-            return None;
+            return Passage::Nothing;
         };
-        let clock_rate = description.codec.clock_rate();
-        let stamp = self.continuity.forward(place, header.timestamp, clock_rate, now)?;
-        let rewritten = RtpHeader {
-            marker: header.marker || stamp.marker,
-            payload_type,
-            sequence: stamp.sequence,
-            timestamp: stamp.timestamp,
-            ssrc: stamp.ssrc,
+        if source != codec {
+            return self.transcode(accepted, Between { source, target: codec, payload_type }, packet, now);
+        }
+        let Some(stamp) = self.continuity.forward(place, header.timestamp, codec.clock_rate(), now) else {
+            return Passage::Nothing;
         };
-        rewritten.overwrite(packet);
+        header.with(stamp, payload_type).overwrite(packet);
         self.count_sent(packet.len().saturating_sub(12));
-        Some(Forward { port: self.local.port(), to })
+        Passage::Forward(Forward { port: self.local.port(), to })
     }
 }

@@ -13,6 +13,9 @@ use webrtc_util::marshal::{Marshal, MarshalSize};
 /// Time between two packets of a tone.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
+/// So long after the last packet of the other party a tone that gave way returns.
+const ABSENCE: Duration = Duration::from_secs(1);
+
 /// A sound that plays.
 #[derive(Debug)]
 pub(crate) struct Tone {
@@ -21,16 +24,36 @@ pub(crate) struct Tone {
     pub(crate) encoded: Option<Arc<EncodedLoop>>,
     /// Of the next packet.
     index: u64,
+    /// The other party is heard instead until then.
+    absent_until: Option<Instant>,
 }
 
 impl Tone {
     pub(crate) fn new(sound: Sound) -> Self {
-        Self { sound, encoded: None, index: 0 }
+        Self { sound, encoded: None, index: 0, absent_until: None }
     }
 
     /// Lets packets out: their time is over.
     pub(crate) fn skip(&mut self, packets: u64) {
         self.index += packets;
+    }
+
+    /// Lets a packet of the other party be heard instead, and waits for the next one.
+    pub(crate) fn give_way(&mut self, now: Instant) {
+        self.absent_until = Some(now + ABSENCE);
+    }
+
+    /// Is the other party heard instead? When it is over the tone begins anew, so that it is heard at once.
+    fn is_absent(&mut self, now: Instant) -> bool {
+        match self.absent_until {
+            Some(until) if now < until => true,
+            Some(_) => {
+                self.absent_until = None;
+                self.index = 0;
+                false
+            }
+            None => false,
+        }
     }
 }
 
@@ -43,6 +66,9 @@ impl Half {
     ) -> Option<(u16, SocketAddr)> {
         let to = self.rtp_destination();
         let tone = self.tone.as_mut()?;
+        if tone.is_absent(now) {
+            return None;
+        }
         let index = tone.index;
         tone.index += 1;
         let encoded = tone.encoded.clone()?;

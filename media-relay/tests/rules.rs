@@ -353,8 +353,6 @@ mod streams {
         let mut bench = Bench::connected();
         bench.describe(Side::Two, Description { telephone_event: None, ..described(BOB, 0, 96) });
         assert_eq!(bench.hear(Side::One, ALICE, &rtp(101, 1, 1, 0)), None);
-        bench.describe(Side::Two, Description { codec: Codec::Pcma, ..described(BOB, 8, 96) });
-        assert_eq!(bench.hear(Side::One, ALICE, &voice(2)), None);
     }
 
     #[test]
@@ -470,6 +468,166 @@ mod streams {
     }
 }
 
+mod early {
+    use super::*;
+
+    /// What the first side heard, and when, in milliseconds: `true` for the other party.
+    struct Heard {
+        bench: Bench,
+        packets: Vec<(u64, bool, RtpHeader)>,
+        elapsed: u64,
+        sequence: u16,
+    }
+
+    impl Heard {
+        /// Alice hears a tone, Bob rings and is described.
+        fn ringing() -> Self {
+            let mut bench = Bench::open();
+            bench.describe(Side::One, described(ALICE, 0, 101));
+            bench.play(Side::One);
+            bench.describe(Side::Two, described(BOB, 0, 96));
+            Self { bench, packets: Vec::new(), elapsed: 0, sequence: 60_000 }
+        }
+
+        fn listening() -> Self {
+            let mut heard = Self::ringing();
+            heard.bench.command(Command::Listen { session: SESSION, side: Side::Two });
+            heard
+        }
+
+        fn wait(&mut self, milliseconds: u64) {
+            for _ in 0..milliseconds {
+                self.bench.sent.clear();
+                self.bench.wait(1);
+                self.elapsed += 1;
+                let tones = self.bench.tones();
+                self.packets.extend(tones.into_iter().map(|header| (self.elapsed, false, header)));
+            }
+        }
+
+        /// Bob sends so many packets, 20 ms apart.
+        fn bob_sends(&mut self, packets: u16) {
+            for _ in 0..packets {
+                self.sequence = self.sequence.wrapping_add(1);
+                if let Some((_, packet)) = self.bench.hear(Side::Two, BOB, &voice(self.sequence)) {
+                    self.packets.push((self.elapsed, true, header(&packet)));
+                }
+                self.wait(20);
+            }
+        }
+
+        fn when(&self, is_party: bool) -> Vec<u64> {
+            self.packets.iter().filter(|(_, party, _)| *party == is_party).map(|(at, ..)| *at).collect()
+        }
+
+        fn is_one_stream(&self) -> bool {
+            let follows = |one: &RtpHeader, two: &RtpHeader| {
+                two.ssrc == one.ssrc
+                    && two.sequence == one.sequence.wrapping_add(1)
+                    && (two.timestamp.wrapping_sub(one.timestamp) as i32) > 0
+            };
+            self.packets.is_sorted_by(|(.., one), (.., two)| follows(one, two))
+        }
+    }
+
+    #[test]
+    fn a_description_alone_changes_nothing() {
+        let mut heard = Heard::ringing();
+        heard.bob_sends(10);
+        assert!(heard.when(true).is_empty());
+        let mut heard = Heard::listening();
+        heard.wait(1_000);
+        assert_eq!(heard.when(false).len(), 51);
+    }
+
+    #[test]
+    fn the_tone_gives_way_to_packets_and_returns_a_second_after_the_last() {
+        let mut heard = Heard::listening();
+        heard.wait(500);
+        heard.bob_sends(100);
+        heard.wait(2_000);
+        let (tones, party) = (heard.when(false), heard.when(true));
+        assert_eq!(party.len(), 100);
+        let (first, last) = (party[0], party[99]);
+        let before: Vec<_> = tones.iter().filter(|at| **at <= last).collect();
+        assert!(before.iter().all(|at| **at <= first), "never both");
+        assert!(first - **before.last().expect("a tone") <= 20);
+        let returned = tones.iter().find(|at| **at > last).expect("the tone returns");
+        assert!((1_000..=1_020).contains(&(returned - last)), "{}", returned - last);
+        assert!(heard.is_one_stream());
+    }
+
+    #[test]
+    fn a_pause_of_less_than_a_second_brings_no_tone() {
+        let mut heard = Heard::listening();
+        heard.bob_sends(5);
+        heard.wait(900);
+        let tones = heard.when(false).len();
+        heard.bob_sends(5);
+        heard.wait(900);
+        assert_eq!(heard.when(false).len(), tones);
+        assert!(heard.is_one_stream());
+    }
+
+    #[test]
+    fn it_returns_from_its_beginning() {
+        let mut heard = Heard::listening();
+        heard.wait(1_200);
+        heard.bench.hear(Side::Two, BOB, &voice(1)).expect("forwarded");
+        heard.wait(1_000);
+        heard.bench.sent.clear();
+        heard.bench.wait(40);
+        let payload = &heard.bench.sent[0].2[12..];
+        assert!(payload.iter().any(|octet| *octet & 0x7f < 0x60), "not the pause of the tone");
+    }
+
+    #[test]
+    fn nothing_goes_to_the_side_that_is_heard_before_both_are_connected() {
+        let mut heard = Heard::listening();
+        heard.bob_sends(10);
+        assert_eq!(heard.bench.hear(Side::One, ALICE, &voice(1)), None);
+        heard.bench.command(Command::Connect { session: SESSION });
+        assert!(heard.bench.hear(Side::One, ALICE, &voice(2)).is_some());
+    }
+
+    #[test]
+    fn the_connection_leaves_no_gap() {
+        let mut heard = Heard::listening();
+        heard.wait(300);
+        heard.bob_sends(20);
+        heard.bench.command(Command::Connect { session: SESSION });
+        heard.bob_sends(20);
+        assert!(heard.packets.is_sorted_by(|(one, ..), (two, ..)| two - one <= 60));
+        assert!(heard.is_one_stream());
+        heard.wait(2_000);
+        assert!(heard.when(false).iter().all(|at| *at <= 300), "no tone after the connection");
+    }
+
+    #[test]
+    fn another_phone_that_is_described_is_heard_in_the_place_of_the_first() {
+        let mut heard = Heard::listening();
+        heard.bob_sends(10);
+        heard.bench.describe(Side::Two, described("10.0.0.3:7000", 0, 96));
+        assert_eq!(heard.bench.hear(Side::Two, BOB, &voice(heard.sequence + 1)), None);
+        let packet = rtp(0, 77, 5, 0);
+        let (_, packet) = heard.bench.hear(Side::Two, "10.0.0.3:7000", &packet).expect("forwarded");
+        heard.packets.push((heard.elapsed, true, header(&packet)));
+        assert!(heard.is_one_stream());
+    }
+
+    #[test]
+    fn what_cannot_be_forwarded_does_not_silence_the_tone() {
+        let mut heard = Heard::listening();
+        heard.wait(100);
+        for sequence in 0..50 {
+            assert_eq!(heard.bench.hear(Side::Two, BOB, &rtp(13, 1, sequence, 0)), None);
+            assert_eq!(heard.bench.hear(Side::Two, STRANGER, &voice(sequence)), None);
+            heard.wait(20);
+        }
+        assert_eq!(heard.when(false).len(), 56);
+    }
+}
+
 mod reports {
     use super::*;
 
@@ -498,6 +656,27 @@ mod reports {
         assert_eq!(report.rtp_time.wrapping_sub(header(&to_bob).timestamp), 160);
         assert_eq!((report.packet_count, report.octet_count), (1, 160));
         assert_eq!(report.reports[0].ssrc, 22);
+    }
+
+    #[test]
+    fn the_round_trip_is_the_time_to_the_answer_less_the_time_it_was_held() {
+        let mut bench = Bench::connected();
+        bench.hear(Side::One, ALICE, &voice(1)).expect("forwarded");
+        let asking = SenderReport { ssrc: 1, ntp_time: 0x1111_2222_3333_4444, ..SenderReport::default() };
+        let asking = rtcp::packet::marshal(&[Box::new(asking)]).expect("RTCP");
+        bench.hear_rtcp(Side::One, "10.0.0.1:4001", &asking).expect("forwarded");
+        bench.wait(110);
+        let held = ReceptionReport {
+            last_sender_report: 0x2222_3333,
+            delay: 65_536 / 20,
+            ..ReceptionReport::default()
+        };
+        let answer = ReceiverReport { ssrc: 2, reports: vec![held], ..ReceiverReport::default() };
+        let answer = rtcp::packet::marshal(&[Box::new(answer)]).expect("RTCP");
+        bench.hear_rtcp(Side::Two, "10.0.0.2:6001", &answer).expect("forwarded");
+        let round_trip = bench.statistics()[1].round_trip.expect("a round trip").as_secs_f64();
+        assert!((round_trip - 0.06).abs() < 0.001, "{round_trip}");
+        assert_eq!(bench.statistics()[0].round_trip, None);
     }
 
     #[test]

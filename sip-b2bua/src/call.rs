@@ -75,6 +75,8 @@ pub enum RelayAction {
     Describe(Side, Description),
     /// Play to a side.
     Play(Side, Sound),
+    /// Let the other side hear this one already.
+    Listen(Side),
     /// Let both sides hear each other.
     Connect,
     /// Ask for the figures.
@@ -271,12 +273,16 @@ impl RunningCall {
         self.effects.pop_front()
     }
 
-    /// `to` is offered what `from` took, so that nothing needs to be transcoded.
+    /// `to` is offered what `from` took first, so that nothing needs to be transcoded where it can do without.
     fn offered_to(&self, party: Party) -> Vec<Codec> {
+        let codecs = self.parties[party as usize].codecs.clone();
         let taken = self.parties[Party::From as usize].format.as_ref();
         match (party, taken.and_then(|format| Codec::from_name(&format.name))) {
-            (Party::To, Some(codec)) => vec![codec],
-            (Party::To, None) | (Party::From, _) => self.parties[party as usize].codecs.clone(),
+            (Party::To, Some(taken)) => {
+                let others = codecs.into_iter().filter(|codec| *codec != taken);
+                std::iter::once(taken).chain(others).collect()
+            }
+            (Party::To, None) | (Party::From, _) => codecs,
         }
     }
 
@@ -299,9 +305,22 @@ impl RunningCall {
                     let describe = RelayAction::Describe(side(party), description);
                     self.effects.push_back(Effect::Relay(describe));
                 }
+                leg::Output::EarlyMedia(description) => self.early_media(party, description),
                 leg::Output::Ringing { status } => self.leg_rings(party, status, moment),
                 leg::Output::Answered { format, status } => self.leg_answered(party, format, status, moment),
                 leg::Output::Gone(end) => self.leg_gone(party, end, moment),
+            }
+        }
+    }
+
+    /// `from` may hear `to` before it answers; what `from` has to say before it answers nobody could hear.
+    fn early_media(&mut self, party: Party, description: Description) {
+        match party {
+            Party::From => {}
+            Party::To => {
+                let describe = RelayAction::Describe(side(party), description);
+                self.effects.push_back(Effect::Relay(describe));
+                self.effects.push_back(Effect::Relay(RelayAction::Listen(side(party))));
             }
         }
     }
@@ -324,6 +343,7 @@ impl RunningCall {
             packets_received: 0,
             packets_lost: 0,
             jitter_ms: 0.0,
+            mos: None,
             first_packet_ms_after_answer: None,
         });
         let in_call = &mut self.parties[party as usize];
@@ -430,6 +450,7 @@ impl RunningCall {
             if let Some(media) = &mut self.view.party_mut(party).media {
                 media.packets_received = figures.packets_received;
                 media.packets_lost = figures.packets_lost;
+                media.mos = media::mean_opinion_score(&media.codec, figures);
                 media.jitter_ms = (figures.jitter_ms * 100.0).round() / 100.0;
                 media.first_packet_ms_after_answer = first.map(|(packet, answer)| {
                     u64::try_from(packet.saturating_duration_since(answer).as_millis()).unwrap_or(u64::MAX)

@@ -163,6 +163,7 @@ impl Driver {
                         self.relay.describe(session, side, description)
                     }
                     RelayAction::Play(side, sound) => self.relay.play(session, side, sound),
+                    RelayAction::Listen(side) => self.relay.listen(session, side),
                     RelayAction::Connect => self.relay.connect(session),
                     RelayAction::Report => self.relay.report(session),
                     RelayAction::Close => self.relay.close(session),

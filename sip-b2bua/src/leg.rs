@@ -2,7 +2,7 @@
 //!
 //! | | progress | answered | fork gone | hang up | no answer | release time over |
 //! |---|---|---|---|---|---|---|
-//! | `Ringing` | first 18x → `Ringing` event | others cancelled → `Answered` | last one, or a 6xx: the best status → gone | → `Releasing` | → `Releasing` | cannot |
+//! | `Ringing` | first 18x → `Ringing` event; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one, or a 6xx: the best status → gone | → `Releasing` | → `Releasing` | cannot |
 //! | `Answered` | — | — | the answered one → gone | → `Releasing` | cannot | cannot |
 //! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
 //! | `Gone` | — | — | — | — | cannot | cannot |
@@ -48,6 +48,8 @@ pub(crate) enum Output {
     },
     /// What was agreed with the party; for the relay.
     Describe(Description),
+    /// A phone that rings may send audio, described like this; again when another one may instead.
+    EarlyMedia(Description),
     /// A phone of the party rings.
     Ringing {
         status: u16,
@@ -74,9 +76,19 @@ pub(crate) struct Leg {
 
 #[derive(Debug)]
 enum State {
-    Ringing { has_rung: bool },
-    Answered { fork: usize, format: Format, pending_offer: Option<Offer> },
-    Releasing { end: LegEnd },
+    /// `early` is the fork that may be heard.
+    Ringing {
+        has_rung: bool,
+        early: Option<usize>,
+    },
+    Answered {
+        fork: usize,
+        format: Format,
+        pending_offer: Option<Offer>,
+    },
+    Releasing {
+        end: LegEnd,
+    },
     Gone,
 }
 
@@ -86,7 +98,16 @@ struct Fork {
     flow: Flow,
     announced: Announced,
     offer: Offer,
+    early: Option<EarlyAnswer>,
     state: ForkState,
+}
+
+/// The answer in a provisional response.
+#[derive(Debug)]
+struct EarlyAnswer {
+    /// The To tag of whoever gave it.
+    branch: Option<Box<str>>,
+    stream: AudioStream,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +147,7 @@ impl Leg {
     ) -> Self {
         let origin = Origin { session_id, version: 1 };
         let mut leg = Self {
-            state: State::Ringing { has_rung: false },
+            state: State::Ringing { has_rung: false, early: None },
             forks: Vec::with_capacity(devices.len()),
             formats,
             origin,
@@ -176,7 +197,12 @@ impl Leg {
 
     pub(crate) fn handle(&mut self, fork: usize, event: InviteEvent, now: Instant) {
         match event {
-            InviteEvent::Progress { status, .. } => self.progress(fork, status),
+            InviteEvent::Progress { status, body, branch } => {
+                self.progress(fork, status);
+                if let Some(body) = body {
+                    self.early_answer(fork, &body, branch);
+                }
+            }
             InviteEvent::Answered { response } => self.answered(fork, &response, now),
             InviteEvent::Offered { body, flow } => self.offered(fork, body.as_deref(), flow),
             InviteEvent::Reanswered { body } => self.reanswered(fork, &body),
@@ -197,6 +223,7 @@ impl Leg {
             flow: invite.flow,
             announced: device.announced,
             offer,
+            early: None,
             state: ForkState::New,
         });
         self.outputs.push_back(Output::Invite { fork, invite: Box::new(invite) });
@@ -206,11 +233,46 @@ impl Leg {
         if let ForkState::Calling(invite) = self.forks[fork].state {
             self.forks[fork].state = ForkState::Proceeding(invite);
         }
-        if let State::Ringing { has_rung: has_rung @ false } = &mut self.state
+        if let State::Ringing { has_rung: has_rung @ false, .. } = &mut self.state
             && status.code() > 100
         {
             *has_rung = true;
             self.outputs.push_back(Output::Ringing { status: status.code() });
+        }
+    }
+
+    /// An answer in a provisional response (RFC 3960 §3). Of several the first is heard, until its phone is gone.
+    fn early_answer(&mut self, from_fork: usize, body: &[u8], branch: Option<Box<str>>) {
+        let State::Ringing { early, .. } = &mut self.state else { return };
+        let fork = &mut self.forks[from_fork];
+        if fork.early.as_ref().is_some_and(|answer| answer.branch != branch) {
+            return;
+        }
+        let Ok(stream) = fork.offer.read_answer(body) else { return };
+        if fork.early.as_ref().is_some_and(|answer| answer.stream == stream) {
+            return;
+        }
+        let agreed = media::agree(&stream, fork.flow);
+        fork.early = Some(EarlyAnswer { branch, stream });
+        if *early.get_or_insert(from_fork) == from_fork
+            && let Some((description, _)) = agreed
+        {
+            self.outputs.push_back(Output::EarlyMedia(description));
+        }
+    }
+
+    /// The phone that was heard is gone: another one that may be heard takes its place.
+    fn hear_another(&mut self, gone: usize) {
+        self.forks[gone].early = None;
+        let State::Ringing { early, .. } = &mut self.state else { return };
+        if *early != Some(gone) {
+            return;
+        }
+        *early = self.forks.iter().position(|fork| fork.early.is_some());
+        let heard = early.and_then(|fork| self.forks.get(fork));
+        let agreed = heard.and_then(|fork| media::agree(&fork.early.as_ref()?.stream, fork.flow));
+        if let Some((description, _)) = agreed {
+            self.outputs.push_back(Output::EarlyMedia(description));
         }
     }
 
@@ -221,8 +283,7 @@ impl Leg {
             return; // It crossed our CANCEL: the usage sends ACK and BYE by itself.
         };
         self.forks[fork].state = ForkState::Answered(invite);
-        let answer = self.forks[fork].offer.read_answer(&response.body);
-        let agreed = answer.ok().and_then(|stream| media::agree(&stream, self.forks[fork].flow));
+        let agreed = self.forks[fork].agreed(response);
         let Some((description, format)) = agreed else {
             return self.release(LegEnd::NoCommonCodec, None, now);
         };
@@ -301,6 +362,7 @@ impl Leg {
             | GoneCause::SessionExpired => None,
         };
         self.forks[fork].state = ForkState::Gone { status };
+        self.hear_another(fork);
         match &self.state {
             // A 6xx speaks for the user, not for one phone (RFC 3261 §16.7 step 5).
             State::Ringing { .. } if status.is_some_and(|status| status >= 600) => {
@@ -380,6 +442,18 @@ impl Leg {
         self.deadlines.clear_all();
         self.state = State::Gone;
         self.outputs.push_back(Output::Gone(end));
+    }
+}
+
+impl Fork {
+    /// What a 2xx agrees to; one without an answer confirms the one that came before (RFC 3261 §13.2.1).
+    fn agreed(&self, response: &Response) -> Option<(Description, Format)> {
+        let early = self.early.as_ref().filter(|early| early.branch.as_deref() == response.header.to.tag());
+        let stream = match early {
+            Some(early) if response.body.is_empty() => early.stream.clone(),
+            Some(_) | None => self.offer.read_answer(&response.body).ok()?,
+        };
+        media::agree(&stream, self.flow)
     }
 }
 
@@ -532,6 +606,7 @@ mod tests {
                     Output::AnswerOffer { .. }
                     | Output::RefuseOffer { .. }
                     | Output::Describe(_)
+                    | Output::EarlyMedia(_)
                     | Output::Ringing { .. } => {}
                 }
             }
@@ -618,6 +693,38 @@ mod tests {
     fn busy_says_more_than_unavailable() {
         let world = World::after(2, &[Step::Refuses(0, 480), Step::Refuses(1, 486)]);
         assert_eq!(world.ends, [LegEnd::Refused { status: 486 }]);
+    }
+
+    /// What becomes of the leg when its phone sends these in provisional responses and then answers without a body.
+    fn after_early_answers(early: &[(&str, &str)]) -> Vec<Output> {
+        let mut world = World::new(1);
+        for (branch, codec) in early {
+            let InviteEvent::Answered { response } = two_hundred(codec) else { unreachable!() };
+            let status = StatusCode::SESSION_PROGRESS;
+            let (body, branch) = (Some(response.body.to_vec()), Some((*branch).into()));
+            world.leg.handle(0, InviteEvent::Progress { status, body, branch }, world.now);
+        }
+        let InviteEvent::Answered { mut response } = two_hundred("0") else { unreachable!() };
+        response.set_body("application/sdp", Vec::new());
+        response.header.to = response.header.to.clone().with_tag("b");
+        world.leg.handle(0, InviteEvent::Answered { response }, world.now);
+        std::iter::from_fn(|| world.leg.poll_output()).collect()
+    }
+
+    #[test]
+    fn an_early_answer_holds_when_the_final_one_is_empty() {
+        let outputs = after_early_answers(&[("b", "0"), ("b", "0"), ("c", "0")]);
+        let early = outputs.iter().filter(|output| matches!(output, Output::EarlyMedia(_))).count();
+        assert_eq!(early, 1, "{outputs:?}");
+        assert!(outputs.iter().any(|output| matches!(output, Output::Answered { .. })));
+    }
+
+    #[test]
+    fn an_early_answer_of_another_branch_or_without_a_codec_is_none() {
+        for early in [("c", "0"), ("b", "18")] {
+            let outputs = after_early_answers(&[early]);
+            assert!(outputs.iter().any(|output| matches!(output, Output::HangUp { .. })), "{outputs:?}");
+        }
     }
 
     #[test]

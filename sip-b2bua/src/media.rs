@@ -1,10 +1,11 @@
 //! Between session descriptions and the relay: what is announced, what was agreed.
 
-use audio::Codec;
-use media_relay::Description;
+use audio::{Codec, Impairment};
+use media_relay::{Description, Statistics};
 use sdp::{AudioStream, Direction, Format};
 use sip_core::Flow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The address of the relay as a party is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,23 @@ pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Fo
     Some((description, format.clone()))
 }
 
+/// How the audio of a party arrives, to one decimal. `None` before anything came, and for codecs that are not ours.
+pub(crate) fn mean_opinion_score(codec: &str, figures: &Statistics) -> Option<f64> {
+    let codec = Codec::from_name(codec)?;
+    let expected = figures.packets_received + figures.packets_lost;
+    if figures.packets_received == 0 {
+        return None;
+    }
+    let network = figures.round_trip.unwrap_or_default() / 2;
+    // What a receiver must hold back so that hardly a packet comes too late.
+    let buffer = Duration::try_from_secs_f64(figures.jitter_ms * 2.0 / 1_000.0).unwrap_or_default();
+    let impairment = Impairment {
+        loss: figures.packets_lost as f64 / expected as f64,
+        delay: PACKET_TIME + network + buffer,
+    };
+    Some((audio::mean_opinion_score(codec, impairment) * 10.0).round() / 10.0)
+}
+
 fn goes_with(event: &Format, format: &Format) -> bool {
     event.is_telephone_event() && event.clock_rate == format.clock_rate
 }
@@ -84,3 +102,22 @@ fn telephone_event(payload_type: u8, clock_rate: u32) -> Format {
 const OPUS: u8 = 107;
 const TELEPHONE_EVENT: u8 = 101;
 const TELEPHONE_EVENT_48K: u8 = 110;
+const PACKET_TIME: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_jitter_and_distance_lower_the_score_and_nothing_heard_has_none() {
+        let clean = Statistics { packets_received: 1_000, ..Statistics::default() };
+        let score = |figures: Statistics| mean_opinion_score("pcmu", &figures);
+        assert_eq!(score(Statistics::default()), None);
+        assert_eq!(score(clean), Some(4.4));
+        assert_eq!(score(Statistics { packets_lost: 53, ..clean }), Some(3.9));
+        assert_eq!(score(Statistics { jitter_ms: 150.0, ..clean }), Some(3.6));
+        assert_eq!(score(Statistics { round_trip: Some(Duration::from_millis(600)), ..clean }), Some(3.6));
+        assert_eq!(score(Statistics { jitter_ms: f64::INFINITY, ..clean }), Some(4.4));
+        assert_eq!(mean_opinion_score("G729", &clean), None);
+    }
+}

@@ -58,6 +58,7 @@ fn both_hear_each_other_and_from_hangs_up() {
     assert!(tone_heard(world.heard(to), FROM_HERTZ) >= 3000);
     let media = call.from.media.as_ref().unwrap();
     assert!(media.packets_received > 300 && media.packets_lost == 0, "{media:?}");
+    assert_eq!(media.mos, Some(4.4));
     assert!(media.first_packet_ms_after_answer.unwrap() < 100);
 }
 

@@ -201,6 +201,9 @@ pub struct Media {
     pub packets_lost: u64,
     /// Interarrival jitter (RFC 3550 A.8), milliseconds.
     pub jitter_ms: f64,
+    /// How a listener would judge it: a mean opinion score by the E-model (ITU-T G.107), 1 to 4.5. Absent before
+    /// anything came.
+    pub mos: Option<f64>,
     /// From the 2xx to the first RTP packet, milliseconds.
     pub first_packet_ms_after_answer: Option<u64>,
 }

@@ -49,6 +49,7 @@ fn ended(n: u32) -> Call {
         packets_lost: 0,
         // More digits than a quick reader of decimal numbers gets right.
         jitter_ms: 0.091_769_949_100_660_61,
+        mos: Some(4.4),
         first_packet_ms_after_answer: Some(21),
     });
     call.caller_id = Some(CallerId::new("\"Astra Sales\" <+918065978015>").unwrap());

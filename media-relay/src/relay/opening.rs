@@ -53,7 +53,7 @@ impl Relay {
         if !session.halves.iter().all(|half| half.is_bound) {
             return;
         }
-        session.stage = Stage::Open;
+        session.stage = Stage::Open { heard: None };
         let (id, rtp) = (session.id, Side::BOTH.map(|side| session.half(side).local));
         self.outputs.push_back(Output::Event(Event::Opened { session: id, rtp }));
         for side in Side::BOTH {
@@ -67,7 +67,7 @@ impl Relay {
                 *tries_left -= 1;
                 self.ports.take(now)
             }
-            Stage::Opening { .. } | Stage::Open | Stage::Connected { .. } => None,
+            Stage::Opening { .. } | Stage::Open { .. } | Stage::Connected { .. } => None,
         };
         match port {
             Some(port) => {

@@ -53,6 +53,8 @@ struct PhoneInWorld {
     sip: SocketAddr,
     rtp: SocketAddr,
     plugged_in: bool,
+    /// Its audio goes nowhere.
+    muted: bool,
     events: Vec<PhoneEvent>,
     media: Vec<CallMedia>,
 }
@@ -68,7 +70,7 @@ const DISK: Duration = Duration::from_millis(2);
 const QUIET: Duration = Duration::from_secs(105);
 
 impl World {
-    /// A world with extensions 1001 to 1009 and no phones.
+    /// A world with extensions 1001 to 1009 and no phones; 1008 and 1009 are offered every codec.
     pub fn with_seed(seed: u64) -> Self {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
@@ -130,8 +132,8 @@ impl World {
         };
         let seed = self.random.random();
         let handset = Handset::new(account, script, Source::Tone { hertz }, None, seed, self.now);
-        let phone =
-            PhoneInWorld { handset, sip, rtp, plugged_in: true, events: Vec::new(), media: Vec::new() };
+        let (events, media) = (Vec::new(), Vec::new());
+        let phone = PhoneInWorld { handset, sip, rtp, plugged_in: true, muted: false, events, media };
         self.phones.push(phone);
         self.settle();
         PhoneId(self.phones.len() - 1)
@@ -140,6 +142,11 @@ impl World {
     /// Somebody trips over the cable: nothing reaches the phone any more, and nothing leaves it.
     pub fn unplug(&mut self, phone: PhoneId) {
         self.phones[phone.0].plugged_in = false;
+    }
+
+    /// The audio that a phone sends is lost from now on, or is not any more.
+    pub fn mute(&mut self, phone: PhoneId, muted: bool) {
+        self.phones[phone.0].muted = muted;
     }
 
     /// Somebody presses a key of a phone.
@@ -277,6 +284,11 @@ impl World {
         let count = |kind: fn(&PhoneEvent) -> bool| events.iter().filter(|event| kind(event)).count();
         count(|event| matches!(event, PhoneEvent::Incoming { .. }))
             > count(|event| matches!(event, PhoneEvent::Ended { .. }))
+    }
+
+    /// The present.
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// Time since the beginning.
@@ -461,7 +473,9 @@ impl World {
             HandsetOutput::Sip { flow, octets } if self.phones[index].plugged_in => {
                 self.send_sip(flow.local, flow.remote, octets);
             }
-            HandsetOutput::Rtp { to, octets } if self.phones[index].plugged_in => {
+            HandsetOutput::Rtp { to, octets }
+                if self.phones[index].plugged_in && !self.phones[index].muted =>
+            {
                 self.send_rtp(self.phones[index].rtp, to, octets);
             }
             HandsetOutput::Sip { .. } | HandsetOutput::Rtp { .. } => {}
@@ -491,6 +505,7 @@ fn relay_command(session: media_relay::SessionId, action: RelayAction) -> media_
             media_relay::Command::Describe { session, side, description }
         }
         RelayAction::Play(side, sound) => media_relay::Command::Play { session, side, sound },
+        RelayAction::Listen(side) => media_relay::Command::Listen { session, side },
         RelayAction::Connect => media_relay::Command::Connect { session },
         RelayAction::Report => media_relay::Command::Report { session },
         RelayAction::Close => media_relay::Command::Close { session },
@@ -508,7 +523,7 @@ fn settings() -> Settings {
             number: Number::new(&user).expect("a number"),
             name: None,
             secret: Secret::new(&user, DOMAIN, &password(&user)),
-            codecs: None,
+            codecs: (index >= 8).then(|| Codec::ALL.to_vec()),
         }
     };
     Settings {

@@ -1,0 +1,323 @@
+//! Two parties that speak different codecs.
+
+use audio::{Codec, Decoder, Encoder, Sine, TelephoneEvent, TonePlan, tone_milliseconds, tone_share};
+use media_relay::{Command, Config, Description, Output, Relay, RtpHeader, SessionId, Side};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+const SESSION: SessionId = SessionId(1);
+const HERTZ: f64 = 1_000.0;
+const EVENT: u8 = 101;
+
+fn payload_type(codec: Codec) -> u8 {
+    codec.static_payload_type().unwrap_or(111)
+}
+
+fn party(side: Side) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1 + side.index() as u8], 4_000))
+}
+
+/// One party sends, and what the other one gets is kept.
+struct Bench {
+    relay: Relay,
+    now: Instant,
+    source: Codec,
+    target: Codec,
+    sine: Sine,
+    encoder: Encoder,
+    sequence: u16,
+    timestamp: u32,
+    sent: Vec<(RtpHeader, Vec<u8>)>,
+}
+
+impl Bench {
+    fn between(source: Codec, target: Codec) -> Self {
+        let config = Config {
+            ports: 20_000..=20_099,
+            ringback: TonePlan::ringback("eu").expect("eu"),
+            silence_timeout: Duration::from_secs(30),
+            port_rest: Duration::from_secs(10),
+            seed: [3; 32],
+        };
+        let mut bench = Self {
+            relay: Relay::new(config),
+            now: Instant::now(),
+            source,
+            target,
+            sine: Sine::new(HERTZ, 0.3, source.sample_rate()),
+            encoder: Encoder::new(source),
+            sequence: 65_500,
+            timestamp: u32::MAX - 5_000,
+            sent: Vec::new(),
+        };
+        bench.command(Command::Open { session: SESSION, local: [IpAddr::V4(Ipv4Addr::LOCALHOST); 2] });
+        for (side, codec) in Side::BOTH.into_iter().zip([source, target]) {
+            let rtp = party(side);
+            let description = Description {
+                rtp,
+                rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
+                signalling: rtp.ip(),
+                codec,
+                payload_type: payload_type(codec),
+                telephone_event: Some(EVENT),
+                receives: true,
+                sends: true,
+            };
+            bench.command(Command::Describe { session: SESSION, side, description });
+        }
+        bench.command(Command::Connect { session: SESSION });
+        bench
+    }
+
+    fn command(&mut self, command: Command) {
+        self.relay.handle_command(command, self.now);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        let mut bound = Vec::new();
+        while let Some(output) = self.relay.poll_output() {
+            match output {
+                Output::Bind { port, .. } => bound.push(port),
+                Output::Send { to, octets, .. } => {
+                    assert_eq!(to, party(Side::Two));
+                    let header = RtpHeader::parse(octets).expect("RTP");
+                    self.sent.push((header, octets[12..].to_vec()));
+                }
+                Output::Event(_) | Output::Release { .. } => {}
+            }
+        }
+        for port in bound {
+            self.relay.handle_bound(port, Ok(()), self.now);
+            self.perform();
+        }
+    }
+
+    fn packet(&mut self, kind: u8, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut packet = vec![0x80, kind];
+        packet.extend(self.sequence.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend(7_u32.to_be_bytes());
+        packet.extend(payload);
+        packet
+    }
+
+    fn hand_in(&mut self, mut packet: Vec<u8>) {
+        let forward = self.relay.handle_rtp(20_000, party(Side::One), &mut packet, self.now);
+        if forward.is_some() {
+            let header = RtpHeader::parse(&packet).expect("RTP");
+            self.sent.push((header, packet[12..].to_vec()));
+        }
+        self.perform();
+    }
+
+    /// The next 20 ms of the tone.
+    fn frame(&mut self) -> Vec<u8> {
+        let mut samples = vec![0; self.source.frame_samples()];
+        self.sine.fill(&mut samples);
+        let mut payload = Vec::new();
+        self.encoder.encode(&samples, &mut payload);
+        payload
+    }
+
+    fn next_packet(&mut self) -> Vec<u8> {
+        let payload = self.frame();
+        let packet = self.packet(payload_type(self.source), self.timestamp, &payload);
+        self.now += Duration::from_millis(20);
+        self.timestamp = self.timestamp.wrapping_add(self.source.timestamp_step());
+        packet
+    }
+
+    fn talk(&mut self, packets: usize) {
+        for _ in 0..packets {
+            let packet = self.next_packet();
+            self.hand_in(packet);
+        }
+    }
+
+    fn heard(&self) -> Vec<i16> {
+        let (mut decoder, mut samples) = (Decoder::new(self.target), Vec::new());
+        for (header, payload) in &self.sent {
+            if header.payload_type == payload_type(self.target) {
+                decoder.decode(payload, &mut samples);
+            }
+        }
+        samples
+    }
+
+    /// By how much sequence numbers and timestamps rise from packet to packet.
+    fn steps(&self) -> Vec<(u16, u32)> {
+        let step = |one: &RtpHeader, two: &RtpHeader| {
+            (two.sequence.wrapping_sub(one.sequence), two.timestamp.wrapping_sub(one.timestamp))
+        };
+        self.sent.windows(2).map(|pair| step(&pair[0].0, &pair[1].0)).collect()
+    }
+}
+
+fn pairs() -> impl Iterator<Item = (Codec, Codec)> {
+    let all = Codec::ALL.into_iter().flat_map(|source| Codec::ALL.map(|target| (source, target)));
+    all.filter(|(source, target)| source != target)
+}
+
+#[test]
+fn a_tone_is_heard_through_every_pair_of_codecs_without_a_break() {
+    for (source, target) in pairs() {
+        let mut bench = Bench::between(source, target);
+        bench.talk(100);
+        assert_eq!(bench.sent.len(), 100, "{source:?} to {target:?}");
+        let samples = bench.heard();
+        assert_eq!(samples.len(), 100 * target.frame_samples());
+        let share = tone_share(&samples[samples.len() / 10..], target.sample_rate(), HERTZ);
+        assert!(share > 0.95, "{source:?} to {target:?}: {share}");
+        let run = tone_milliseconds(&samples, target.sample_rate(), HERTZ);
+        assert!(run >= 1_900, "{source:?} to {target:?}: {run} ms");
+        assert!(bench.steps().iter().all(|step| *step == (1, target.timestamp_step())));
+        let headers = bench.sent.iter().map(|(header, _)| header);
+        assert!(headers.clone().all(|header| header.ssrc == bench.sent[0].0.ssrc));
+        assert_eq!(headers.filter(|header| header.marker).count(), 1);
+    }
+}
+
+#[test]
+fn twenty_milliseconds_go_out_whatever_comes_in() {
+    for (frames, target) in [(3, Codec::Opus), (2, Codec::Pcma), (5, Codec::G722)] {
+        let mut bench = Bench::between(Codec::Pcmu, target);
+        for _ in 0..20 {
+            let payload: Vec<u8> = (0..frames).flat_map(|_| bench.frame()).collect();
+            let packet = bench.packet(0, bench.timestamp, &payload);
+            bench.timestamp = bench.timestamp.wrapping_add(160 * frames);
+            bench.hand_in(packet);
+        }
+        assert_eq!(bench.sent.len(), 20 * frames as usize);
+        assert!(bench.steps().iter().all(|step| *step == (1, target.timestamp_step())));
+        assert!(tone_share(&bench.heard()[4_000..], target.sample_rate(), HERTZ) > 0.95);
+    }
+    let mut bench = Bench::between(Codec::Pcmu, Codec::Opus);
+    for _ in 0..20 {
+        let payload = bench.frame();
+        for half in payload.chunks(80) {
+            let packet = bench.packet(0, bench.timestamp, half);
+            bench.timestamp = bench.timestamp.wrapping_add(80);
+            bench.hand_in(packet);
+        }
+    }
+    assert_eq!(bench.sent.len(), 20);
+    assert!(bench.steps().iter().all(|step| *step == (1, 960)));
+}
+
+#[test]
+fn a_loss_stays_a_hole_of_the_same_length_and_nothing_drifts() {
+    for (source, target) in pairs() {
+        let mut bench = Bench::between(source, target);
+        bench.talk(10);
+        for round in 0..30 {
+            for _ in 0..=round % 3 {
+                bench.next_packet();
+            }
+            bench.talk(10);
+        }
+        let (first, last) = (bench.sent[0].0, bench.sent.last().expect("a packet").0);
+        let packets = 10 + 30 * 10 + 60;
+        assert_eq!(last.sequence.wrapping_sub(first.sequence), packets - 1, "{source:?} to {target:?}");
+        let units = u32::from(packets - 1) * target.timestamp_step();
+        assert_eq!(last.timestamp.wrapping_sub(first.timestamp), units);
+        assert!(bench.steps().iter().all(|(packets, units)| {
+            *units == u32::from(*packets) * target.timestamp_step() && (1..=4).contains(packets)
+        }));
+    }
+}
+
+#[test]
+fn what_comes_too_late_or_twice_is_left_out() {
+    let mut bench = Bench::between(Codec::Pcma, Codec::Opus);
+    bench.talk(5);
+    let (late, other) = (bench.next_packet(), bench.next_packet());
+    for packet in [other.clone(), late, other] {
+        bench.hand_in(packet);
+    }
+    bench.talk(5);
+    assert_eq!(bench.sent.len(), 11);
+    assert_eq!(bench.steps()[4], (2, 1_920));
+}
+
+#[test]
+fn silence_of_the_sender_is_no_loss() {
+    let mut bench = Bench::between(Codec::Opus, Codec::Pcmu);
+    bench.talk(5);
+    bench.timestamp = bench.timestamp.wrapping_add(48_000);
+    bench.talk(5);
+    assert_eq!(bench.steps()[4], (1, 8_160));
+}
+
+#[test]
+fn digits_pass_with_their_times_in_the_other_clock_rate() {
+    for (source, target, ratio) in [
+        (Codec::Pcmu, Codec::Opus, 6.0),
+        (Codec::Opus, Codec::Pcma, 1.0 / 6.0),
+        (Codec::G722, Codec::Pcmu, 1.0),
+    ] {
+        let mut bench = Bench::between(source, target);
+        bench.talk(10);
+        let begin = bench.timestamp;
+        let step = source.timestamp_step();
+        for index in 1..=5_u16 {
+            let duration = index * u16::try_from(step).expect("a small step");
+            let event = TelephoneEvent { event: 7, end: index == 5, volume: 10, duration };
+            let packet = bench.packet(EVENT, begin, &event.encode());
+            bench.hand_in(packet);
+            bench.timestamp = bench.timestamp.wrapping_add(step);
+        }
+        bench.talk(10);
+        let events: Vec<_> = bench.sent.iter().filter(|(header, _)| header.payload_type == EVENT).collect();
+        assert_eq!(events.len(), 5);
+        let last = TelephoneEvent::decode(&events[4].1).expect("an event");
+        let duration = (f64::from(step) * 5.0 * ratio) as u16;
+        assert_eq!((last.event, last.end, last.duration), (7, true, duration));
+        assert!(events.iter().all(|(header, _)| header.timestamp == events[0].0.timestamp));
+        let step = target.timestamp_step();
+        let steps = bench.steps();
+        assert!(steps.iter().all(|(packets, _)| *packets == 1));
+        assert_eq!((steps[9].1, steps[10].1, steps[14].1), (step, 0, 5 * step), "{source:?} to {target:?}");
+    }
+}
+
+#[test]
+fn a_party_that_takes_another_codec_is_heard_on_in_the_same_stream() {
+    let mut bench = Bench::between(Codec::Opus, Codec::Pcmu);
+    bench.talk(20);
+    let ssrc = bench.sent[0].0.ssrc;
+    let rtp = party(Side::One);
+    let description = Description {
+        rtp,
+        rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
+        signalling: rtp.ip(),
+        codec: Codec::G722,
+        payload_type: 9,
+        telephone_event: Some(EVENT),
+        receives: true,
+        sends: true,
+    };
+    bench.command(Command::Describe { session: SESSION, side: Side::One, description });
+    bench.source = Codec::G722;
+    bench.encoder = Encoder::new(Codec::G722);
+    bench.sine = Sine::new(HERTZ, 0.3, 16_000);
+    bench.talk(20);
+    assert_eq!(bench.sent.len(), 40);
+    assert!(bench.sent.iter().all(|(header, _)| header.ssrc == ssrc));
+    assert!(bench.steps().iter().all(|(packets, units)| *packets == 1 && (1..=480).contains(units)));
+    assert!(tone_share(&bench.heard()[21 * 160..], 8_000, HERTZ) > 0.95);
+}
+
+#[test]
+fn payloads_without_sense_do_no_harm() {
+    for (source, target) in pairs() {
+        let mut bench = Bench::between(source, target);
+        for length in [0, 1, 2, 3, 79, 81, 500, 1_599, 1_601, 20_000] {
+            let payload: Vec<u8> = (0..length).map(|octet| (octet * 31 % 251) as u8).collect();
+            let packet = bench.packet(payload_type(source), bench.timestamp, &payload);
+            bench.hand_in(packet);
+        }
+        assert!(bench.sent.len() <= 60, "{source:?} to {target:?}: {}", bench.sent.len());
+    }
+}
