@@ -303,6 +303,7 @@ fn endpoint_config(settings: &Settings) -> sip_core::Config {
         timers: sip_core::Timers::default(),
         passes_to_user: Vec::new(),
         transactions_max: TRANSACTIONS_MAX,
+        session_expires: settings.session_expires,
         ..sip_core::Config::default()
     }
 }

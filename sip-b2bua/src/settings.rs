@@ -18,6 +18,8 @@ pub struct Settings {
     pub external_address: Option<IpAddr>,
     /// User-Agent and Server.
     pub user_agent: Box<str>,
+    /// The session interval that phones are asked for (RFC 4028), whole seconds.
+    pub session_expires: Duration,
     /// Shortest, default and longest registration.
     pub registration: RegistrationTimes,
     /// Media.

@@ -38,6 +38,7 @@ fn fixed_changes(old: &Configuration, new: &Configuration) -> Vec<&'static str> 
         ("sip.listen", sip.listen != new_sip.listen),
         ("sip.external_address", sip.external_address != new_sip.external_address),
         ("sip.user_agent", sip.user_agent != new_sip.user_agent),
+        ("sip.session_expires_seconds", sip.session_expires != new_sip.session_expires),
         (
             "sip.registration_seconds",
             (times.min, times.default, times.max) != (new_times.min, new_times.default, new_times.max),

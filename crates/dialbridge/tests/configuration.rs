@@ -68,8 +68,8 @@ fn mistakes_in_sections_and_addresses_are_named_by_line_and_key() {
             "2 sip.registration_seconds.min: must be a whole number from 1 to 86400",
         ),
         (
-            "[sip]\nsession_expires_seconds = 1800",
-            "2 sip.session_expires_seconds: session timers are not available in this release; take this key out",
+            "[sip]\nsession_expires_seconds = 30",
+            "2 sip.session_expires_seconds: must be a whole number from 90 to 86400",
         ),
         ("[http]\nlisten = \"0.0.0.0:1\"\nlisten = \"0.0.0.0:2\"", "3 listen: this key is there twice"),
     ]);

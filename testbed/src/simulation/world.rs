@@ -531,6 +531,7 @@ fn settings() -> Settings {
         domain: DOMAIN.into(),
         external_address: None,
         user_agent: "dialbridge".into(),
+        session_expires: Duration::from_secs(1800),
         registration: RegistrationTimes {
             min: Duration::from_secs(60),
             default: Duration::from_secs(600),

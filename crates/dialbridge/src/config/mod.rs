@@ -53,6 +53,8 @@ pub struct Sip {
     pub external_address: Option<IpAddr>,
     /// User-Agent and Server.
     pub user_agent: Box<str>,
+    /// The session interval that phones are asked for (RFC 4028).
+    pub session_expires: Duration,
     /// How long registrations last.
     pub registration: RegistrationTimes,
 }
@@ -68,6 +70,7 @@ impl Default for Configuration {
                 listen: [Transport::Udp, Transport::Tcp].map(|t| (t, SocketAddr::new(any, 5060))).to_vec(),
                 external_address: None,
                 user_agent: "dialbridge".into(),
+                session_expires: Duration::from_secs(1800),
                 registration: RegistrationTimes {
                     min: Duration::from_secs(60),
                     default: Duration::from_secs(600),
@@ -117,6 +120,7 @@ impl Configuration {
             domain,
             external_address: self.sip.external_address,
             user_agent: self.sip.user_agent.clone(),
+            session_expires: self.sip.session_expires,
             registration: self.sip.registration,
             media: self.media.clone(),
             limits: self.limits,

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 /// A day: longer than any of these times makes sense.
 const SECONDS_MAX: u64 = 86_400;
+/// The shortest session interval (RFC 4028 §4).
+const SESSION_SECONDS_MIN: u64 = 90;
 
 pub(super) fn http(mut table: Table<'_>, default: SocketAddr) -> SocketAddr {
     let listen = table.optional("listen").and_then(|value| value.parsed(values::socket_address));
@@ -25,7 +27,8 @@ pub(super) fn sip(mut table: Table<'_>, default: Sip, media_ports: &RangeInclusi
     let external_address = table.optional("external_address");
     let user_agent = table.optional("user_agent").and_then(|value| value.parsed(values::user_agent));
     let registration = registration(table.table("registration_seconds"), default.registration);
-    table.later("session_expires_seconds", "session timers are");
+    let session_expires = table.optional("session_expires_seconds");
+    let session_expires = session_expires.and_then(|value| value.seconds(SESSION_SECONDS_MIN..=SECONDS_MAX));
     table.end();
     Sip {
         domain,
@@ -33,6 +36,7 @@ pub(super) fn sip(mut table: Table<'_>, default: Sip, media_ports: &RangeInclusi
         external_address: external_address.and_then(|value| value.parsed(values::reachable_address)),
         user_agent: user_agent.unwrap_or(default.user_agent),
         registration,
+        session_expires: session_expires.unwrap_or(default.session_expires),
     }
 }
 
