@@ -93,7 +93,7 @@ enum State {
         has_rung: bool,
         early: Option<usize>,
     },
-    Answered(Talk),
+    Answered(Box<Talk>),
     Releasing {
         end: LegEnd,
     },
@@ -263,7 +263,7 @@ impl Leg {
         let wish = Direction::from_parts(description.sends, description.receives);
         self.outputs.push_back(Output::Describe(description));
         self.outputs.push_back(Output::Answered { format: format.clone(), status: response.status.code() });
-        self.state = State::Answered(Talk::new(fork, format, wish));
+        self.state = State::Answered(Box::new(Talk::new(fork, format, wish)));
     }
 
     fn fork_gone(&mut self, fork: usize, gone: &Gone, now: Instant) {

@@ -4,7 +4,7 @@ use audio::tone_share;
 use call_control::{CallState, EndReason};
 use std::time::{Duration, Instant};
 use test_phone::{Answering, CallMedia, Command, HeldBy, PhoneEvent, Reply, Script};
-use testbed::simulation::{PhoneId, World};
+use testbed::simulation::{Network, PhoneId, World, percent};
 
 const FROM_HERTZ: f64 = 700.0;
 const TO_HERTZ: f64 = 1100.0;
@@ -139,4 +139,35 @@ fn whoever_is_held_before_it_answers_is_told_when_it_does() {
     world.run_until_ended(id);
     assert!(share(world.heard(from).unwrap(), TO_HERTZ, talk) > 0.95);
     assert!(share(world.heard(to).unwrap(), FROM_HERTZ, talk) > 0.95);
+}
+
+#[test]
+fn whatever_the_network_does_to_hold_both_hear_each_other_in_the_end() {
+    for seed in 0..20 {
+        let mut world = World::with_seed(seed);
+        let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+        let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+        world.register_all();
+        let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+        world.run_for(seconds(4.0));
+        let (delay, jitter) = (Duration::from_millis(20), Duration::from_millis(30));
+        world.set_network(Network { loss: percent(10), doubling: percent(5), delay, jitter });
+        for (key, pause) in [(Command::Hold, 0.05), (Command::Resume, 0.01), (Command::Hold, 0.0)] {
+            world.press(from, &key);
+            world.run_for(seconds(pause));
+            world.press(to, &key);
+            world.run_for(seconds(40.0));
+        }
+        world.set_network(Network::default());
+        for phone in [from, to] {
+            world.press(phone, &Command::Resume);
+        }
+        world.run_for(seconds(40.0));
+        let talk = stretch(&mut world, 3.0);
+        world.hang_up(id);
+        assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::HungUp, "seed {seed}");
+        let heard = [(from, TO_HERTZ), (to, FROM_HERTZ)];
+        let shares = heard.map(|(phone, hertz)| share(world.heard(phone).unwrap(), hertz, talk));
+        assert!(shares.iter().all(|share| *share > 0.95), "seed {seed}: {shares:?}\n{}", world.story());
+    }
 }

@@ -96,8 +96,9 @@ impl Leg {
 
     /// An offer of ours that still waits was made before the last answer: its version must be above that one's.
     fn reoffer_anew(&mut self) {
-        if let State::Answered(Talk { reoffer: Some(_), .. }) = &self.state {
-            self.reoffer();
+        match &self.state {
+            State::Answered(talk) if talk.reoffer.is_some() => self.reoffer(),
+            State::Answered(_) | State::Ringing { .. } | State::Releasing { .. } | State::Gone => {}
         }
     }
 
