@@ -56,6 +56,10 @@ pub(crate) enum Effect {
         invite: InviteId,
         status: StatusCode,
     },
+    Offer {
+        invite: InviteId,
+        body: Vec<u8>,
+    },
     Relay(RelayAction),
     /// The view changed, and this happened.
     Happened {
@@ -301,6 +305,10 @@ impl RunningCall {
                 leg::Output::RefuseOffer { invite, status } => {
                     self.effects.push_back(Effect::RefuseOffer { invite, status });
                 }
+                leg::Output::Reoffer { invite, body } => {
+                    self.effects.push_back(Effect::Offer { invite, body });
+                }
+                leg::Output::Wishes => self.pass_wish(party, moment),
                 leg::Output::Describe(description) => {
                     let describe = RelayAction::Describe(side(party), description);
                     self.effects.push_back(Effect::Relay(describe));
@@ -310,6 +318,15 @@ impl RunningCall {
                 leg::Output::Answered { format, status } => self.leg_answered(party, format, status, moment),
                 leg::Output::Gone(end) => self.leg_gone(party, end, moment),
             }
+        }
+    }
+
+    /// The other party is told what this one wants: hold, or its end.
+    fn pass_wish(&mut self, party: Party, moment: Moment) {
+        let Some(wish) = self.parties[party as usize].leg.as_ref().map(Leg::wish) else { return };
+        if let Some(other) = &mut self.parties[party.other() as usize].leg {
+            other.tell(wish);
+            self.drain_leg(party.other(), moment);
         }
     }
 
@@ -411,6 +428,10 @@ impl RunningCall {
             self.deadlines.set(Timer::MaxDuration, moment.now + max_duration);
         }
         self.notice_talking(moment);
+        for party in PARTIES {
+            // Whoever held before the other one answered holds it now.
+            self.pass_wish(party, moment);
+        }
     }
 
     fn notice_talking(&mut self, _moment: Moment) {

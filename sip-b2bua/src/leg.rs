@@ -7,11 +7,16 @@
 //! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
 //! | `Gone` | — | — | — | — | cannot | cannot |
 
+mod early;
+mod session;
+
+use self::early::EarlyAnswer;
+use self::session::Talk;
 use crate::end::LegEnd;
 use crate::media::{self, Announced};
 use deadlines::Deadlines;
 use media_relay::Description;
-use sdp::{AudioStream, Direction, Format, Offer, Origin, ReceivedOffer};
+use sdp::{Direction, Format, Offer, Origin};
 use sip_core::{Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite};
 use sip_message::{Reason, Response, StatusCode};
 use std::collections::VecDeque;
@@ -46,6 +51,13 @@ pub(crate) enum Output {
         invite: InviteId,
         status: StatusCode,
     },
+    /// Send a re-INVITE.
+    Reoffer {
+        invite: InviteId,
+        body: Vec<u8>,
+    },
+    /// The party wants to send and to hear in another way from now on: hold or its end. `Leg::wish` says which.
+    Wishes,
     /// What was agreed with the party; for the relay.
     Describe(Description),
     /// A phone that rings may send audio, described like this; again when another one may instead.
@@ -81,11 +93,7 @@ enum State {
         has_rung: bool,
         early: Option<usize>,
     },
-    Answered {
-        fork: usize,
-        format: Format,
-        pending_offer: Option<Offer>,
-    },
+    Answered(Box<Talk>),
     Releasing {
         end: LegEnd,
     },
@@ -100,14 +108,6 @@ struct Fork {
     offer: Offer,
     early: Option<EarlyAnswer>,
     state: ForkState,
-}
-
-/// The answer in a provisional response.
-#[derive(Debug)]
-struct EarlyAnswer {
-    /// The To tag of whoever gave it.
-    branch: Option<Box<str>>,
-    stream: AudioStream,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -207,10 +207,9 @@ impl Leg {
             InviteEvent::Offered { body, flow } => self.offered(fork, body.as_deref(), flow),
             InviteEvent::Reanswered { body } => self.reanswered(fork, &body),
             InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
-            // We make no re-offers and answer no INVITE, and the configuration hands up no other requests.
-            InviteEvent::Confirmed { .. }
-            | InviteEvent::ReofferRefused { .. }
-            | InviteEvent::Requested { .. } => {}
+            InviteEvent::ReofferRefused { .. } => self.reoffer_refused(fork),
+            // We answer no INVITE, and the configuration hands up no other requests.
+            InviteEvent::Confirmed { .. } | InviteEvent::Requested { .. } => {}
         }
     }
 
@@ -241,41 +240,6 @@ impl Leg {
         }
     }
 
-    /// An answer in a provisional response (RFC 3960 §3). Of several the first is heard, until its phone is gone.
-    fn early_answer(&mut self, from_fork: usize, body: &[u8], branch: Option<Box<str>>) {
-        let State::Ringing { early, .. } = &mut self.state else { return };
-        let fork = &mut self.forks[from_fork];
-        if fork.early.as_ref().is_some_and(|answer| answer.branch != branch) {
-            return;
-        }
-        let Ok(stream) = fork.offer.read_answer(body) else { return };
-        if fork.early.as_ref().is_some_and(|answer| answer.stream == stream) {
-            return;
-        }
-        let agreed = media::agree(&stream, fork.flow);
-        fork.early = Some(EarlyAnswer { branch, stream });
-        if *early.get_or_insert(from_fork) == from_fork
-            && let Some((description, _)) = agreed
-        {
-            self.outputs.push_back(Output::EarlyMedia(description));
-        }
-    }
-
-    /// The phone that was heard is gone: another one that may be heard takes its place.
-    fn hear_another(&mut self, gone: usize) {
-        self.forks[gone].early = None;
-        let State::Ringing { early, .. } = &mut self.state else { return };
-        if *early != Some(gone) {
-            return;
-        }
-        *early = self.forks.iter().position(|fork| fork.early.is_some());
-        let heard = early.and_then(|fork| self.forks.get(fork));
-        let agreed = heard.and_then(|fork| media::agree(&fork.early.as_ref()?.stream, fork.flow));
-        if let Some((description, _)) = agreed {
-            self.outputs.push_back(Output::EarlyMedia(description));
-        }
-    }
-
     fn answered(&mut self, fork: usize, response: &Response, now: Instant) {
         let (State::Ringing { .. }, ForkState::Calling(invite) | ForkState::Proceeding(invite)) =
             (&self.state, self.forks[fork].state)
@@ -296,56 +260,10 @@ impl Leg {
         for other in (0..self.forks.len()).filter(|other| *other != fork) {
             self.drop_fork(other, Some(&elsewhere));
         }
+        let wish = Direction::from_parts(description.sends, description.receives);
         self.outputs.push_back(Output::Describe(description));
         self.outputs.push_back(Output::Answered { format: format.clone(), status: response.status.code() });
-        self.state = State::Answered { fork, format, pending_offer: None };
-    }
-
-    /// The party changes the session (re-INVITE or UPDATE): answered here, with the codec that was agreed first.
-    fn offered(&mut self, from_fork: usize, body: Option<&[u8]>, flow: Flow) {
-        let ForkState::Answered(invite) = self.forks[from_fork].state else { return };
-        let State::Answered { fork, format, pending_offer } = &mut self.state else { return };
-        if *fork != from_fork {
-            return;
-        }
-        self.origin.version += 1;
-        let announced = self.forks[from_fork].announced;
-        let formats = media::with_events(format, &self.formats);
-        let Some(body) = body else {
-            let offer = Offer::new(&self.origin, media::stream(announced, formats, Direction::SendRecv));
-            self.outputs.push_back(Output::AnswerOffer { invite, body: offer.print() });
-            *pending_offer = Some(offer);
-            return;
-        };
-        let answered = ReceivedOffer::parse(body).and_then(|offer| {
-            let answer = offer.answer(&self.origin, announced.rtp, &formats, Direction::SendRecv)?;
-            let formats = answer.stream.formats.clone();
-            Ok((offer.audio().map(|offered| AudioStream { formats, ..offered.clone() }), answer))
-        });
-        // Address and direction are the offer's, the formats those that the answer took of it.
-        let Ok((Some(stream), answer)) = answered else {
-            let status = StatusCode::NOT_ACCEPTABLE_HERE;
-            self.outputs.push_back(Output::RefuseOffer { invite, status });
-            return;
-        };
-        self.outputs.push_back(Output::AnswerOffer { invite, body: answer.print() });
-        self.redescribe(&stream, flow);
-    }
-
-    /// The ACK brought the answer to the offer that a re-INVITE without one asked for.
-    fn reanswered(&mut self, from_fork: usize, body: &[u8]) {
-        let State::Answered { fork, pending_offer, .. } = &mut self.state else { return };
-        let (true, Some(offer)) = (*fork == from_fork, pending_offer.take()) else { return };
-        if let Ok(stream) = offer.read_answer(body) {
-            let flow = self.forks[from_fork].flow;
-            self.redescribe(&stream, flow);
-        }
-    }
-
-    fn redescribe(&mut self, stream: &AudioStream, flow: Flow) {
-        if let Some((description, _)) = media::agree(stream, flow) {
-            self.outputs.push_back(Output::Describe(description));
-        }
+        self.state = State::Answered(Box::new(Talk::new(fork, format, wish)));
     }
 
     fn fork_gone(&mut self, fork: usize, gone: &Gone, now: Instant) {
@@ -372,19 +290,19 @@ impl Leg {
                 let end = self.best_status().map_or(LegEnd::Unreachable, |status| LegEnd::Refused { status });
                 self.gone(end);
             }
-            State::Answered { fork: answered, .. } if *answered == fork => {
+            State::Answered(talk) if talk.fork == fork => {
                 let expired = matches!(gone.cause, GoneCause::SessionExpired);
                 self.gone(if expired { LegEnd::SessionExpired } else { LegEnd::HungUp });
             }
             State::Releasing { end } if self.all_gone() => self.gone(*end),
-            State::Ringing { .. } | State::Answered { .. } | State::Releasing { .. } | State::Gone => {}
+            State::Ringing { .. } | State::Answered(_) | State::Releasing { .. } | State::Gone => {}
         }
     }
 
     /// Hangs up on every phone and waits for those that can still confirm it.
     fn release(&mut self, end: LegEnd, reason: Option<&Reason>, now: Instant) {
         match self.state {
-            State::Ringing { .. } | State::Answered { .. } => {}
+            State::Ringing { .. } | State::Answered(_) => {}
             State::Releasing { .. } | State::Gone => return,
         }
         for fork in 0..self.forks.len() {
@@ -442,18 +360,6 @@ impl Leg {
         self.deadlines.clear_all();
         self.state = State::Gone;
         self.outputs.push_back(Output::Gone(end));
-    }
-}
-
-impl Fork {
-    /// What a 2xx agrees to; one without an answer confirms the one that came before (RFC 3261 §13.2.1).
-    fn agreed(&self, response: &Response) -> Option<(Description, Format)> {
-        let early = self.early.as_ref().filter(|early| early.branch.as_deref() == response.header.to.tag());
-        let stream = match early {
-            Some(early) if response.body.is_empty() => early.stream.clone(),
-            Some(_) | None => self.offer.read_answer(&response.body).ok()?,
-        };
-        media::agree(&stream, self.flow)
     }
 }
 
@@ -605,6 +511,8 @@ mod tests {
                     Output::Gone(end) => self.ends.push(end),
                     Output::AnswerOffer { .. }
                     | Output::RefuseOffer { .. }
+                    | Output::Reoffer { .. }
+                    | Output::Wishes
                     | Output::Describe(_)
                     | Output::EarlyMedia(_)
                     | Output::Ringing { .. } => {}

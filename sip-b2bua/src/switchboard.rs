@@ -272,6 +272,7 @@ impl Switchboard {
                 Effect::Invite { party, fork, invite } => self.invite(id, party, fork, *invite, moment),
                 Effect::HangUp { invite, reason } => self.endpoint.hang_up(invite, reason, moment.now),
                 Effect::AnswerOffer { invite, body } => self.endpoint.answer_offer(invite, body, moment.now),
+                Effect::Offer { invite, body } => self.endpoint.offer(invite, body, moment.now),
                 Effect::RefuseOffer { invite, status } => {
                     self.endpoint.refuse_offer(invite, status, moment.now)
                 }

@@ -51,8 +51,8 @@ impl Session {
         self.origin.version += 1;
         let answer = offer.answer(&self.origin, self.rtp, &self.formats, self.direction())?;
         let theirs = offer.audio().ok_or(SdpError::NoAudio)?;
+        // An offer of ours may still wait behind a glare (RFC 3261 §14.1); its answer is read by it.
         self.held = !theirs.direction.receives();
-        self.offered = None;
         Ok((answer.print(), self.stream(&answer.stream, theirs, answer.stream.direction)))
     }
 

@@ -1,0 +1,142 @@
+//! Offers and answers after the first (RFC 3264 §8): a party that holds, resumes or moves, and what the other party
+//! is told of it.
+//!
+//! What a party says in its own offers is its wish. It is passed to the other party in a re-INVITE of ours, as the
+//! direction of our stream there; whatever that one wishes limits what we answer here.
+
+use super::{ForkState, Leg, Output, State};
+use crate::media;
+use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer, SdpError};
+use sip_core::Flow;
+use sip_message::StatusCode;
+
+/// The session with the phone that answered.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) fork: usize,
+    format: Format,
+    /// What the party wants to do.
+    wish: Direction,
+    /// What the other party wants to do: we speak for it.
+    other: Direction,
+    /// Asked for by a re-INVITE without an offer; the ACK answers it.
+    late: Option<Offer>,
+    /// Our re-INVITE.
+    reoffer: Option<Offer>,
+}
+
+impl Talk {
+    pub(super) fn new(fork: usize, format: Format, wish: Direction) -> Self {
+        Self { fork, format, wish, other: Direction::SendRecv, late: None, reoffer: None }
+    }
+}
+
+impl Leg {
+    /// What the party wants to do; to send and to receive before it has answered.
+    pub(crate) fn wish(&self) -> Direction {
+        match &self.state {
+            State::Answered(talk) => talk.wish,
+            State::Ringing { .. } | State::Releasing { .. } | State::Gone => Direction::SendRecv,
+        }
+    }
+
+    /// The other party wants to do this. Nothing happens before this one has answered, or when it knows already.
+    pub(crate) fn tell(&mut self, other: Direction) {
+        let State::Answered(talk) = &mut self.state else { return };
+        if talk.other != other {
+            talk.other = other;
+            self.reoffer();
+        }
+    }
+
+    fn reoffer(&mut self) {
+        let State::Answered(talk) = &mut self.state else { return };
+        let fork = &self.forks[talk.fork];
+        let ForkState::Answered(invite) = fork.state else { return };
+        self.origin.version += 1;
+        let formats = media::with_events(&talk.format, &self.formats);
+        let offer = Offer::new(&self.origin, media::stream(fork.announced, formats, talk.other));
+        self.outputs.push_back(Output::Reoffer { invite, body: offer.print() });
+        talk.reoffer = Some(offer);
+    }
+
+    /// The party changes the session (re-INVITE or UPDATE): answered here, with the codec that was agreed first.
+    pub(super) fn offered(&mut self, from_fork: usize, body: Option<&[u8]>, flow: Flow) {
+        let ForkState::Answered(invite) = self.forks[from_fork].state else { return };
+        let State::Answered(talk) = &mut self.state else { return };
+        if talk.fork != from_fork {
+            return;
+        }
+        self.origin.version += 1;
+        let announced = self.forks[from_fork].announced;
+        let formats = media::with_events(&talk.format, &self.formats);
+        let Some(body) = body else {
+            let offer = Offer::new(&self.origin, media::stream(announced, formats, talk.other));
+            self.outputs.push_back(Output::AnswerOffer { invite, body: offer.print() });
+            talk.late = Some(offer);
+            return self.reoffer_anew();
+        };
+        let answered = ReceivedOffer::parse(body).and_then(|offer| {
+            let answer = offer.answer(&self.origin, announced.rtp, &formats, talk.other)?;
+            let offered = offer.audio().cloned().ok_or(SdpError::NoAudio)?;
+            // Addresses and direction are those of the offer; of its formats the answer takes the one that holds.
+            Ok((AudioStream { formats: answer.stream.formats.clone(), ..offered }, answer))
+        });
+        let Ok((stream, answer)) = answered else {
+            let status = StatusCode::NOT_ACCEPTABLE_HERE;
+            self.outputs.push_back(Output::RefuseOffer { invite, status });
+            return self.reoffer_anew();
+        };
+        talk.late = None;
+        self.outputs.push_back(Output::AnswerOffer { invite, body: answer.print() });
+        self.redescribe(&stream, flow);
+        self.wishes(stream.direction);
+        self.reoffer_anew();
+    }
+
+    /// An offer of ours that still waits was made before the last answer: its version must be above that one's.
+    fn reoffer_anew(&mut self) {
+        match &self.state {
+            State::Answered(talk) if talk.reoffer.is_some() => self.reoffer(),
+            State::Answered(_) | State::Ringing { .. } | State::Releasing { .. } | State::Gone => {}
+        }
+    }
+
+    /// The answer to our re-INVITE, or to the offer that a re-INVITE without one asked for.
+    pub(super) fn reanswered(&mut self, from_fork: usize, body: &[u8]) {
+        let State::Answered(talk) = &mut self.state else { return };
+        if talk.fork != from_fork {
+            return;
+        }
+        let Some(offer) = talk.late.take().or_else(|| talk.reoffer.take()) else { return };
+        let Ok(stream) = offer.read_answer(body) else { return };
+        let flow = self.forks[from_fork].flow;
+        self.redescribe(&stream, flow);
+        // An answer says what the party wants only where the offer allows everything.
+        if offer.stream().direction == Direction::SendRecv {
+            self.wishes(stream.direction);
+        }
+    }
+
+    /// The session stays as it was.
+    pub(super) fn reoffer_refused(&mut self, from_fork: usize) {
+        match &mut self.state {
+            State::Answered(talk) if talk.fork == from_fork => talk.reoffer = None,
+            State::Answered(_) | State::Ringing { .. } | State::Releasing { .. } | State::Gone => {}
+        }
+    }
+
+    fn redescribe(&mut self, stream: &AudioStream, flow: Flow) {
+        if let Some((description, _)) = media::agree(stream, flow) {
+            self.outputs.push_back(Output::Describe(description));
+        }
+    }
+
+    fn wishes(&mut self, direction: Direction) {
+        let State::Answered(talk) = &mut self.state else { return };
+        if talk.wish != direction {
+            talk.wish = direction;
+            self.outputs.push_back(Output::Wishes);
+        }
+    }
+}
