@@ -15,13 +15,14 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 pub(crate) const CLICK_TO_CALL: &str = "calls.click_to_call";
 pub(crate) const ORIGINATE_AI: &str = "calls.originate_ai";
 pub(crate) const READ: &str = "calls.read";
+pub(crate) const LIVE: &str = "calls.live";
 pub(crate) const HANG_UP: &str = "calls.hangup";
 
 const PERMISSIONS: [&str; 11] = [
     CLICK_TO_CALL,
     ORIGINATE_AI,
     READ,
-    "calls.live",
+    LIVE,
     HANG_UP,
     "calls.transfer",
     "calls.hold",

@@ -5,14 +5,16 @@ use crate::auth::{ApiKey, CLICK_TO_CALL, Caller, HANG_UP, ORIGINATE_AI, READ};
 use crate::body::click_to_call_from;
 use crate::error::{ApiError, Code};
 use crate::guard::whole;
+use crate::{prefer, repeats};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use call_control::{Call, CallId, ClickToCall, HangUpRefusal, PartyType, Refusal};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +22,12 @@ use std::time::Duration;
 const AFTER_DRAINING: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
-struct Success {
+struct Success<'a> {
     status: &'static str,
     message: &'static str,
     call_id: CallId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'a Call>,
 }
 
 /// `POST /calls/click-to-call`. The order of the checks is part of the contract: 401, 403, 415, 400, 403 for the
@@ -38,13 +42,67 @@ pub(crate) async fn click_to_call(
         key.must(CLICK_TO_CALL)?;
     }
     must_be_json(&headers)?;
-    let request = click_to_call_from(&whole(body).await?, &key.name)?;
+    let name = repeats::name(&headers, key.sha256)?;
+    let wait = prefer::wait(&headers);
+    let body = whole(body).await?;
+    let request = click_to_call_from(&body, &key.name)?;
     must_be_allowed(&key, &request)?;
+    if let Some(name) = name {
+        return repeats::once(api, name, Sha256::digest(&body).into(), request, wait).await;
+    }
+    let events = wait.map(|_| api.calls.subscribe());
+    let mut placed = place(&api, request).await?;
+    if let (Some(events), Some(wait)) = (events, wait) {
+        placed.call = prefer::settled(&api, placed.call_id, events, wait).await;
+        placed.waited = Some(wait);
+    }
+    Ok(placed.into_response())
+}
+
+/// A call that was taken.
+pub(crate) struct Placed {
+    pub(crate) call_id: CallId,
+    /// As it is, for those who waited.
+    pub(crate) call: Option<Arc<Call>>,
+    pub(crate) waited: Option<Duration>,
+}
+
+pub(crate) async fn place(api: &Api, request: ClickToCall) -> Result<Placed, ApiError> {
+    let key_name = request.key_name.clone();
     let call_id = api.calls.click_to_call(request).await?;
-    tracing::info!(%call_id, key = %key.name, "click-to-call");
-    let location = [(header::LOCATION, format!("/api/v1/calls/{call_id}"))];
-    let success = Success { status: "success", message: "Call initiated", call_id };
-    Ok((StatusCode::OK, location, Json(success)).into_response())
+    tracing::info!(%call_id, key = %key_name, "click-to-call");
+    Ok(Placed { call_id, call: None, waited: None })
+}
+
+impl Placed {
+    pub(crate) fn location(&self) -> String {
+        format!("/api/v1/calls/{}", self.call_id)
+    }
+
+    pub(crate) fn body(&self) -> String {
+        let Self { call_id, call, .. } = self;
+        let success = Success {
+            status: "success",
+            message: "Call initiated",
+            call_id: *call_id,
+            call: call.as_deref(),
+        };
+        // Its keys are names: it has a text.
+        serde_json::to_string(&success).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Placed {
+    fn into_response(self) -> Response {
+        let headers =
+            [(header::LOCATION, self.location()), (header::CONTENT_TYPE, "application/json".to_owned())];
+        let mut response = (StatusCode::OK, headers, self.body()).into_response();
+        let applied = self.waited.map(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())));
+        if let Some(Ok(applied)) = applied {
+            response.headers_mut().insert(prefer::PREFERENCE_APPLIED, applied);
+        }
+        response
+    }
 }
 
 /// `GET /calls/{id}`: the call as it stands, or as it ended.
@@ -73,7 +131,8 @@ pub(crate) async fn hang_up(
     match api.calls.hang_up(call_id).await {
         Ok(()) => {
             tracing::info!(%call_id, key = %key.name, "hang-up");
-            Ok(Json(Success { status: "success", message: "Hang-up requested", call_id }).into_response())
+            Ok(Json(Success { status: "success", message: "Hang-up requested", call_id, call: None })
+                .into_response())
         }
         Err(HangUpRefusal::NotFound(_)) => match stored(&api, call_id).await? {
             Some(_) => Err(ApiError::new(Code::CallEnded, "The call has ended already")),
@@ -114,15 +173,15 @@ fn must_be_allowed(key: &ApiKey, request: &ClickToCall) -> Result<(), ApiError> 
     key.must_show(request.caller_id.as_ref())
 }
 
-fn call_id(id: Result<Path<String>, PathRejection>) -> Result<CallId, ApiError> {
+pub(crate) fn call_id(id: Result<Path<String>, PathRejection>) -> Result<CallId, ApiError> {
     id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(no_such_call)
 }
 
-fn no_such_call() -> ApiError {
+pub(crate) fn no_such_call() -> ApiError {
     ApiError::new(Code::CallNotFound, "There is no such call")
 }
 
-async fn stored(api: &Api, id: CallId) -> Result<Option<Call>, ApiError> {
+pub(crate) async fn stored(api: &Api, id: CallId) -> Result<Option<Call>, ApiError> {
     api.store.call(id).await.map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(call_id = %id, %error, cause, "a call cannot be read");

@@ -42,6 +42,8 @@ pub enum Code {
     ExtensionNotRegistered,
     /// The call has ended already.
     CallEnded,
+    /// The `Idempotency-Key` was used with another body.
+    IdempotencyConflict,
     /// The body is too large.
     BodyTooLarge,
     /// The body is not `application/json`, or is compressed.
@@ -54,6 +56,8 @@ pub enum Code {
     InternalError,
     /// No media port is free; `Retry-After` says when to try again.
     NoMediaPort,
+    /// Too many read events at once; `Retry-After` says when to try again.
+    TooManyReaders,
     /// The server is stopping; `Retry-After` says when to try again.
     Draining,
     /// New calls cannot be taken; `Retry-After` says when to try again.
@@ -80,12 +84,14 @@ impl Code {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::ExtensionNotRegistered => (StatusCode::CONFLICT, "extension_not_registered"),
             Self::CallEnded => (StatusCode::CONFLICT, "call_ended"),
+            Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::NoTrunk => (StatusCode::UNPROCESSABLE_ENTITY, "no_trunk"),
             Self::TooManyCalls => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             Self::NoMediaPort => (StatusCode::SERVICE_UNAVAILABLE, "no_media_port"),
+            Self::TooManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         }

@@ -27,8 +27,23 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How much, and for how long, is still read from a client that has been answered and goes on sending.
 const LINGER_OCTETS: u64 = 4 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
+/// How long octets may lie unread by a client before its connection is given up (RFC 5482).
+#[cfg(target_os = "linux")]
+const UNREAD_TIME: Duration = Duration::from_secs(30);
 /// Between two tries when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// With every request: tells those who answer without an end that the server stops.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopped(watch::Receiver<()>);
+
+impl Stopped {
+    /// Ready when the server stops.
+    pub(crate) async fn wait(&mut self) {
+        // The one who could say something is gone: that is the sign.
+        let _ = self.0.changed().await;
+    }
+}
 
 /// Serves `router` over HTTP/1.1 until `shutdown` is ready, then answers what has been asked and returns, after
 /// 10 s at the latest.
@@ -83,7 +98,10 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 async fn connection(stream: TcpStream, router: axum::Router, mut stopped: watch::Receiver<()>) {
     // An answer is one small segment; waiting for more to send with it only delays it.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request| answer(router.clone(), request));
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_TIME));
+    let told = Stopped(stopped.clone());
+    let service = hyper::service::service_fn(move |request| answer(router.clone(), told.clone(), request));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
@@ -104,8 +122,10 @@ async fn connection(stream: TcpStream, router: axum::Router, mut stopped: watch:
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-fn answer(router: axum::Router, request: hyper::Request<Incoming>) -> Answer {
-    Box::pin(router.oneshot(request.map(Body::new)))
+fn answer(router: axum::Router, stopped: Stopped, request: hyper::Request<Incoming>) -> Answer {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(stopped);
+    Box::pin(router.oneshot(request))
 }
 
 /// Closes so that the answer arrives: a socket closed with octets unread resets the connection, and the client may

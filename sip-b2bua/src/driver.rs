@@ -1,12 +1,12 @@
 //! The signalling loop: sockets, clock and channels around the [`Switchboard`]. Nothing is decided in here.
 
 use crate::call::{Moment, RelayAction};
+use crate::records::{Kept, ToKeep};
 use crate::service::Shared;
 use crate::sockets::{Received, Sockets};
-use crate::switchboard::{Command, Output, RegisterKey, Switchboard, Ticket};
+use crate::switchboard::{Command, Output, Switchboard, Ticket};
 use crate::wire::WireMessage;
-use call_control::{Call, CallId, HangUpRefusal, Refusal};
-use call_store::StoredBinding;
+use call_control::{CallEventKind, CallId, HangUpRefusal, Refusal};
 use media_relay::RelayHandle;
 use sip_core::Flow;
 use std::collections::HashMap;
@@ -37,20 +37,6 @@ pub(crate) enum Asked {
     Stop,
 }
 
-/// What the loop wants kept on disk.
-#[derive(Debug)]
-pub(crate) enum ToKeep {
-    Bindings { user: Box<str>, bindings: Vec<StoredBinding>, waiting: Option<RegisterKey> },
-    Call(Arc<Call>),
-}
-
-/// What is on disk.
-#[derive(Debug)]
-pub(crate) enum Kept {
-    Bindings(RegisterKey),
-    Call(CallId),
-}
-
 /// The ends of all channels that the loop reads.
 pub(crate) struct Inputs {
     pub(crate) received: mpsc::Receiver<Received>,
@@ -64,7 +50,8 @@ pub(crate) struct Driver {
     pub(crate) switchboard: Switchboard,
     pub(crate) sockets: Sockets,
     pub(crate) relay: RelayHandle,
-    pub(crate) keep: mpsc::UnboundedSender<ToKeep>,
+    /// All that one round of the loop wants kept; none of it is on disk without the rest.
+    pub(crate) keep: mpsc::UnboundedSender<Vec<ToKeep>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) waiting: Waiting,
 }
@@ -154,6 +141,7 @@ impl Driver {
     }
 
     fn perform(&mut self) {
+        let mut to_keep = Vec::new();
         while let Some(output) = self.switchboard.poll_output() {
             match output {
                 Output::Send { flow, octets } => self.send(flow, octets),
@@ -170,7 +158,7 @@ impl Driver {
                 },
                 Output::CallAnswer { ticket, answer } => {
                     if let Some(waiting) = self.waiting.calls.remove(&ticket) {
-                        let _ = waiting.send(answer);
+                        answer_call(waiting, answer, &mut to_keep);
                     }
                 }
                 Output::HangUpAnswer { ticket, answer } => {
@@ -179,15 +167,21 @@ impl Driver {
                     }
                 }
                 Output::KeepBindings { user, bindings, waiting } => {
-                    let _ = self.keep.send(ToKeep::Bindings { user, bindings, waiting });
+                    to_keep.push(ToKeep::Bindings { user, bindings, waiting });
                 }
-                Output::KeepCall(call) => {
-                    let _ = self.keep.send(ToKeep::Call(call));
-                }
+                Output::KeepCall(call) => to_keep.push(ToKeep::Call(call)),
                 Output::View(call) => self.shared.show(call),
                 Output::Forget(id) => self.shared.forget(id),
-                Output::Happened(event) => self.shared.happened(event),
+                Output::Happened(event) => {
+                    // The end of a call goes to disk, and is told, together with its record.
+                    if event.event != CallEventKind::Ended {
+                        to_keep.push(ToKeep::Event(event));
+                    }
+                }
             }
+        }
+        if !to_keep.is_empty() {
+            let _ = self.keep.send(to_keep);
         }
         if !self.waiting.idle.is_empty() && self.switchboard.counts().0 == 0 {
             for told in self.waiting.idle.drain(..) {
@@ -206,6 +200,20 @@ impl Driver {
         if self.shared.wire.receiver_count() > 0 {
             let message = WireMessage::new(sent, flow, octets);
             let _ = self.shared.wire.send(Arc::new(message));
+        }
+    }
+}
+
+/// A call that was taken is answered for when it is on disk: what was acknowledged is not forgotten.
+fn answer_call(
+    waiting: oneshot::Sender<Result<CallId, Refusal>>,
+    answer: Result<CallId, Refusal>,
+    to_keep: &mut Vec<ToKeep>,
+) {
+    match answer {
+        Ok(call) => to_keep.push(ToKeep::Answer { call, waiting }),
+        Err(refusal) => {
+            let _ = waiting.send(Err(refusal));
         }
     }
 }

@@ -8,6 +8,7 @@ mod driver;
 mod end;
 mod leg;
 mod media;
+mod records;
 pub mod registrar;
 mod service;
 mod settings;

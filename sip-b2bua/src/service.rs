@@ -1,12 +1,16 @@
 //! The running service: what the API and the program hold.
 
-use crate::driver::{self, Asked, Driver, Inputs, Kept, ToKeep, Waiting};
+use crate::driver::{self, Asked, Driver, Inputs, Waiting};
+use crate::records::{close_cut_off_calls, write_out};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::settings::{Extension, Settings};
 use crate::sockets::{RECEIVE_QUEUE, Sockets};
 use crate::switchboard::{Command, Switchboard};
 use crate::wire::WireMessage;
-use call_control::{Call, CallEvent, CallId, Calls, ClickToCall, HangUpRefusal, Refusal};
+use call_control::{
+    Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, HangUpRefusal, NumberedEvent,
+    Refusal, Timestamp,
+};
 use call_store::{Store, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::RwLock;
@@ -34,7 +38,8 @@ pub struct B2bua {
 /// What the signalling loop writes and others read.
 pub(crate) struct Shared {
     live: RwLock<HashMap<CallId, Arc<Call>>>,
-    events: broadcast::Sender<Arc<CallEvent>>,
+    events: broadcast::Sender<Arc<NumberedEvent>>,
+    plain_events: broadcast::Sender<Arc<CallEvent>>,
     pub(crate) wire: broadcast::Sender<Arc<WireMessage>>,
     bound: Vec<(Transport, SocketAddr)>,
     draining: AtomicBool,
@@ -57,8 +62,8 @@ pub enum StartError {
     /// The relay's thread does not start.
     #[error("the media relay does not start: {0}")]
     Relay(std::io::Error),
-    /// The registrations of the last run cannot be read.
-    #[error("the stored registrations cannot be read: {0}")]
+    /// The registrations and calls of the last run cannot be read, or those that it left open cannot be closed.
+    #[error("what the last run left cannot be read or closed: {0}")]
     Store(#[from] StoreError),
 }
 
@@ -74,7 +79,7 @@ const TRANSACTIONS_MAX: usize = 100_000;
 const PORT_REST: Duration = Duration::from_secs(5);
 
 impl B2bua {
-    /// Binds the sockets, restores the registrations, starts the signalling loop and the relay.
+    /// Binds the sockets, restores the registrations, closes calls that a crash cut off, starts the signalling loop and the relay.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -88,6 +93,9 @@ impl B2bua {
                 source,
             })?;
         let registrar = restored_registrar(&settings, sockets.bound(), &store).await?;
+        if let Some(now) = Timestamp::from_unix_milliseconds(unix_milliseconds()) {
+            close_cut_off_calls(&store, now).await?;
+        }
         let (relay_in, relay_events) = mpsc::unbounded_channel();
         let report = move |event| {
             let _ = relay_in.send(event);
@@ -100,8 +108,9 @@ impl B2bua {
         let (keep, to_keep) = mpsc::unbounded_channel();
         let (kept_in, kept) = mpsc::unbounded_channel();
         let (all_written, written) = watch::channel(false);
+        let told = Arc::clone(&shared);
         tokio::spawn(async move {
-            write_out(store, to_keep, kept_in).await;
+            write_out(store, told, to_keep, kept_in).await;
             let _ = all_written.send(true);
         });
         let waiting = Waiting::default();
@@ -135,9 +144,9 @@ impl B2bua {
         let _ = self.written.clone().wait_for(|written| *written).await;
     }
 
-    /// Events of all calls from now on; a reader that is too slow loses the oldest.
+    /// Events of all calls from now on, each when it is on disk; a reader that is too slow loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Arc<CallEvent>> {
-        self.shared.events.subscribe()
+        self.shared.plain_events.subscribe()
     }
 
     /// SIP messages as they are sent and received from now on.
@@ -190,74 +199,67 @@ impl Calls for B2bua {
         self.shared.live.read().get(&call).cloned()
     }
 
+    fn live_calls(&self) -> Vec<Arc<Call>> {
+        self.shared.live_calls()
+    }
+
+    fn subscribe(&self) -> Box<dyn EventReader> {
+        Box::new(Reader(self.shared.subscribe()))
+    }
+
     fn is_ready(&self) -> bool {
         !self.shared.draining.load(Ordering::Relaxed)
     }
 }
 
 impl Shared {
-    fn new(bound: Vec<(Transport, SocketAddr)>, calls_per_second: u32) -> Self {
+    pub(crate) fn new(bound: Vec<(Transport, SocketAddr)>, calls_per_second: u32) -> Self {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
+        let (plain_events, _) = broadcast::channel(EVENT_QUEUE);
         let (wire, _) = broadcast::channel(EVENT_QUEUE);
         let quota = Quota::per_second(NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN));
         let new_calls = RateLimiter::direct(quota);
-        Self { live: RwLock::default(), events, wire, bound, draining: AtomicBool::new(false), new_calls }
+        let draining = AtomicBool::new(false);
+        Self { live: RwLock::default(), events, plain_events, wire, bound, draining, new_calls }
     }
 
     pub(crate) fn show(&self, call: Arc<Call>) {
         self.live.write().insert(call.call_id, call);
     }
 
+    pub(crate) fn live_calls(&self) -> Vec<Arc<Call>> {
+        self.live.read().values().cloned().collect()
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<NumberedEvent>> {
+        self.events.subscribe()
+    }
+
     pub(crate) fn forget(&self, id: CallId) {
         self.live.write().remove(&id);
     }
 
-    pub(crate) fn happened(&self, event: Arc<CallEvent>) {
+    /// Tells of an event that is on disk. One caller, so that ids come in their order.
+    pub(crate) fn announce(&self, numbered: NumberedEvent) {
+        let event = &numbered.event;
         let call = &event.call;
         tracing::info!(call_id = %call.call_id, event = ?event.event, party = ?event.party, end = ?call.end.as_ref().map(|end| end.reason), "call");
         // Nobody has to listen.
-        let _ = self.events.send(event);
+        let _ = self.plain_events.send(Arc::clone(event));
+        let _ = self.events.send(Arc::new(numbered));
     }
 }
 
-/// Records that are written in one transaction at most.
-const BATCH: usize = 256;
+struct Reader(broadcast::Receiver<Arc<NumberedEvent>>);
 
-/// Writes what is to be kept, as much at a time as has gathered; a record that is on disk is reported.
-async fn write_out(
-    store: Store,
-    mut to_keep: mpsc::UnboundedReceiver<ToKeep>,
-    kept: mpsc::UnboundedSender<Kept>,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while to_keep.recv_many(&mut batch, BATCH).await > 0 {
-        let mut calls: Vec<Call> = Vec::new();
-        for item in batch.drain(..) {
-            match item {
-                ToKeep::Call(call) => calls.push(Call::clone(&call)),
-                ToKeep::Bindings { user, bindings, waiting } => {
-                    insist("the registrations", || store.replace_bindings(&user, &bindings)).await;
-                    if let Some(key) = waiting {
-                        let _ = kept.send(Kept::Bindings(key));
-                    }
-                }
-            }
-        }
-        if calls.is_empty() {
-            continue;
-        }
-        insist("call records", || store.put_calls(&calls)).await;
-        for call in calls.iter().filter(|call| call.end.is_some()) {
-            let _ = kept.send(Kept::Call(call.call_id));
-        }
-    }
-}
-
-/// A full disk is waited for: nothing that was acknowledged is given up.
-async fn insist<F: Future<Output = Result<(), StoreError>>>(what: &str, write: impl Fn() -> F) {
-    while let Err(error) = write().await {
-        tracing::error!(%error, "{what} cannot be written; trying again in a second");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+impl EventReader for Reader {
+    fn next(&mut self) -> Answer<'_, Result<Arc<NumberedEvent>, EventsEnd>> {
+        Box::pin(async {
+            self.0.recv().await.map_err(|error| match error {
+                broadcast::error::RecvError::Lagged(_) => EventsEnd::TooSlow,
+                broadcast::error::RecvError::Closed => EventsEnd::Stopped,
+            })
+        })
     }
 }
 
@@ -281,10 +283,13 @@ async fn restored_registrar(
     let mut registrar = Registrar::new(config, secrets);
     let hosts = bound.iter().map(|(_, address)| address.ip()).chain(settings.external_address);
     registrar.set_local_hosts(hosts.map(Host::from));
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let unix_milliseconds = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-    registrar.restore(store.bindings().await?, Instant::now(), unix_milliseconds);
+    registrar.restore(store.bindings().await?, Instant::now(), unix_milliseconds());
     Ok(registrar)
+}
+
+fn unix_milliseconds() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn relay_config(settings: &Settings) -> media_relay::Config {

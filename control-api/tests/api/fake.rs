@@ -4,13 +4,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use call_control::{
-    Call, CallId, CallState, Calls, ClickToCall, HangUpRefusal, Number, PartyType, PartyView, Refusal,
-    Timestamp,
+    Call, CallEvent, CallEventKind, CallId, CallState, Calls, ClickToCall, End, EndReason, EndedBy,
+    EventReader, EventsEnd, HangUpRefusal, Number, NumberedEvent, PartyType, PartyView, Refusal, Timestamp,
 };
 use call_store::Store;
 use control_api::{ApiKey, Keys, Permission, key_sha256, router};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::broadcast;
 use tower::ServiceExt;
 
 pub(crate) const KEY: &str = "ak_0123456789abcdef0123456789abcdef";
@@ -40,6 +41,20 @@ pub(crate) fn call(n: u8, state: CallState) -> Call {
     }
 }
 
+/// Something that happened to call `n`.
+pub(crate) fn event(n: u8, kind: CallEventKind) -> CallEvent {
+    let over = kind == CallEventKind::Ended;
+    let mut call = call(n, if over { CallState::Ended } else { CallState::CallingFrom });
+    call.end = over.then_some(End {
+        reason: EndReason::Busy,
+        by: EndedBy::To,
+        party: None,
+        sip_status: None,
+        q850_cause: None,
+    });
+    CallEvent { event: kind, party: None, at: call.created_at, call }
+}
+
 /// What the B2BUA is to answer, and what it was asked.
 pub(crate) struct Script {
     pub(crate) click_to_call: Result<CallId, Refusal>,
@@ -51,11 +66,27 @@ pub(crate) struct Script {
     pub(crate) hung_up: Vec<CallId>,
 }
 
-pub(crate) struct FakeCalls(Mutex<Script>);
+pub(crate) struct FakeCalls {
+    script: Mutex<Script>,
+    events: broadcast::Sender<Arc<NumberedEvent>>,
+}
 
 impl FakeCalls {
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
-        self.0.lock().unwrap()
+        self.script.lock().unwrap()
+    }
+}
+
+struct Reader(broadcast::Receiver<Arc<NumberedEvent>>);
+
+impl EventReader for Reader {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Result<Arc<NumberedEvent>, EventsEnd>> + Send + '_>> {
+        Box::pin(async {
+            self.0.recv().await.map_err(|error| match error {
+                broadcast::error::RecvError::Lagged(_) => EventsEnd::TooSlow,
+                broadcast::error::RecvError::Closed => EventsEnd::Stopped,
+            })
+        })
     }
 }
 
@@ -87,6 +118,14 @@ impl Calls for FakeCalls {
         self.script().live.clone().filter(|live| live.call_id == call)
     }
 
+    fn live_calls(&self) -> Vec<Arc<Call>> {
+        self.script().live.clone().into_iter().collect()
+    }
+
+    fn subscribe(&self) -> Box<dyn EventReader> {
+        Box::new(Reader(self.events.subscribe()))
+    }
+
     fn is_ready(&self) -> bool {
         self.script().ready
     }
@@ -111,7 +150,12 @@ pub(crate) fn api_key(key: &str, permissions: &[&str]) -> ApiKey {
 impl Api {
     /// With every call taken.
     pub(crate) async fn new() -> Self {
-        let calls = Arc::new(FakeCalls(Mutex::new(Script {
+        Self::with(Store::in_memory().await.unwrap())
+    }
+
+    /// With what this store holds.
+    pub(crate) fn with(store: Store) -> Self {
+        let script = Mutex::new(Script {
             click_to_call: Ok(id(1)),
             hang_up: Ok(()),
             live: None,
@@ -119,8 +163,8 @@ impl Api {
             panics: false,
             asked: vec![],
             hung_up: vec![],
-        })));
-        let store = Store::in_memory().await.unwrap();
+        });
+        let calls = Arc::new(FakeCalls { script, events: broadcast::channel(64).0 });
         let bound = ApiKey {
             caller_ids: Some(vec![Number::new("+15550100").unwrap()]),
             ..api_key(KEY_BOUND, &["calls.click_to_call"])
@@ -134,6 +178,16 @@ impl Api {
         ]);
         let router = router(calls.clone(), store.clone(), keys.clone());
         Self { router, calls, store, keys }
+    }
+
+    /// Something happens to calls: on disk first, then told.
+    pub(crate) async fn happen(&self, events: &[CallEvent]) {
+        let ended = events.iter().filter(|event| event.event == CallEventKind::Ended);
+        let records: Vec<_> = ended.map(|event| Arc::new(event.call.clone())).collect();
+        let events: Vec<_> = events.iter().cloned().map(Arc::new).collect();
+        for numbered in self.store.put(&records, &events).await.unwrap() {
+            let _ = self.calls.events.send(Arc::new(numbered));
+        }
     }
 
     /// One request, without a port.

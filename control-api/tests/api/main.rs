@@ -1,7 +1,10 @@
 //! The API as a client sees it, before a B2BUA that does as it is told.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod events;
 mod fake;
+mod lists;
+mod repeats;
 mod routes;
 mod serving;
 mod torture;

@@ -354,9 +354,7 @@ async fn health_needs_no_key_and_is_in_both_places() {
 #[tokio::test]
 async fn other_paths_and_methods_have_the_body_of_errors() {
     let api = Api::new().await;
-    for path in
-        ["/", "/api", "/api/v1", "/api/v1/calls", "/api/v1/calls/", "/api/v2/healthz", "/api/v1/events"]
-    {
+    for path in ["/", "/api", "/api/v1", "/api/v1/calls/", "/api/v2/healthz", "/api/v1/event"] {
         api.with_key("GET", path).await.is_error(404, "path_not_found");
     }
     let id = id(1);

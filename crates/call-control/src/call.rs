@@ -1,6 +1,6 @@
 //! A call as the API shows it.
 
-use crate::{CallerId, End, Number, VariableName, VariableValue};
+use crate::{CallerId, End, EndReason, EndedBy, Number, VariableName, VariableValue};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,6 +49,24 @@ impl Timestamp {
     }
 }
 
+/// The text is no moment of the years 0 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a moment such as 2026-11-22T10:00:00Z")]
+pub struct TimestampError;
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// Reads RFC 3339, with any offset.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339)
+            .ok()
+            .and_then(|moment| moment.checked_to_offset(time::UtcOffset::UTC))
+            .map(Self)
+            .ok_or(TimestampError)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = self.0;
@@ -75,9 +93,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339)
-            .map(|moment| Self(moment.to_offset(time::UtcOffset::UTC)))
-            .map_err(serde::de::Error::custom)
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -242,6 +258,32 @@ impl Call {
         }
     }
 
+    /// The call, closed because the server died while it ran and has come back at `at`.
+    #[must_use]
+    pub fn cut_off(mut self, at: Timestamp) -> Self {
+        for party in [Party::From, Party::To] {
+            let view = self.party_mut(party);
+            match view.state {
+                PartyState::Waiting | PartyState::Gone => {}
+                PartyState::Calling | PartyState::Ringing | PartyState::Answered => {
+                    view.state = PartyState::Gone;
+                    view.ended_at = Some(at);
+                }
+            }
+        }
+        self.state = CallState::Ended;
+        self.ended_at = Some(at);
+        self.end = Some(End {
+            reason: EndReason::ServerCrashed,
+            by: EndedBy::Server,
+            party: None,
+            sip_status: None,
+            // Temporary failure.
+            q850_cause: Some(41),
+        });
+        self
+    }
+
     /// The view of one party, to be changed.
     pub const fn party_mut(&mut self, party: Party) -> &mut PartyView {
         match party {
@@ -262,6 +304,10 @@ mod tests {
         let json = serde_json::to_string(&moment).unwrap();
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), moment);
         assert_eq!(moment.unix_milliseconds(), 1_795_255_200_007);
+        assert_eq!("2026-11-21T15:30:00.007+05:30".parse::<Timestamp>().unwrap(), moment);
+        for bad in ["", "2026-11-21", "2026-13-21T10:00:00Z", "9999-12-31T23:59:59-01:00"] {
+            assert_eq!(bad.parse::<Timestamp>(), Err(TimestampError), "{bad}");
+        }
     }
 
     #[test]

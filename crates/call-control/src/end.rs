@@ -42,7 +42,7 @@ impl From<Party> for EndedBy {
 }
 
 /// Why a call ended: the closed list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// A party, or the API, ended a call that was connected.
@@ -80,6 +80,53 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// The whole list.
+    pub const ALL: [Self; 16] = [
+        Self::HungUp,
+        Self::Cancelled,
+        Self::NoAnswer,
+        Self::Busy,
+        Self::Declined,
+        Self::Unreachable,
+        Self::NotFound,
+        Self::Refused,
+        Self::NoCommonCodec,
+        Self::MediaTimeout,
+        Self::SessionExpired,
+        Self::MaxDuration,
+        Self::TrunkFailed,
+        Self::ServerStopped,
+        Self::ServerCrashed,
+        Self::InternalError,
+    ];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HungUp => "hung_up",
+            Self::Cancelled => "cancelled",
+            Self::NoAnswer => "no_answer",
+            Self::Busy => "busy",
+            Self::Declined => "declined",
+            Self::Unreachable => "unreachable",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::NoCommonCodec => "no_common_codec",
+            Self::MediaTimeout => "media_timeout",
+            Self::SessionExpired => "session_expired",
+            Self::MaxDuration => "max_duration",
+            Self::TrunkFailed => "trunk_failed",
+            Self::ServerStopped => "server_stopped",
+            Self::ServerCrashed => "server_crashed",
+            Self::InternalError => "internal_error",
+        }
+    }
+
+    /// The reason that is written so.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
     /// The reason that a final status of 300 to 699 stands for.
     pub const fn of_status(status: u16) -> Self {
         match status {
@@ -117,6 +164,14 @@ pub const fn q850_cause(sip_status: u16) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_read_back_and_are_those_of_json() {
+        for reason in EndReason::ALL {
+            assert_eq!(EndReason::of_word(reason.as_str()), Some(reason));
+            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.as_str()));
+        }
+    }
 
     #[test]
     fn a_status_becomes_the_reason_that_users_know() {

@@ -2,6 +2,10 @@
 
 use crate::{Call, Party, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+use std::sync::Arc;
 
 /// One event of a call, with the call as it stood then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,4 +42,58 @@ pub enum CallEventKind {
     /// Over.
     #[serde(rename = "call.ended")]
     Ended,
+}
+
+impl CallEventKind {
+    /// The word, such as `call.ringing`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiated => "call.initiated",
+            Self::Ringing => "call.ringing",
+            Self::Answered => "call.answered",
+            Self::Connected => "call.connected",
+            Self::Talking => "call.talking",
+            Self::Ended => "call.ended",
+        }
+    }
+}
+
+/// The place of an event among all events: the first has 1, a later one a higher number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub u64);
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// An event that is on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumberedEvent {
+    /// Its place.
+    pub id: EventId,
+    /// What happened.
+    pub event: Arc<CallEvent>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_events_are_those_of_json() {
+        use CallEventKind::{Answered, Connected, Ended, Initiated, Ringing, Talking};
+        for kind in [Initiated, Ringing, Answered, Connected, Talking, Ended] {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
+        }
+    }
 }

@@ -4,15 +4,19 @@
 //! seam between the two services.
 
 mod call;
+mod disposition;
 mod end;
 mod event;
 mod number;
 mod request;
 mod service;
 
-pub use call::{Call, CallId, CallState, Media, Party, PartyState, PartyType, PartyView, Timestamp};
+pub use call::{
+    Call, CallId, CallState, Media, Party, PartyState, PartyType, PartyView, Timestamp, TimestampError,
+};
+pub use disposition::Disposition;
 pub use end::{End, EndReason, EndedBy, q850_cause};
-pub use event::{CallEvent, CallEventKind};
+pub use event::{CallEvent, CallEventKind, EventId, NumberedEvent};
 pub use number::{CallerId, CallerIdError, Number, NumberError};
 pub use request::{ClickToCall, VariableName, VariableNameError, VariableValue, VariableValueError};
-pub use service::{Calls, HangUpRefusal, Refusal};
+pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, Refusal};

@@ -1,6 +1,6 @@
 //! The seam between the API and the B2BUA.
 
-use crate::{Call, CallId, ClickToCall, Number, PartyType};
+use crate::{Call, CallId, ClickToCall, Number, NumberedEvent, PartyType};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,8 +20,32 @@ pub trait Calls: Send + Sync + 'static {
     /// A running call as it stands.
     fn live(&self, call: CallId) -> Option<Arc<Call>>;
 
+    /// All running calls as they stand, in no order.
+    fn live_calls(&self) -> Vec<Arc<Call>>;
+
+    /// Events of all calls from now on. Each is on disk when it comes, and they come in the order of their ids. What
+    /// happens to a call before `click_to_call` answers may come before the answer.
+    fn subscribe(&self) -> Box<dyn EventReader>;
+
     /// Whether new calls can be taken.
     fn is_ready(&self) -> bool;
+}
+
+/// Who reads events as they happen.
+pub trait EventReader: Send {
+    /// The next one. May be dropped while it waits: nothing is lost.
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Result<Arc<NumberedEvent>, EventsEnd>> + Send + '_>>;
+}
+
+/// Why a reader gets no further event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EventsEnd {
+    /// It was too slow and has lost some; those are on disk.
+    #[error("the reader was too slow")]
+    TooSlow,
+    /// There will be none.
+    #[error("there will be no further event")]
+    Stopped,
 }
 
 /// Why a click-to-call was not started.

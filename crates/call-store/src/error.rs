@@ -85,4 +85,10 @@ pub enum RowFault {
         /// The number found.
         value: i64,
     },
+    /// A word is not in the list that it comes from.
+    #[error("{word:?} is not of the list")]
+    Word {
+        /// The word found.
+        word: Box<str>,
+    },
 }

@@ -1,4 +1,5 @@
-//! Registrations, extensions and keys of a first start, and call records, in SQLite.
+//! Registrations, extensions and keys of a first start, call records and their
+//! events, in SQLite.
 //!
 //! Read [`Store`] first, then [`StoreError`]. One connection writes, several read beside it (WAL); what a method has
 //! written is on disk when it returns (`synchronous = FULL`). Nothing here knows SIP or HTTP.
@@ -6,10 +7,16 @@
 mod bindings;
 mod calls;
 mod error;
+mod events;
+mod first_answers;
 mod first_start;
+mod lists;
 mod store;
 
 pub use bindings::StoredBinding;
 pub use error::{AtPath, OpenFailure, RowFault, StoreError};
+pub use events::StoredEvent;
+pub use first_answers::{FirstAnswer, RequestName};
 pub use first_start::{StoredExtension, StoredKey};
+pub use lists::{CallCount, CallFilter, CallStatistics};
 pub use store::Store;
