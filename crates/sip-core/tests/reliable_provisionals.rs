@@ -260,6 +260,18 @@ fn a_second_ringing_waits_for_the_first_and_counts_on() {
 }
 
 #[test]
+fn a_session_that_was_acknowledged_is_not_sent_again() {
+    let (mut element, id) = ringing(Some("early"));
+    prack(&mut element, 2, "");
+    ring(&mut element, id, Some("again"));
+    assert!(element.last_response().body.is_empty());
+    prack(&mut element, 3, "");
+    accept(&mut element, id);
+    assert_eq!(element.statuses(), [100, 183, 200, 183, 200, 200]);
+    assert!(element.last_response().body.is_empty());
+}
+
+#[test]
 fn a_prack_of_nothing_is_481() {
     let (mut element, _) = ringing(None);
     let right = prack_of(element.last_response(), 2, "");

@@ -166,6 +166,15 @@ fn a_peer_that_takes_update_is_refreshed_by_it() {
 }
 
 #[test]
+fn a_peer_that_does_not_say_that_it_takes_update_is_sent_none() {
+    for fields in ["", "Allow: INVITE, ACK, BYE\r\n"] {
+        let (mut element, _, _) = standing(&format!("{INTERVAL}{fields}"));
+        wait(&mut element, 300);
+        assert_eq!((count(&element, &Method::UPDATE), count(&element, &Method::INVITE)), (0, 2));
+    }
+}
+
+#[test]
 fn an_update_that_is_not_taken_after_all_becomes_a_re_invite() {
     let (mut element, _, _) = standing(&format!("{INTERVAL}{UPDATES}"));
     wait(&mut element, 300);
