@@ -101,6 +101,23 @@ async fn what_was_missed_comes_first_and_without_an_id_nothing_does() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_between_replay_and_subscription_is_not_lost() {
+    let api = Api::new().await;
+    let server = Server::start(&api).await;
+    api.happen(&[event(1, CallEventKind::Initiated)]).await;
+    api.calls.script().live = Some(Arc::new(call(1, CallState::CallingFrom)));
+    api.calls.script().busy = Some(api.store.clone());
+    for path in ["/events?last_event_id=0".to_owned(), format!("/calls/{}/events", id(1))] {
+        let mut client = Client::connect(&server, &path, None).await;
+        let before = api.store.event_range().await.unwrap().1.0;
+        assert_eq!(client.ids(usize::try_from(before).unwrap()).await, (1..=before).collect::<Vec<_>>());
+        api.happen(&[event(1, CallEventKind::Talking)]).await;
+        assert_eq!(client.ids(1).await, [before + 1]);
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn under_load_no_event_is_lost_or_told_twice() {
     const EVENTS: u64 = 3000;

@@ -11,6 +11,7 @@ use call_store::Store;
 use control_api::{ApiKey, Keys, Permission, key_sha256, router};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tower::ServiceExt;
 
@@ -62,6 +63,8 @@ pub(crate) struct Script {
     pub(crate) live: Option<Arc<Call>>,
     pub(crate) ready: bool,
     pub(crate) panics: bool,
+    /// Something happens, and is kept here, right before each subscription.
+    pub(crate) busy: Option<Store>,
     pub(crate) asked: Vec<ClickToCall>,
     pub(crate) hung_up: Vec<CallId>,
 }
@@ -123,6 +126,14 @@ impl Calls for FakeCalls {
     }
 
     fn subscribe(&self) -> Box<dyn EventReader> {
+        let busy = self.script().busy.clone();
+        if let Some(store) = busy {
+            let ringing = [Arc::new(event(1, CallEventKind::Ringing))];
+            let putting = || Handle::current().block_on(store.put(&[], &ringing));
+            for numbered in tokio::task::block_in_place(putting).unwrap() {
+                let _ = self.events.send(Arc::new(numbered));
+            }
+        }
         Box::new(Reader(self.events.subscribe()))
     }
 
@@ -161,6 +172,7 @@ impl Api {
             live: None,
             ready: true,
             panics: false,
+            busy: None,
             asked: vec![],
             hung_up: vec![],
         });
