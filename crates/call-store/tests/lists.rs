@@ -48,6 +48,7 @@ fn answered(n: u8) -> Call {
         packets_received: 1,
         packets_lost: 0,
         jitter_ms: 0.0,
+        mos: None,
         first_packet_ms_after_answer: Some(first),
     };
     let mut call = ended(n, EndReason::HungUp);

@@ -300,7 +300,7 @@ mod tests {
     }
 
     fn login(server: &Authenticator) -> String {
-        credentials(&phone(), &both(&server, false, START, 1), 1)
+        credentials(&phone(), &both(server, false, START, 1), 1)
     }
 
     fn verify(server: &mut Authenticator, credentials: &str) -> Verdict {
