@@ -3,91 +3,24 @@
 //! The scenario decides; here its actions become those of legs and relay, and what legs and relay report becomes
 //! its events and the view. The record is complete when [`Effect::Over`] comes.
 
+mod vocabulary;
+
 use crate::click_to_call::{Action, ClickToCall, Event};
 use crate::end::{EndCause, LegEnd};
 use crate::leg::{self, Device, Leg};
 use crate::media;
 use audio::Codec;
-use call_control::{
-    Call, CallEventKind, CallState, End, EndReason, EndedBy, Media, Party, PartyState, Timestamp,
-};
+use call_control::{Call, CallEventKind, CallState, End, Media, Party, PartyState};
 use deadlines::Deadlines;
 use media_relay::{Description, Side, Sound, Statistics};
 use sdp::Format;
-use sip_core::{InviteEvent, InviteId, NewInvite};
+use sip_core::{InviteEvent, InviteId};
 use sip_message::{Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The present: the monotonic clock for timers, the wall clock for what people read.
-#[derive(Debug, Clone, Copy)]
-pub struct Moment {
-    /// Of the monotonic clock.
-    pub now: Instant,
-    /// Milliseconds since 1970.
-    pub unix_milliseconds: i64,
-}
-
-impl Moment {
-    pub(crate) fn timestamp(self) -> Option<Timestamp> {
-        Timestamp::from_unix_milliseconds(self.unix_milliseconds)
-    }
-}
-
-/// What a call wants done, in order.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Which phones to ring is asked for only now: some may have come or gone since the call began.
-    Ring(Party),
-    Invite {
-        party: Party,
-        fork: usize,
-        invite: Box<NewInvite>,
-    },
-    HangUp {
-        invite: InviteId,
-        reason: Option<Reason>,
-    },
-    AnswerOffer {
-        invite: InviteId,
-        body: Vec<u8>,
-    },
-    RefuseOffer {
-        invite: InviteId,
-        status: StatusCode,
-    },
-    Offer {
-        invite: InviteId,
-        body: Vec<u8>,
-    },
-    Relay(RelayAction),
-    /// The view changed, and this happened.
-    Happened {
-        event: CallEventKind,
-        party: Option<Party>,
-    },
-    /// The view changed.
-    Changed,
-    /// Both legs are over, the figures are in: the view is the record.
-    Over,
-}
-
-/// What is asked of the relay session of the call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RelayAction {
-    /// Say what was agreed with a side.
-    Describe(Side, Description),
-    /// Play to a side.
-    Play(Side, Sound),
-    /// Let the other side hear this one already.
-    Listen(Side),
-    /// Let both sides hear each other.
-    Connect,
-    /// Ask for the figures.
-    Report,
-    /// Close; figures come back.
-    Close,
-}
+pub(crate) use vocabulary::{CallLimits, Effect, party, side};
+pub use vocabulary::{Moment, RelayAction};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Timer {
@@ -109,13 +42,6 @@ pub(crate) struct RunningCall {
     phase: Phase,
     deadlines: Deadlines<Timer>,
     effects: VecDeque<Effect>,
-}
-
-/// How long things may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CallLimits {
-    pub(crate) no_answer: [Duration; 2],
-    pub(crate) max_duration: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -141,22 +67,6 @@ const REPORT: Duration = Duration::from_secs(1);
 const FIGURES: Duration = Duration::from_secs(2);
 
 const PARTIES: [Party; 2] = [Party::From, Party::To];
-
-/// The side of the relay session that faces a party.
-pub(crate) const fn side(party: Party) -> Side {
-    match party {
-        Party::From => Side::One,
-        Party::To => Side::Two,
-    }
-}
-
-/// The party that a side of the relay session faces.
-pub(crate) const fn party(side: Side) -> Party {
-    match side {
-        Side::One => Party::From,
-        Side::Two => Party::To,
-    }
-}
 
 impl RunningCall {
     /// A call whose relay session is open. `codecs` are those to offer to either party.
@@ -479,18 +389,4 @@ impl RunningCall {
             }
         }
     }
-}
-
-/// The record of a call that broke a machine of ours.
-pub(crate) fn broken(mut view: Call, moment: Moment) -> Call {
-    view.state = CallState::Ended;
-    view.ended_at = moment.timestamp();
-    view.end = Some(End {
-        reason: EndReason::InternalError,
-        by: EndedBy::Server,
-        party: None,
-        sip_status: None,
-        q850_cause: Some(41),
-    });
-    view
 }

@@ -6,8 +6,8 @@ mod dialling;
 mod requests;
 mod vocabulary;
 
-use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, broken, side};
-use crate::end::EndCause;
+use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, side};
+use crate::end::{EndCause, broken};
 use crate::registrar::{Changed, Registrar};
 use crate::settings::{Extension, Settings};
 use call_control::{
@@ -167,14 +167,6 @@ impl Switchboard {
         self.announce(CallEventKind::Ended, None, &record, moment);
     }
 
-    /// The bindings of a REGISTER are on disk: now it is answered.
-    pub fn handle_bindings_kept(&mut self, key: &RegisterKey, moment: Moment) {
-        if let Some((incoming, response)) = self.registering.remove(key) {
-            self.endpoint.respond(&incoming, response, moment.now);
-            self.drain_endpoint(moment);
-        }
-    }
-
     /// Timers that are due.
     pub fn handle_timeout(&mut self, moment: Moment) {
         self.endpoint.handle_timeout(moment.now);
@@ -236,12 +228,6 @@ impl Switchboard {
         let changed = self.registrar.replace_extensions(secrets.collect::<Vec<_>>());
         self.keep_bindings(changed);
         self.extensions = by_number(extensions);
-    }
-
-    fn keep_bindings(&mut self, changed: impl IntoIterator<Item = Changed>) {
-        for (user, bindings) in changed {
-            self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: None });
-        }
     }
 
     fn with_session(&mut self, session: SessionId, moment: Moment, change: impl FnOnce(&mut RunningCall)) {

@@ -4,6 +4,7 @@
 //! and the same seed gives the same trace, octet for octet.
 
 mod network;
+mod server;
 mod world;
 
 pub use network::Network;

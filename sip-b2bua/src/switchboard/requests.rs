@@ -12,6 +12,14 @@ const REGISTERING_MAX: usize = 4096;
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO";
 
 impl Switchboard {
+    /// The bindings of a REGISTER are on disk: now it is answered.
+    pub fn handle_bindings_kept(&mut self, key: &RegisterKey, moment: Moment) {
+        if let Some((incoming, response)) = self.registering.remove(key) {
+            self.endpoint.respond(&incoming, response, moment.now);
+            self.drain_endpoint(moment);
+        }
+    }
+
     pub(super) fn handle_request(&mut self, incoming: Incoming, moment: Moment) {
         if let Uri::Other { .. } = incoming.request.uri {
             return self.refuse(&incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
@@ -47,6 +55,12 @@ impl Switchboard {
                 self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: Some(key) });
             }
             Registration::Dropped => {}
+        }
+    }
+
+    pub(super) fn keep_bindings(&mut self, changed: impl IntoIterator<Item = Changed>) {
+        for (user, bindings) in changed {
+            self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: None });
         }
     }
 

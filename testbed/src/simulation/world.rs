@@ -2,17 +2,13 @@
 
 use super::Network;
 use super::network::{Delivery, UnderWay};
-use audio::{Codec, TonePlan};
+use super::server::{DOMAIN, SERVER, password, registrar, relay_command, settings};
 use call_control::{Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Number, Refusal};
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use sip_b2bua::registrar::{Registrar, RegistrarConfig};
-use sip_b2bua::{
-    Command, Extension, Limits, MediaSettings, Moment, Output, RegistrationTimes, RelayAction, Settings,
-    Switchboard, Ticket,
-};
-use sip_core::{Endpoint, Flow, Timers, Transport, digest::Secret};
+use sip_b2bua::{Command, Moment, Output, Switchboard, Ticket};
+use sip_core::{Endpoint, Flow, Timers, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -59,8 +55,6 @@ struct PhoneInWorld {
     media: Vec<CallMedia>,
 }
 
-const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
-const DOMAIN: &str = "pbx.example.com";
 /// 2026-11-22T10:00:00Z.
 const WALL_CLOCK_START: i64 = 1_795_341_600_000;
 /// Milliseconds that the disk takes.
@@ -497,70 +491,4 @@ impl World {
         let packet = || Delivery::Rtp { from, to, octets: octets.clone() };
         self.under_way.send(&self.network, &mut self.random, self.now, packet);
     }
-}
-
-fn relay_command(session: media_relay::SessionId, action: RelayAction) -> media_relay::Command {
-    match action {
-        RelayAction::Describe(side, description) => {
-            media_relay::Command::Describe { session, side, description }
-        }
-        RelayAction::Play(side, sound) => media_relay::Command::Play { session, side, sound },
-        RelayAction::Listen(side) => media_relay::Command::Listen { session, side },
-        RelayAction::Connect => media_relay::Command::Connect { session },
-        RelayAction::Report => media_relay::Command::Report { session },
-        RelayAction::Close => media_relay::Command::Close { session },
-    }
-}
-
-fn password(user: &str) -> String {
-    format!("secret-of-{user}")
-}
-
-fn settings() -> Settings {
-    let extension = |index: u32| {
-        let user = format!("100{index}");
-        Extension {
-            number: Number::new(&user).expect("a number"),
-            name: None,
-            secret: Secret::new(&user, DOMAIN, &password(&user)),
-            codecs: (index >= 8).then(|| Codec::ALL.to_vec()),
-        }
-    };
-    Settings {
-        listen: vec![(Transport::Udp, SocketAddr::new(SERVER, 5060))],
-        domain: DOMAIN.into(),
-        external_address: None,
-        user_agent: "dialbridge".into(),
-        session_expires: Duration::from_secs(1800),
-        registration: RegistrationTimes {
-            min: Duration::from_secs(60),
-            default: Duration::from_secs(600),
-            max: Duration::from_secs(3600),
-        },
-        media: MediaSettings {
-            address: None,
-            ports: 20_000..=20_399,
-            codecs: vec![Codec::Pcma, Codec::Pcmu],
-            silence_timeout: Duration::from_secs(60),
-            ringback: TonePlan::ringback("us").expect("a known tone plan"),
-        },
-        limits: Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 },
-        extensions: (1..10).map(extension).collect(),
-    }
-}
-
-fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
-    let config = RegistrarConfig {
-        domain: settings.domain.clone(),
-        min: settings.registration.min,
-        default: settings.registration.default,
-        max: settings.registration.max,
-        bindings_max: 10,
-        nonce_key,
-    };
-    let secrets = settings
-        .extensions
-        .iter()
-        .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
-    Registrar::new(config, secrets)
 }

@@ -1,0 +1,100 @@
+//! What a call is told, and what it wants done.
+
+use call_control::{CallEventKind, Party, Timestamp};
+use media_relay::{Description, Side, Sound};
+use sip_core::{InviteId, NewInvite};
+use sip_message::{Reason, StatusCode};
+use std::time::{Duration, Instant};
+
+/// The present: the monotonic clock for timers, the wall clock for what people read.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Of the monotonic clock.
+    pub now: Instant,
+    /// Milliseconds since 1970.
+    pub unix_milliseconds: i64,
+}
+
+impl Moment {
+    pub(crate) fn timestamp(self) -> Option<Timestamp> {
+        Timestamp::from_unix_milliseconds(self.unix_milliseconds)
+    }
+}
+
+/// What a call wants done, in order.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Which phones to ring is asked for only now: some may have come or gone since the call began.
+    Ring(Party),
+    Invite {
+        party: Party,
+        fork: usize,
+        invite: Box<NewInvite>,
+    },
+    HangUp {
+        invite: InviteId,
+        reason: Option<Reason>,
+    },
+    AnswerOffer {
+        invite: InviteId,
+        body: Vec<u8>,
+    },
+    RefuseOffer {
+        invite: InviteId,
+        status: StatusCode,
+    },
+    Offer {
+        invite: InviteId,
+        body: Vec<u8>,
+    },
+    Relay(RelayAction),
+    /// The view changed, and this happened.
+    Happened {
+        event: CallEventKind,
+        party: Option<Party>,
+    },
+    /// The view changed.
+    Changed,
+    /// Both legs are over, the figures are in: the view is the record.
+    Over,
+}
+
+/// What is asked of the relay session of the call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RelayAction {
+    /// Say what was agreed with a side.
+    Describe(Side, Description),
+    /// Play to a side.
+    Play(Side, Sound),
+    /// Let the other side hear this one already.
+    Listen(Side),
+    /// Let both sides hear each other.
+    Connect,
+    /// Ask for the figures.
+    Report,
+    /// Close; figures come back.
+    Close,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallLimits {
+    pub(crate) no_answer: [Duration; 2],
+    pub(crate) max_duration: Option<Duration>,
+}
+
+/// The side of the relay session that faces a party.
+pub(crate) const fn side(party: Party) -> Side {
+    match party {
+        Party::From => Side::One,
+        Party::To => Side::Two,
+    }
+}
+
+/// The party that a side of the relay session faces.
+pub(crate) const fn party(side: Side) -> Party {
+    match side {
+        Side::One => Party::From,
+        Side::Two => Party::To,
+    }
+}

@@ -1,0 +1,80 @@
+//! The server of a world: its settings, its registrar, what it asks of its relay.
+
+use audio::{Codec, TonePlan};
+use call_control::Number;
+use sip_b2bua::registrar::{Registrar, RegistrarConfig};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, RelayAction, Settings};
+use sip_core::{Transport, digest::Secret};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Where it is.
+pub(super) const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+/// Domain of its addresses-of-record.
+pub(super) const DOMAIN: &str = "pbx.example.com";
+
+pub(super) fn relay_command(session: media_relay::SessionId, action: RelayAction) -> media_relay::Command {
+    match action {
+        RelayAction::Describe(side, description) => {
+            media_relay::Command::Describe { session, side, description }
+        }
+        RelayAction::Play(side, sound) => media_relay::Command::Play { session, side, sound },
+        RelayAction::Listen(side) => media_relay::Command::Listen { session, side },
+        RelayAction::Connect => media_relay::Command::Connect { session },
+        RelayAction::Report => media_relay::Command::Report { session },
+        RelayAction::Close => media_relay::Command::Close { session },
+    }
+}
+
+pub(super) fn password(user: &str) -> String {
+    format!("secret-of-{user}")
+}
+
+pub(super) fn settings() -> Settings {
+    let extension = |index: u32| {
+        let user = format!("100{index}");
+        Extension {
+            number: Number::new(&user).expect("a number"),
+            name: None,
+            secret: Secret::new(&user, DOMAIN, &password(&user)),
+            codecs: (index >= 8).then(|| Codec::ALL.to_vec()),
+        }
+    };
+    Settings {
+        listen: vec![(Transport::Udp, SocketAddr::new(SERVER, 5060))],
+        domain: DOMAIN.into(),
+        external_address: None,
+        user_agent: "dialbridge".into(),
+        session_expires: Duration::from_secs(1800),
+        registration: RegistrationTimes {
+            min: Duration::from_secs(60),
+            default: Duration::from_secs(600),
+            max: Duration::from_secs(3600),
+        },
+        media: MediaSettings {
+            address: None,
+            ports: 20_000..=20_399,
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+            silence_timeout: Duration::from_secs(60),
+            ringback: TonePlan::ringback("us").expect("a known tone plan"),
+        },
+        limits: Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 },
+        extensions: (1..10).map(extension).collect(),
+    }
+}
+
+pub(super) fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
+    let config = RegistrarConfig {
+        domain: settings.domain.clone(),
+        min: settings.registration.min,
+        default: settings.registration.default,
+        max: settings.registration.max,
+        bindings_max: 10,
+        nonce_key,
+    };
+    let secrets = settings
+        .extensions
+        .iter()
+        .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
+    Registrar::new(config, secrets)
+}
