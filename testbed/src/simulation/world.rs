@@ -63,6 +63,9 @@ const DISK: Duration = Duration::from_millis(2);
 /// comes in its last moment (64·T1, §17.1.1.2) is cancelled only then (§9.1), and its 2xx absorbed for as long again.
 const QUIET: Duration = Duration::from_secs(105);
 
+/// The session interval (RFC 4028), and some.
+const SESSION: Duration = Duration::from_secs(2000);
+
 impl World {
     /// A world with extensions 1001 to 1009 and no phones; 1008 and 1009 are offered every codec.
     pub fn with_seed(seed: u64) -> Self {
@@ -221,6 +224,10 @@ impl World {
         let over = self.run_until(Duration::from_secs(700), |world| world.has_ended(call));
         assert!(over, "the call never ended\n{}", self.story());
         self.run_until(QUIET, |world| world.switchboard.counts() == (0, 0, 0));
+        self.check_nothing_is_left();
+        // A phone that every BYE missed finds out by the session timer.
+        let phones: Vec<PhoneId> = (0..self.phones.len()).map(PhoneId).collect();
+        self.run_until(SESSION, |world| !phones.iter().any(|phone| world.is_busy(*phone)));
         self.check_nothing_is_left();
         self.check_events(call);
         Arc::clone(&self.records[&call])
