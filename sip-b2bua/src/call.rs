@@ -138,9 +138,9 @@ impl RunningCall {
     }
 
     /// The first RTP packet of a side.
-    pub(crate) fn handle_first_packet(&mut self, side: Side, at: Instant, moment: Moment) {
+    pub(crate) fn handle_first_packet(&mut self, side: Side, at: Instant) {
         self.parties[party(side) as usize].first_packet.get_or_insert(at);
-        self.notice_talking(moment);
+        self.notice_talking();
     }
 
     /// A side that should send audio sends none.
@@ -337,14 +337,14 @@ impl RunningCall {
         if let Some(max_duration) = self.limits.max_duration {
             self.deadlines.set(Timer::MaxDuration, moment.now + max_duration);
         }
-        self.notice_talking(moment);
+        self.notice_talking();
         for party in PARTIES {
             // Whoever held before the other one answered holds it now.
             self.pass_wish(party, moment);
         }
     }
 
-    fn notice_talking(&mut self, _moment: Moment) {
+    fn notice_talking(&mut self) {
         let heard = self.parties.iter().all(|party| party.first_packet.is_some());
         if heard && self.view.state == CallState::Connected {
             self.view.state = CallState::Talking;

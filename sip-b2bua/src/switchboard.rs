@@ -143,7 +143,7 @@ impl Switchboard {
             Opened { session, rtp } => self.opened(session, rtp, moment),
             OpenFailed { session, reason } => self.open_failed(session, reason),
             FirstPacket { session, side, at } => {
-                self.with_session(session, moment, |call| call.handle_first_packet(side, at, moment));
+                self.with_session(session, moment, |call| call.handle_first_packet(side, at));
             }
             Silent { session, side } => {
                 self.with_session(session, moment, |call| call.handle_silence(side, moment));
@@ -251,9 +251,7 @@ impl Switchboard {
             match effect {
                 Effect::Ring(party) => {
                     let devices = self.devices(id, party, moment.now);
-                    if let Some(call) = self.running(id) {
-                        call.ring(party, devices, moment);
-                    }
+                    self.with_call(id, moment, |call| call.ring(party, devices, moment));
                 }
                 Effect::Invite { party, fork, invite } => self.invite(id, party, fork, *invite, moment),
                 Effect::HangUp { invite, reason } => self.endpoint.hang_up(invite, reason, moment.now),

@@ -4,8 +4,10 @@
 //! and the same seed gives the same trace, octet for octet.
 
 mod network;
+mod scripts;
 mod server;
 mod world;
 
 pub use network::Network;
+pub use scripts::{answers_after, seconds};
 pub use world::{PhoneId, World, percent};

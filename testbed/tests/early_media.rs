@@ -5,16 +5,12 @@ use call_control::{CallEventKind, EndReason};
 use sip_message::StatusCode;
 use std::time::{Duration, Instant};
 use test_phone::{Answering, CallMedia, Reply, Script};
-use testbed::simulation::World;
+use testbed::simulation::{World, seconds};
 
 const RINGBACK_HERTZ: f64 = 440.0;
 const FROM_HERTZ: f64 = 700.0;
 const TO_HERTZ: f64 = 1100.0;
 const OTHER_HERTZ: f64 = 1500.0;
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds)
-}
 
 fn answers_at_once() -> Script {
     Script { answering: Answering::default(), ..Script::default() }

@@ -3,20 +3,11 @@
 use audio::tone_share;
 use call_control::{CallState, EndReason};
 use std::time::{Duration, Instant};
-use test_phone::{Answering, CallMedia, Command, HeldBy, PhoneEvent, Reply, Script};
-use testbed::simulation::{Network, PhoneId, World, percent};
+use test_phone::{CallMedia, Command, HeldBy, PhoneEvent};
+use testbed::simulation::{Network, PhoneId, World, answers_after, percent, seconds};
 
 const FROM_HERTZ: f64 = 700.0;
 const TO_HERTZ: f64 = 1100.0;
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds)
-}
-
-fn answers_after(time: f64) -> Script {
-    let answering = Answering { reply: Reply::Accept { after: seconds(time) }, ..Answering::default() };
-    Script { answering, ..Script::default() }
-}
 
 fn share(heard: &CallMedia, hertz: f64, (from, until): (Instant, Instant)) -> f64 {
     tone_share(heard.heard.between(from, until), heard.heard.sample_rate, hertz)

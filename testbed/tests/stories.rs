@@ -5,19 +5,10 @@ use call_control::{CallEventKind, CallState, EndReason, EndedBy, Party, PartySta
 use sip_message::StatusCode;
 use std::time::Duration;
 use test_phone::{Answering, CallMedia, PhoneEvent, Registering, Reply, Script};
-use testbed::simulation::{Network, World, percent};
+use testbed::simulation::{Network, World, answers_after, percent, seconds};
 
 const FROM_HERTZ: f64 = 700.0;
 const TO_HERTZ: f64 = 1100.0;
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds)
-}
-
-fn answers_after(time: f64) -> Script {
-    let answering = Answering { reply: Reply::Accept { after: seconds(time) }, ..Answering::default() };
-    Script { answering, ..Script::default() }
-}
 
 fn refuses(status: StatusCode) -> Script {
     let reply = Reply::Reject { status, after: seconds(0.5) };
