@@ -146,7 +146,7 @@ pub enum GoneCause {
     /// Outgoing: we cancelled, and the peer ended it with 487 (or any final non-2xx, or a 2xx that we ACKed and
     /// BYEd).
     Cancelled,
-    /// The peer sent CANCEL before we answered.
+    /// The peer sent CANCEL before we answered, or the time in the Expires of its INVITE is over (RFC 3261 §13.3.1).
     CancelledByPeer,
     /// We rejected the incoming INVITE.
     Rejected,

@@ -136,10 +136,12 @@ impl Endpoint {
         let call_id = request.header.call_id.clone();
         let (late_offer, invite_cseq) = (request.body.is_empty(), request.header.cseq.number);
         let rseq = self.first_rseq(&request);
+        let expires = request.header.fields.delta_seconds(&FieldName::EXPIRES).and_then(Result::ok);
+        let expires_at = expires.and_then(|seconds| now.checked_add(Duration::from_secs(seconds.into())));
         let transaction = self.start_server(request, flow, Some(invite), now);
         // Of a request without a Via, which cannot be parsed, there is no transaction to answer.
-        let machine =
-            IncomingInvite::start(transaction.unwrap_or(TransactionId(0)), rseq, self.config.timers);
+        let id = transaction.unwrap_or(TransactionId(0));
+        let machine = IncomingInvite::start(id, rseq, expires_at, self.config.timers);
         let stage = Stage::Incoming(machine);
         let usage = Usage {
             call_id,
@@ -173,6 +175,7 @@ impl Endpoint {
         if let Some(id) = transaction {
             self.send_trying(id, now);
         }
+        self.schedule_usage(invite);
         invite
     }
 

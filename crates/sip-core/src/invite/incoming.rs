@@ -1,4 +1,4 @@
-//! An INVITE that we received, until it is answered or gone (RFC 3261 §9.2, §13.3; RFC 3262 §3).
+//! An INVITE that we received, until it is answered, gone or expired (RFC 3261 §9.2, §13.3; RFC 3262 §3).
 
 use super::{Action, Answer, Ending, patience};
 use crate::endpoint::TransactionId;
@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 /// | copy of the INVITE | 100 again | the last one again | the last one again |
 /// | re-INVITE, UPDATE | no dialog yet | 500 | 500 |
 /// | 64*T1 | – | – | 500, gone (P) |
+/// | the time in its Expires | 487, gone | 487, gone | 487, gone |
 ///
 /// From Over on the state is that of `Established`: R §3.1.1, §3.1.2.
 #[derive(Debug)]
@@ -84,6 +85,8 @@ enum Timer {
     Retransmit,
     /// 64*T1 without a PRACK (RFC 3262 §3).
     NoPrack,
+    /// The peer gave us no more time (RFC 3261 §13.3.1).
+    Expire,
 }
 
 const REMIND_AFTER: Duration = Duration::from_mins(1);
@@ -97,22 +100,32 @@ pub(crate) struct Incoming {
     rseq: Option<u32>,
     /// A reliable provisional response brought our session: nothing behind it repeats one.
     session_sent: bool,
+    /// When the invitation is over.
+    expires_at: Option<Instant>,
     deadlines: Deadlines<Timer>,
     outputs: VecDeque<Action>,
 }
 
 impl Incoming {
     /// `transaction` has sent its 100. With an RSeq for the first, provisional responses are reliable.
-    pub(crate) fn start(transaction: TransactionId, rseq: Option<u32>, timers: Timers) -> Self {
-        Self {
+    pub(crate) fn start(
+        transaction: TransactionId,
+        rseq: Option<u32>,
+        expires_at: Option<Instant>,
+        timers: Timers,
+    ) -> Self {
+        let mut incoming = Self {
             transaction,
             timers,
             state: State::Waiting,
             rseq,
             session_sent: false,
+            expires_at,
             deadlines: Deadlines::new(),
             outputs: VecDeque::new(),
-        }
+        };
+        incoming.enter(State::Waiting);
+        incoming
     }
 
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
@@ -147,6 +160,7 @@ impl Incoming {
                     let answer = Answer::status(StatusCode::SERVER_INTERNAL_ERROR);
                     self.end(answer, Ending::new(GoneCause::NoAck, None));
                 }
+                Timer::Expire => self.end_terminated(GoneCause::CancelledByPeer, None),
             }
         }
     }
@@ -247,9 +261,15 @@ impl Incoming {
         self.outputs.push_back(ending.gone());
     }
 
-    /// No timer outlives the state that set it.
+    /// No timer outlives the state that set it, but the one that all states but the last have.
     fn enter(&mut self, state: State) {
         self.deadlines.clear_all();
         self.state = state;
+        match (&self.state, self.expires_at) {
+            (State::Waiting | State::Ringing(_) | State::Unacknowledged { .. }, Some(at)) => {
+                self.deadlines.set(Timer::Expire, at);
+            }
+            (State::Over, _) | (_, None) => {}
+        }
     }
 }

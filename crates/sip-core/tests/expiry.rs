@@ -1,0 +1,53 @@
+//! An INVITE whose Expires says how long it is meant (RFC 3261 §13.3.1).
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
+
+mod by_hand;
+
+use by_hand::{Element, invite_text, with_fields};
+use sip_core::{GoneCause, InviteId};
+use sip_message::StatusCode;
+use std::time::Duration;
+
+fn invited(expires: &str) -> (Element, InviteId) {
+    let mut element = Element::new();
+    element.receive(with_fields(invite_text("z9hG4bK1"), &format!("Expires: {expires}\r\n")));
+    let invite = element.take_last();
+    (element, invite)
+}
+
+#[test]
+fn an_invite_that_is_not_answered_in_its_time_is_answered_487() {
+    for rings in [false, true] {
+        let (mut element, invite) = invited("20");
+        if rings {
+            element.pass(Duration::from_secs(10));
+            element.endpoint.ring(invite, StatusCode::RINGING, None, element.now);
+            element.pass(Duration::from_millis(9_900));
+        } else {
+            element.pass(Duration::from_millis(19_900));
+        }
+        assert!(element.gone().is_none());
+        element.pass(Duration::from_millis(200));
+        assert_eq!(element.last_response().status.code(), 487);
+        assert_eq!(element.gone().unwrap().cause, GoneCause::CancelledByPeer);
+        element.pass_all();
+        assert_eq!(element.endpoint.counts(), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_answered_in_time_stands() {
+    let (mut element, invite) = invited("20");
+    element.endpoint.accept(invite, b"answer".to_vec(), element.now);
+    element.collect();
+    element.pass(Duration::from_secs(21));
+    assert!(element.gone().is_none());
+    assert!(!element.statuses().contains(&487));
+}
+
+#[test]
+fn an_expires_that_is_no_number_is_no_limit() {
+    let (mut element, _) = invited("soon");
+    element.pass(Duration::from_mins(10));
+    assert!(element.gone().is_none());
+}
