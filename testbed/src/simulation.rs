@@ -3,11 +3,15 @@
 //! Nothing here opens a socket or reads a clock but once, for the zero of its own time: a day of calls takes seconds,
 //! and the same seed gives the same trace, octet for octet.
 
+mod life;
 mod network;
 mod scripts;
+mod seeds;
 mod server;
 mod world;
 
+pub use life::{Act, Life};
 pub use network::Network;
-pub use scripts::{answers_after, seconds};
+pub use scripts::{answers_after, refuses, rings_for_ever, seconds, talks_for};
+pub use seeds::each_seed;
 pub use world::{PhoneId, World, percent};

@@ -3,25 +3,13 @@
 use audio::tone_milliseconds;
 use call_control::{CallEventKind, CallState, EndReason, EndedBy, Party, PartyState, Refusal};
 use sip_message::StatusCode;
-use std::time::Duration;
-use test_phone::{Answering, CallMedia, PhoneEvent, Registering, Reply, Script};
-use testbed::simulation::{Network, World, answers_after, percent, seconds};
+use test_phone::{CallMedia, PhoneEvent, Registering, Script};
+use testbed::simulation::{
+    Network, World, answers_after, percent, refuses, rings_for_ever, seconds, talks_for,
+};
 
 const FROM_HERTZ: f64 = 700.0;
 const TO_HERTZ: f64 = 1100.0;
-
-fn refuses(status: StatusCode) -> Script {
-    let reply = Reply::Reject { status, after: seconds(0.5) };
-    Script { answering: Answering { reply, ..Answering::default() }, ..Script::default() }
-}
-
-fn rings_for_ever() -> Script {
-    Script { answering: Answering { reply: Reply::Never, ..Answering::default() }, ..Script::default() }
-}
-
-fn talks_for(time: f64) -> Script {
-    Script { hang_up_after: Some(seconds(time)), ..answers_after(1.0) }
-}
 
 fn tone_heard(media: Option<&CallMedia>, hertz: f64) -> u64 {
     media.map_or(0, |media| tone_milliseconds(&media.heard.samples, media.heard.sample_rate, hertz))
@@ -193,6 +181,23 @@ fn a_phone_that_is_unplugged_while_it_rings_does_not_keep_the_call() {
     assert!(!world.is_busy(from));
 }
 
+/// A CANCEL may not be sent before a provisional response has come (RFC 3261 §9.1).
+#[test]
+fn a_phone_that_no_cancel_reaches_stops_ringing_by_itself() {
+    let mut world = World::with_seed(16);
+    let from = world.phone("1001", rings_for_ever(), FROM_HERTZ);
+    world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let mut request = World::request("1001", "1002");
+    request.timeout = seconds(5.0);
+    let id = world.click_to_call(request).unwrap();
+    // The INVITE is under way; nothing else will arrive.
+    world.set_network(Network { loss: percent(100), ..Network::default() });
+    assert!(world.run_until(seconds(1.0), |world| world.is_busy(from)));
+    assert!(world.run_until(seconds(7.5), |world| !world.is_busy(from)), "{}", world.story());
+    assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::NoAnswer);
+}
+
 #[test]
 fn a_party_that_falls_silent_ends_the_call() {
     let mut world = World::with_seed(10);
@@ -259,61 +264,6 @@ fn registrations_are_refreshed_before_they_expire() {
     world.run_for(seconds(1000.0));
     let id = world.click_to_call(World::request("1001", "1002")).unwrap();
     assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::HungUp);
-}
-
-/// One call on a bad network: whatever becomes of it, it ends once, both sides agree, and nothing is left.
-fn one_call_on(network: Network, seed: u64) -> (EndReason, Vec<String>) {
-    let mut world = World::with_seed(seed);
-    let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
-    let to = world.phone("1002", talks_for(3.0), TO_HERTZ);
-    world.register_all();
-    world.set_network(network);
-    let id = world.click_to_call(World::request("1001", "1002")).expect("both are registered");
-    let call = world.run_until_ended(id);
-    assert!(!world.is_busy(from) && !world.is_busy(to), "a phone is left behind\n{}", world.story());
-    (call.end.as_ref().expect("it has ended").reason, world.trace().to_vec())
-}
-
-/// Seeds to try; `STORY_SEEDS` asks for more, `STORY_SEED` for one.
-fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let from_environment = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    match (from_environment("STORY_SEED"), from_environment("STORY_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => 0..count,
-        (None, None) => 0..usual,
-    }
-}
-
-fn each_seed(usual: u64, story: impl Fn(u64) + std::panic::RefUnwindSafe) {
-    for seed in seeds(usual) {
-        if let Err(panic) = std::panic::catch_unwind(|| story(seed)) {
-            eprintln!("failed with STORY_SEED={seed}");
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
-#[test]
-fn every_call_is_set_up_and_ends_right_at_ten_percent_loss() {
-    let network = Network {
-        loss: percent(10),
-        doubling: percent(5),
-        delay: Duration::from_millis(20),
-        jitter: Duration::from_millis(30),
-    };
-    each_seed(1_000, |seed| assert_eq!(one_call_on(network, seed).0, EndReason::HungUp));
-}
-
-#[test]
-fn every_call_ends_right_on_both_sides_at_fifty_percent_loss() {
-    let network = Network { loss: percent(50), delay: Duration::from_millis(20), ..Network::default() };
-    each_seed(50, |seed| drop(one_call_on(network, seed)));
-}
-
-#[test]
-fn the_same_seed_gives_the_same_trace() {
-    let network = Network { loss: percent(20), doubling: percent(20), ..Network::default() };
-    assert_eq!(one_call_on(network, 99).1, one_call_on(network, 99).1);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use audio::Codec;
 use sip_core::NewInvite;
 use sip_message::{FieldName, NameAddr, SipUri};
 
+/// A phone that no CANCEL reaches stops ringing by itself (RFC 3261 §13.3.1) so long after we have given it up.
+const CANCEL_FIRST: Duration = Duration::from_secs(2);
 /// When a client that met a limit may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -210,13 +212,18 @@ fn offered(
     [if common.is_empty() { from } else { common }, to]
 }
 
-/// The variables of the call, and what makes a phone answer by itself.
+/// The variables of the call, how long the INVITE is meant, and what makes a phone answer by itself.
 fn fields(request: &ClickToCall, party: Party, domain: &str) -> Vec<(FieldName, Box<str>)> {
     let variables = request.variables.iter().filter_map(|(name, value)| {
         let name = FieldName::new(&format!("X-Variable-{}", name.as_str()))?;
         Some((name, percent_encoded(&value.to_text()).into()))
     });
     let mut fields: Vec<(FieldName, Box<str>)> = variables.collect();
+    let no_answer = match party {
+        Party::From => request.timeout,
+        Party::To => request.to_timeout,
+    };
+    fields.push((FieldName::EXPIRES, (no_answer + CANCEL_FIRST).as_secs().to_string().into()));
     if request.auto_answer && party == Party::From {
         fields.push((FieldName::CALL_INFO, format!("<sip:{domain}>;answer-after=0").into()));
         fields

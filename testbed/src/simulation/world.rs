@@ -304,10 +304,12 @@ impl World {
         &self.trace
     }
 
-    /// The trace as a text, for those who ask why.
+    /// The end of the trace without registrations as a text, for those who ask why.
     pub fn story(&self) -> String {
-        let last = self.trace.len().saturating_sub(60);
-        format!("{}\n{:#?}", self.trace[last..].join("\n"), self.views.values().last())
+        let calls: Vec<&str> =
+            self.trace.iter().map(String::as_str).filter(|line| !line.contains("REGISTER")).collect();
+        let last = calls.len().saturating_sub(100);
+        format!("{}\n{:#?}", calls[last..].join("\n"), self.views.values().last())
     }
 
     fn ticket(&mut self) -> Ticket {

@@ -178,10 +178,8 @@ impl World {
     }
 
     fn send_sip(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
-        let first_line =
-            String::from_utf8_lossy(octets.split(|octet| *octet == b'\r').next().unwrap_or_default())
-                .into_owned();
-        self.trace.push(format!("{:>10.3} {from} > {to} {first_line}", self.elapsed().as_secs_f64()));
+        let line = summary(&octets);
+        self.trace.push(format!("{:>10.3} {from} > {to} {line}", self.elapsed().as_secs_f64()));
         let packet = || Delivery::Sip { from, to, octets: octets.clone() };
         self.under_way.send(&self.network, &mut self.random, self.now, packet);
     }
@@ -189,5 +187,17 @@ impl World {
     fn send_rtp(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
         let packet = || Delivery::Rtp { from, to, octets: octets.clone() };
         self.under_way.send(&self.network, &mut self.random, self.now, packet);
+    }
+}
+
+/// The first line; for a response the method too.
+fn summary(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets);
+    let mut lines = text.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    let cseq = lines.find_map(|line| line.strip_prefix("CSeq: "));
+    match cseq.filter(|_| first.starts_with("SIP/2.0")) {
+        Some(cseq) => format!("{first} ({cseq})"),
+        None => first.to_owned(),
     }
 }

@@ -1,0 +1,42 @@
+//! Ten thousand stories, each of a seed of its own: whatever phones, people and the network do, a call comes to one
+//! right end on both sides, and nothing is left of it.
+
+use call_control::EndReason;
+use testbed::simulation::{Life, Network, World, answers_after, each_seed, percent, seconds, talks_for};
+
+/// One call on a bad network: whatever becomes of it, it ends once, both sides agree, and nothing is left.
+fn one_call_on(network: Network, seed: u64) -> (EndReason, Vec<String>) {
+    let mut world = World::with_seed(seed);
+    let from = world.phone("1001", answers_after(1.0), 700.0);
+    let to = world.phone("1002", talks_for(3.0), 1100.0);
+    world.register_all();
+    world.set_network(network);
+    let id = world.click_to_call(World::request("1001", "1002")).expect("both are registered");
+    let call = world.run_until_ended(id);
+    assert!(!world.is_busy(from) && !world.is_busy(to), "a phone is left behind\n{}", world.story());
+    (call.end.as_ref().expect("it has ended").reason, world.trace().to_vec())
+}
+
+#[test]
+fn every_life_comes_to_one_right_end() {
+    each_seed(8_500, |seed| drop(Life::of_seed(seed).live(&mut World::with_seed(seed))));
+}
+
+#[test]
+fn every_call_is_set_up_and_ends_right_at_ten_percent_loss() {
+    let network =
+        Network { loss: percent(10), doubling: percent(5), delay: seconds(0.02), jitter: seconds(0.03) };
+    each_seed(1_000, |seed| assert_eq!(one_call_on(network, seed).0, EndReason::HungUp));
+}
+
+#[test]
+fn every_call_ends_right_on_both_sides_at_fifty_percent_loss() {
+    let network = Network { loss: percent(50), delay: seconds(0.02), ..Network::default() };
+    each_seed(500, |seed| drop(one_call_on(network, seed)));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let network = Network { loss: percent(20), doubling: percent(20), ..Network::default() };
+    assert_eq!(one_call_on(network, 99).1, one_call_on(network, 99).1);
+}
