@@ -2,6 +2,7 @@
 //! right end on both sides, and nothing is left of it.
 
 use call_control::EndReason;
+use std::collections::BTreeSet;
 use testbed::simulation::{Life, Network, World, answers_after, each_seed, percent, seconds, talks_for};
 
 /// One call on a bad network: whatever becomes of it, it ends once, both sides agree, and nothing is left.
@@ -20,6 +21,18 @@ fn one_call_on(network: Network, seed: u64) -> (EndReason, Vec<String>) {
 #[test]
 fn every_life_comes_to_one_right_end() {
     each_seed(8_500, |seed| drop(Life::of_seed(seed).live(&mut World::with_seed(seed))));
+}
+
+/// What the seeds try would else go unnoticed.
+#[test]
+fn lives_end_in_every_way() {
+    let ends: BTreeSet<EndReason> = (0..300)
+        .map(|seed| Life::of_seed(seed).live(&mut World::with_seed(seed)).end.as_ref().unwrap().reason)
+        .collect();
+    let never = [EndReason::TrunkFailed, EndReason::ServerCrashed, EndReason::InternalError];
+    for reason in EndReason::ALL.into_iter().filter(|reason| !never.contains(reason)) {
+        assert!(ends.contains(&reason), "no life ends with {reason:?}");
+    }
 }
 
 #[test]

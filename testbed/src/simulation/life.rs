@@ -43,6 +43,8 @@ pub enum Act {
 
 /// A life that does not end by itself is ended.
 const LONGEST: f64 = 14.0;
+/// The server takes a minute to notice that nothing is heard of a party.
+const NOTICES_SILENCE: f64 = 80.0;
 
 impl Life {
     /// The life of this seed.
@@ -62,7 +64,9 @@ impl Life {
             let at = seconds(random.random_range(0.0..LONGEST));
             life.acts.push((at, act(random, party, device)));
         }
-        life.acts.push((seconds(LONGEST), Act::HangUp));
+        let silenced = life.acts.iter().any(|(_, act)| matches!(act, Act::Unplug(..) | Act::Mute(..)));
+        let longest = if silenced && random.random_bool(0.25) { NOTICES_SILENCE } else { LONGEST };
+        life.acts.push((seconds(longest), Act::HangUp));
         life.acts.sort_by_key(|(at, _)| *at);
         life
     }
