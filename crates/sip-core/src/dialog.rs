@@ -63,6 +63,39 @@ impl Dialog {
         }
     }
 
+    /// The dialog of which `saved` tells.
+    pub(crate) fn resume(saved: &Request, flow: Flow) -> Self {
+        let header = &saved.header;
+        Self {
+            call_id: header.call_id.clone(),
+            local: header.from.clone(),
+            remote: header.to.clone(),
+            local_cseq: header.cseq.number,
+            remote_cseq: None,
+            remote_target: saved.uri.clone(),
+            route_set: header.fields.addresses(&FieldName::ROUTE).unwrap_or_default(),
+            flow,
+        }
+    }
+
+    /// A BYE that says all of the dialog. Its number is above all that will be used before it is saved again, which
+    /// is no error for the peer (RFC 3261 §12.2.2).
+    pub(crate) fn saved(&self) -> Request {
+        let cseq = (self.local_cseq | (CSEQ_STEP - 1)) & 0x7fff_ffff;
+        let (local, remote) = (self.local.clone(), self.remote.clone());
+        let target = self.remote_target.clone();
+        let mut bye = Request::new(Method::BYE, target, local, remote, self.call_id.clone(), cseq);
+        for route in &self.route_set {
+            bye.header.fields.push(FieldName::ROUTE, route.to_string());
+        }
+        bye
+    }
+
+    /// Along which the peer came last.
+    pub(crate) const fn last_flow(&self) -> Flow {
+        self.flow
+    }
+
     /// The peer's tag; empty for a peer of RFC 2543 that has none.
     pub(crate) fn remote_tag(&self) -> &str {
         self.remote.tag().unwrap_or_default()
@@ -140,6 +173,9 @@ impl Dialog {
         request
     }
 }
+
+/// Requests that one dialog sends within a CSeq number that is saved.
+const CSEQ_STEP: u32 = 1 << 16;
 
 /// The sequence number of the next request, below 2³¹ (RFC 3261 §8.1.1.5).
 pub(crate) fn next_cseq(last: u32) -> u32 {

@@ -7,9 +7,12 @@ mod provisional;
 mod receive;
 mod requests;
 mod responses;
+mod saved;
 mod session_timer;
 mod transactions;
 mod usage;
+
+pub use saved::SavedInvite;
 
 pub(crate) use compose::reason_of;
 pub(crate) use provisional::rseq_of;
@@ -257,6 +260,23 @@ impl Endpoint {
     /// Answers what [`Requested`](crate::InviteEvent::Requested) brought.
     pub fn respond_in_dialog(&mut self, responder: Responder, status: StatusCode, now: Instant) {
         self.answer_request(TransactionId(responder.0), status, now);
+    }
+
+    /// What is to be kept of an INVITE that has rung or been answered, for [`end_saved`](Self::end_saved) after a crash.
+    /// It changes when the INVITE is answered and when the peer moves. `None` before it was sent and when it is over.
+    pub fn saved(&self, invite: InviteId) -> Option<SavedInvite> {
+        self.save_usage(invite)
+    }
+
+    /// Ends what an endpoint of an earlier life began: CANCEL, or BYE. `Gone` follows. `None` when it cannot be read, or
+    /// is known here already.
+    pub fn end_saved(
+        &mut self,
+        saved: &SavedInvite,
+        reason: Option<Reason>,
+        now: Instant,
+    ) -> Option<InviteId> {
+        self.end_saved_usage(saved, reason, now)
     }
 
     /// Call-ID of a usage.

@@ -100,6 +100,24 @@ impl Endpoint {
         self.insert(machine, flow, now)
     }
 
+    /// An INVITE that was sent before this endpoint was made, and that has been answered provisionally.
+    pub(super) fn resume_client_invite(
+        &mut self,
+        invite: Request,
+        branch: u64,
+        flow: Flow,
+        owner: Owner,
+        now: Instant,
+    ) -> TransactionId {
+        if let Owner::Invite(invite) = owner {
+            self.hold_usage(invite);
+        }
+        let key = ClientKey { branch, is_cancel: false };
+        let sent = Sent { key, owner, attempts: Attempts::default() };
+        let machine = ClientInvite::resume(invite, self.timing(flow));
+        self.insert(Machine::ClientInvite(Box::new(machine), sent), flow, now)
+    }
+
     /// Sends the CANCEL of an INVITE, which shares its branch (RFC 3261 §9.1).
     pub(super) fn start_cancel(&mut self, cancel: Request, flow: Flow, now: Instant) {
         let branch = cancel.header.via.first().and_then(|via| via.branch());
@@ -304,6 +322,12 @@ impl Endpoint {
             }
             self.timetable.extend(due.map(|due| (due, Due::Transaction(id))));
         }
+    }
+}
+
+impl Sent {
+    pub(super) const fn branch(&self) -> u64 {
+        self.key.branch
     }
 }
 

@@ -176,6 +176,11 @@ impl Established {
         established
     }
 
+    /// The INVITE was answered, and the answer acknowledged, in an earlier life.
+    pub(crate) fn resume(timers: Timers) -> Self {
+        Self::new(timers, State::Stable)
+    }
+
     fn new(timers: Timers, state: State) -> Self {
         Self {
             timers,

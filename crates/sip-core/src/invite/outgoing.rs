@@ -91,6 +91,11 @@ impl Outgoing {
         }
     }
 
+    /// The INVITE rang in an earlier life.
+    pub(crate) fn resume(timers: Timers) -> Self {
+        Self { state: State::Proceeding, ..Self::start(timers) }
+    }
+
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Calling => self.handle_calling(event),

@@ -61,6 +61,12 @@ impl ClientInvite {
         Self { invite, timing, state, deadlines, outputs }
     }
 
+    /// An INVITE that was sent in an earlier life, and that a provisional response has answered.
+    pub(crate) fn resume(invite: Request, timing: Timing) -> Self {
+        let (deadlines, outputs) = (Deadlines::new(), VecDeque::new());
+        Self { invite, timing, state: State::Proceeding, deadlines, outputs }
+    }
+
     pub(crate) fn handle_response(&mut self, response: Response, now: Instant) {
         match &self.state {
             State::Calling { .. } | State::Proceeding if response.status.is_provisional() => {

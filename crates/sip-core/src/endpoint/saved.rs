@@ -1,0 +1,96 @@
+//! What is kept of an INVITE outside of this process, so that after a crash somebody can still end it.
+
+use super::transactions::{Machine, Owner};
+use super::usage::{Stage, Usage, contact};
+use super::{Endpoint, TransactionId};
+use crate::dialog::Dialog;
+use crate::invite::{Established, Outgoing};
+use crate::transaction::key;
+use crate::{Flow, InviteId, transport};
+use sip_message::{FieldName, Message, Method, Reason, Request};
+use std::time::Instant;
+
+/// An INVITE that a phone knows of, or the dialog that it made: all that CANCEL and BYE are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SavedInvite {
+    /// The way to the phone.
+    pub flow: Flow,
+    /// The INVITE without its body as long as it has no answer, and then a BYE.
+    pub request: Vec<u8>,
+}
+
+impl Endpoint {
+    pub(super) fn save_usage(&self, invite: InviteId) -> Option<SavedInvite> {
+        let usage = self.usages.get(&invite).filter(|usage| !usage.gone)?;
+        let (mut request, flow, branch) = match &usage.stage {
+            Stage::Outgoing(_) => {
+                let entry = self.transactions.get(&usage.transaction?)?;
+                let Machine::ClientInvite(machine, sent) = &entry.machine else { return None };
+                (bare(machine.invite()), usage.flow, sent.branch())
+            }
+            Stage::Established(_) => {
+                let dialog = usage.dialog.as_ref()?;
+                (dialog.saved(), dialog.last_flow(), 0)
+            }
+            Stage::Incoming(_) => return None,
+        };
+        request.header.via = vec![transport::via(flow, &key::branch(branch))];
+        Some(SavedInvite { flow, request: request.print() })
+    }
+
+    pub(super) fn end_saved_usage(
+        &mut self,
+        saved: &SavedInvite,
+        reason: Option<Reason>,
+        now: Instant,
+    ) -> Option<InviteId> {
+        let Ok(Message::Request(request)) = Message::parse(&saved.request) else { return None };
+        let local_tag = request.header.from.tag().and_then(key::number)?;
+        if self.usage_keys.contains_key(&local_tag) {
+            return None;
+        }
+        let invite = InviteId(self.next_id());
+        let call_id = request.header.call_id.clone();
+        let contact = contact(None, saved.flow);
+        if request.method == Method::INVITE {
+            let branch = request.header.via.first().and_then(|via| via.branch());
+            let branch = branch.and_then(key::branch_number)?;
+            let stage = Stage::Outgoing(Outgoing::resume(self.config.timers));
+            let usage = Usage {
+                outgoing: true,
+                invite_cseq: request.header.cseq.number,
+                ..Usage::new(call_id, local_tag, saved.flow, contact, stage)
+            };
+            self.add_usage(invite, usage);
+            let id = self.resume_client_invite(request, branch, saved.flow, Owner::Invite(invite), now);
+            self.set_transaction(invite, id);
+        } else {
+            let stage = Stage::Established(Established::resume(self.config.timers));
+            let usage = Usage {
+                outgoing: true,
+                dialog: Some(Dialog::resume(&request, saved.flow)),
+                ..Usage::new(call_id, local_tag, saved.flow, contact, stage)
+            };
+            self.add_usage(invite, usage);
+        }
+        self.hang_up_usage(invite, reason, now);
+        Some(invite)
+    }
+
+    fn set_transaction(&mut self, invite: InviteId, id: TransactionId) {
+        if let Some(usage) = self.usages.get_mut(&invite) {
+            usage.transaction = Some(id);
+        }
+    }
+}
+
+/// As much of an INVITE as its CANCEL and the ACK of a refusal repeat (RFC 3261 §9.1, §17.1.1.3): no credentials.
+fn bare(invite: &Request) -> Request {
+    let header = &invite.header;
+    let (from, to, call_id) = (header.from.clone(), header.to.clone(), header.call_id.clone());
+    let mut bare = Request::new(Method::INVITE, invite.uri.clone(), from, to, call_id, header.cseq.number);
+    for route in header.fields.get_all(&FieldName::ROUTE) {
+        bare.header.fields.push(FieldName::ROUTE, route);
+    }
+    bare
+}
