@@ -3,7 +3,10 @@
 use super::Network;
 use super::network::{Delivery, UnderWay};
 use super::server::{DOMAIN, SERVER, password, registrar, relay_command, settings};
-use call_control::{Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Number, Refusal};
+use call_control::{
+    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Explanation, Ladder, Number, Refusal,
+    Timestamp,
+};
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -40,6 +43,8 @@ pub struct World {
     views: BTreeMap<CallId, Arc<Call>>,
     events: Vec<Arc<CallEvent>>,
     records: BTreeMap<CallId, Arc<Call>>,
+    /// What was recorded of calls that have ended.
+    messages: BTreeMap<CallId, Arc<[u8]>>,
     next_ticket: u64,
     trace: Vec<String>,
 }
@@ -103,6 +108,7 @@ impl World {
             views: BTreeMap::new(),
             events: Vec::new(),
             records: BTreeMap::new(),
+            messages: BTreeMap::new(),
             next_ticket: 1,
             trace: Vec::new(),
         }
@@ -263,6 +269,24 @@ impl World {
     /// Where a call stands.
     pub fn state(&self, call: CallId) -> CallState {
         self.call(call).state
+    }
+
+    /// The SIP messages of a call, running or ended.
+    pub fn ladder(&self, call: CallId) -> Ladder {
+        let (call, octets) = self.recorded(call);
+        sip_b2bua::ladder(&call, &octets).expect("what was recorded can be read")
+    }
+
+    /// What is to be said of a call.
+    pub fn explanation(&self, call: CallId) -> Explanation {
+        let (call, octets) = self.recorded(call);
+        let now = Timestamp::from_unix_milliseconds(self.moment().unix_milliseconds).expect("a moment");
+        sip_b2bua::explain(&call, Some(&octets), now)
+    }
+
+    fn recorded(&self, call: CallId) -> (Call, Arc<[u8]>) {
+        let stored = || (self.call(call).clone(), Arc::clone(&self.messages[&call]));
+        self.switchboard.messages(call).unwrap_or_else(stored)
     }
 
     fn has_ended(&self, call: CallId) -> bool {
@@ -455,6 +479,9 @@ impl World {
                     self.under_way.at(self.now + DISK, Delivery::Kept(call.call_id));
                 }
                 self.records.insert(call.call_id, call);
+            }
+            Output::KeepMessages { call, octets, .. } => {
+                self.messages.insert(call, octets);
             }
             Output::View(call) => {
                 self.views.insert(call.call_id, call);
