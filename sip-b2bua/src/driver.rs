@@ -6,7 +6,8 @@ use crate::service::Shared;
 use crate::sockets::{Received, Sockets};
 use crate::switchboard::{Command, Output, Switchboard, Ticket};
 use crate::wire::WireMessage;
-use call_control::{CallEventKind, CallId, HangUpRefusal, Refusal};
+use call_control::{Call, CallEventKind, CallId, HangUpRefusal, Refusal};
+use call_store::CallMessages;
 use media_relay::RelayHandle;
 use sip_core::Flow;
 use std::collections::HashMap;
@@ -30,6 +31,11 @@ pub(crate) enum Asked {
     Registered {
         user: Box<str>,
         answer: oneshot::Sender<usize>,
+    },
+    /// A call that runs, and what was recorded of it.
+    Messages {
+        call: CallId,
+        answer: oneshot::Sender<Option<(Call, Arc<[u8]>)>>,
     },
     /// Told when no call is left and every record is on disk.
     WhenIdle(oneshot::Sender<()>),
@@ -134,6 +140,9 @@ impl Driver {
             Asked::Registered { user, answer } => {
                 let _ = answer.send(self.switchboard.registered(&user, Instant::now()));
             }
+            Asked::Messages { call, answer } => {
+                let _ = answer.send(self.switchboard.messages(call));
+            }
             Asked::WhenIdle(told) => self.waiting.idle.push(told),
             // Ends the loop before it comes here.
             Asked::Stop => {}
@@ -170,6 +179,9 @@ impl Driver {
                     to_keep.push(ToKeep::Bindings { user, bindings, waiting });
                 }
                 Output::KeepCall(call) => to_keep.push(ToKeep::Call(call)),
+                Output::KeepMessages { call, at, octets } => {
+                    to_keep.push(ToKeep::Messages(CallMessages { call, at, octets }));
+                }
                 Output::View(call) => self.shared.show(call),
                 Output::Forget(id) => self.shared.forget(id),
                 Output::Happened(event) => {

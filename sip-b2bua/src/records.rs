@@ -3,7 +3,7 @@
 use crate::service::Shared;
 use crate::switchboard::RegisterKey;
 use call_control::{Call, CallEvent, CallEventKind, CallId, Refusal, Timestamp};
-use call_store::{Store, StoreError, StoredBinding};
+use call_store::{CallMessages, Store, StoreError, StoredBinding};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +19,8 @@ pub(crate) enum ToKeep {
     },
     /// The record of a call; with its end goes the event that tells of it.
     Call(Arc<Call>),
+    /// What was recorded of a call that has ended; its record follows in the same round.
+    Messages(CallMessages),
     /// Any event but the end of a call.
     Event(Arc<CallEvent>),
     /// To be told when all that was queued before is on disk.
@@ -58,6 +60,7 @@ pub(crate) async fn write_out(
                     }
                 }
                 ToKeep::Call(call) => batch.add(call),
+                ToKeep::Messages(messages) => batch.messages.push(messages),
                 ToKeep::Event(event) => batch.events.push(event),
                 ToKeep::Answer { call, waiting } => batch.answers.push((call, waiting)),
             }
@@ -70,6 +73,7 @@ pub(crate) async fn write_out(
 struct Batch {
     calls: Vec<Arc<Call>>,
     events: Vec<Arc<CallEvent>>,
+    messages: Vec<CallMessages>,
     answers: Vec<(CallId, oneshot::Sender<Result<CallId, Refusal>>)>,
 }
 
@@ -82,11 +86,11 @@ impl Batch {
     }
 
     async fn write(self, store: &Store, shared: &Shared, kept: &mpsc::UnboundedSender<Kept>) {
-        let Self { calls, events, answers } = self;
+        let Self { calls, events, messages, answers } = self;
         let written = if calls.is_empty() && events.is_empty() {
             Vec::new()
         } else {
-            insist("call records", || store.put(&calls, &events)).await
+            insist("call records", || store.put_with_messages(&calls, &events, &messages)).await
         };
         for (call, waiting) in answers {
             let _ = waiting.send(Ok(call));

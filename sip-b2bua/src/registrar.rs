@@ -222,6 +222,11 @@ impl Registrar {
         live
     }
 
+    /// The phone of a user that registered along a flow.
+    pub(crate) fn binding_along(&self, user: &str, flow: Flow) -> Option<&Binding> {
+        self.users.get(user)?.bindings.iter().find(|binding| binding.flow == flow)
+    }
+
     /// A connection is closed. A phone that says in its Contact that it listens at the very address from which it
     /// connected can be called back there (RFC 3261 §18.1.1); any other has to come again by itself (RFC 5626 §4.5),
     /// and its binding goes: a connection to the port that it connected from reaches nobody, and ringing it would

@@ -8,8 +8,8 @@ use crate::sockets::{RECEIVE_QUEUE, Sockets};
 use crate::switchboard::{Command, Switchboard};
 use crate::wire::WireMessage;
 use call_control::{
-    Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, HangUpRefusal, NumberedEvent,
-    Refusal, Timestamp,
+    Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder,
+    MessagesRefusal, NumberedEvent, Refusal, Timestamp,
 };
 use call_store::{Store, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -31,6 +31,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 pub struct B2bua {
     asked: mpsc::Sender<Asked>,
     shared: Arc<Shared>,
+    /// For calls that have ended.
+    store: Store,
     /// True when the loop has ended and all that it wanted kept is on disk.
     written: watch::Receiver<bool>,
 }
@@ -108,16 +110,16 @@ impl B2bua {
         let (keep, to_keep) = mpsc::unbounded_channel();
         let (kept_in, kept) = mpsc::unbounded_channel();
         let (all_written, written) = watch::channel(false);
-        let told = Arc::clone(&shared);
+        let (told, writer) = (Arc::clone(&shared), store.clone());
         tokio::spawn(async move {
-            write_out(store, told, to_keep, kept_in).await;
+            write_out(writer, told, to_keep, kept_in).await;
             let _ = all_written.send(true);
         });
         let waiting = Waiting::default();
         let driver = Driver { switchboard, sockets, relay, keep, shared: Arc::clone(&shared), waiting };
         let inputs = Inputs { received, asked: asked_out, relay: relay_events, kept };
         tokio::spawn(driver::run(driver, inputs));
-        Ok(Self { asked, shared, written })
+        Ok(Self { asked, shared, store, written })
     }
 
     /// The sockets as they were bound, real ports in.
@@ -161,6 +163,29 @@ impl B2bua {
         registered.await.unwrap_or_default()
     }
 
+    /// A call, running or ended, and what was recorded of it if that is kept.
+    async fn recorded(&self, id: CallId) -> Result<(Call, Option<Arc<[u8]>>), MessagesRefusal> {
+        let (answer, messages) = oneshot::channel();
+        self.tell(Asked::Messages { call: id, answer }).await;
+        // The store has a call before it leaves the loop; asked in this order, none slips through.
+        if let Ok(Some((call, octets))) = messages.await {
+            return Ok((call, Some(octets)));
+        }
+        let stored = async {
+            let Some(call) = self.store.call(id).await? else { return Ok(None) };
+            Ok(Some((call, self.store.messages(id).await?)))
+        };
+        match stored.await {
+            Ok(Some((call, octets))) => Ok((call, octets.map(Into::into))),
+            Ok(None) => Err(MessagesRefusal::NotFound(id)),
+            Err(error) => {
+                let error: StoreError = error;
+                tracing::error!(call_id = %id, %error, "the messages of a call cannot be read");
+                Err(MessagesRefusal::Unreadable)
+            }
+        }
+    }
+
     async fn idle(&self) {
         let (told, idle) = oneshot::channel();
         self.tell(Asked::WhenIdle(told)).await;
@@ -201,6 +226,22 @@ impl Calls for B2bua {
 
     fn live_calls(&self) -> Vec<Arc<Call>> {
         self.shared.live_calls()
+    }
+
+    fn ladder(&self, call: CallId) -> Answer<'_, Result<Ladder, MessagesRefusal>> {
+        Box::pin(async move {
+            let (call, octets) = self.recorded(call).await?;
+            let octets = octets.ok_or(MessagesRefusal::NotKept(call.call_id))?;
+            crate::ladder(&call, &octets).ok_or(MessagesRefusal::NotKept(call.call_id))
+        })
+    }
+
+    fn explanation(&self, call: CallId) -> Answer<'_, Result<Explanation, MessagesRefusal>> {
+        Box::pin(async move {
+            let (call, octets) = self.recorded(call).await?;
+            let now = Timestamp::from_unix_milliseconds(unix_milliseconds()).unwrap_or(call.created_at);
+            Ok(crate::explain(&call, octets.as_deref(), now))
+        })
     }
 
     fn subscribe(&self) -> Box<dyn EventReader> {

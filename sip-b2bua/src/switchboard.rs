@@ -8,6 +8,7 @@ mod vocabulary;
 
 use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, side};
 use crate::end::{EndCause, broken};
+use crate::recorder::{self, Recorder};
 use crate::registrar::{Changed, Registrar};
 use crate::settings::{Extension, Settings};
 use call_control::{
@@ -38,6 +39,7 @@ pub struct Switchboard {
     /// REGISTERs whose answer waits for the disk.
     registering: BTreeMap<RegisterKey, (Incoming, Response)>,
     sessions: BTreeMap<SessionId, CallId>,
+    recorder: Recorder,
     due: BTreeSet<(Instant, CallId)>,
     next_session: u64,
     random: ChaCha12Rng,
@@ -95,6 +97,7 @@ impl Switchboard {
             invites: BTreeMap::new(),
             registering: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            recorder: Recorder::default(),
             due: BTreeSet::new(),
             next_session: 1,
             random: ChaCha12Rng::from_seed(seed),
@@ -106,12 +109,14 @@ impl Switchboard {
 
     /// A datagram, or a message out of a stream.
     pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, moment: Moment) {
+        self.recorder.note(octets, flow, false, moment.unix_milliseconds);
         self.endpoint.handle_octets(octets, flow, moment.now);
         self.drain_endpoint(moment);
     }
 
     /// A stream cannot be read on: what can still be answered is.
     pub fn handle_unframed(&mut self, error: &FramingError, flow: Flow, moment: Moment) {
+        self.recorder.note(&error.header, flow, false, moment.unix_milliseconds);
         self.endpoint.handle_unframed(error, flow);
         self.drain_endpoint(moment);
     }
@@ -163,6 +168,7 @@ impl Switchboard {
         let Some(Entry { stage: Stage::Keeping { record }, .. }) = self.calls.get(&id) else { return };
         let record = Arc::clone(record);
         self.calls.remove(&id);
+        self.recorder.forget(id);
         self.outputs.push_back(Output::Forget(id));
         self.announce(CallEventKind::Ended, None, &record, moment);
     }
@@ -198,6 +204,16 @@ impl Switchboard {
     pub fn counts(&self) -> (usize, usize, usize) {
         let (transactions, usages) = self.endpoint.counts();
         (self.calls.len(), transactions, usages)
+    }
+
+    /// A call that runs, or whose record is being written, and what was recorded of it until now.
+    pub fn messages(&self, id: CallId) -> Option<(Call, Arc<[u8]>)> {
+        let call = match &self.calls.get(&id)?.stage {
+            Stage::Opening { .. } => return None,
+            Stage::Running { call, .. } => call.view().clone(),
+            Stage::Keeping { record } => Call::clone(record),
+        };
+        Some((call, self.recorder.octets_of(id)))
     }
 
     /// How many phones of a user are registered.
@@ -277,12 +293,33 @@ impl Switchboard {
     }
 
     fn invite(&mut self, id: CallId, party: Party, fork: usize, invite: sip_core::NewInvite, moment: Moment) {
+        let flow = invite.flow;
         let usage = self.endpoint.invite(invite, moment.now);
         let sip_call_id = self.endpoint.call_id(usage).map(|call_id| call_id.0.to_string());
+        if let Some(sip_call_id) = &sip_call_id {
+            self.record_dialog(id, party, sip_call_id, flow, moment);
+        }
         self.invites.insert(usage, Place { call: id, party, fork });
         if let Some(call) = self.running(id) {
             call.invited(party, fork, usage, sip_call_id.as_deref());
         }
+    }
+
+    /// The messages of this dialog are recorded from now on, the INVITE that is about to go out included.
+    fn record_dialog(&mut self, id: CallId, party: Party, sip_call_id: &str, flow: Flow, moment: Moment) {
+        let Some(Entry { stage: Stage::Running { request, .. }, .. }) = self.calls.get(&id) else { return };
+        let number = match party {
+            Party::From => &request.from,
+            Party::To => &request.to,
+        };
+        let binding = self.registrar.binding_along(number.as_str(), flow);
+        let registered = binding.map_or(moment.now, |binding| binding.registered);
+        let device = recorder::Device {
+            flow,
+            registered_at: moment.wall_clock_at(registered),
+            user_agent: binding.and_then(|binding| binding.user_agent.as_deref()).unwrap_or_default(),
+        };
+        self.recorder.begin_dialog(id, party, sip_call_id, &device);
     }
 
     fn relay(&mut self, id: CallId, action: RelayAction) {
@@ -317,6 +354,8 @@ impl Switchboard {
         }
         self.sessions.remove(&entry.session);
         entry.stage = Stage::Keeping { record: Arc::clone(&record) };
+        let at = record.ended_at.unwrap_or(record.created_at);
+        self.outputs.push_back(Output::KeepMessages { call: id, at, octets: self.recorder.close(id) });
         self.outputs.push_back(Output::KeepCall(record));
     }
 
@@ -359,7 +398,8 @@ impl Switchboard {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 sip_core::Output::Send { flow, octets } => {
-                    self.outputs.push_back(Output::Send { flow, octets })
+                    self.recorder.note(&octets, flow, true, moment.unix_milliseconds);
+                    self.outputs.push_back(Output::Send { flow, octets });
                 }
                 sip_core::Output::Event(Event::Request(incoming)) => self.handle_request(incoming, moment),
                 sip_core::Output::Event(Event::Invite { invite, event }) => {

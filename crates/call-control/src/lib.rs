@@ -7,6 +7,8 @@ mod call;
 mod disposition;
 mod end;
 mod event;
+mod explanation;
+mod ladder;
 mod number;
 mod request;
 mod service;
@@ -17,6 +19,8 @@ pub use call::{
 pub use disposition::Disposition;
 pub use end::{End, EndReason, EndedBy, q850_cause};
 pub use event::{CallEvent, CallEventKind, EventId, NumberedEvent};
+pub use explanation::{Explanation, Finding, FindingCode, Severity};
+pub use ladder::{Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut};
 pub use number::{CallerId, CallerIdError, Number, NumberError};
 pub use request::{ClickToCall, VariableName, VariableNameError, VariableValue, VariableValueError};
-pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, Refusal};
+pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Refusal};

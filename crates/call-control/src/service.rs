@@ -1,6 +1,6 @@
 //! The seam between the API and the B2BUA.
 
-use crate::{Call, CallId, ClickToCall, Number, NumberedEvent, PartyType};
+use crate::{Call, CallId, ClickToCall, Explanation, Ladder, Number, NumberedEvent, PartyType};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +22,19 @@ pub trait Calls: Send + Sync + 'static {
 
     /// All running calls as they stand, in no order.
     fn live_calls(&self) -> Vec<Arc<Call>>;
+
+    /// The SIP messages of a call, running or ended.
+    fn ladder(
+        &self,
+        call: CallId,
+    ) -> Pin<Box<dyn Future<Output = Result<Ladder, MessagesRefusal>> + Send + '_>>;
+
+    /// What a call, running or ended, was like, in words. Never `MessagesRefusal::NotKept`: what the call itself shows
+    /// is said then.
+    fn explanation(
+        &self,
+        call: CallId,
+    ) -> Pin<Box<dyn Future<Output = Result<Explanation, MessagesRefusal>> + Send + '_>>;
 
     /// Events of all calls from now on. Each is on disk when it comes, and they come in the order of their ids. What
     /// happens to a call before `click_to_call` answers may come before the answer.
@@ -102,6 +115,20 @@ pub enum HangUpRefusal {
     /// The server is gone.
     #[error("The server is stopping")]
     Stopped,
+}
+
+/// Why the messages of a call are not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MessagesRefusal {
+    /// No call has that id.
+    #[error("There is no such call")]
+    NotFound(CallId),
+    /// The call is too long ago, or the server died while it ran.
+    #[error("The SIP messages of this call are not kept")]
+    NotKept(CallId),
+    /// The store failed; the log says how.
+    #[error("The SIP messages of this call cannot be read")]
+    Unreadable,
 }
 
 const fn kind(party_type: PartyType) -> &'static str {

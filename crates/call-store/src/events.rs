@@ -1,7 +1,8 @@
 //! What happened to calls, kept for those who were not there.
 
 use crate::calls::{insert_calls, rows};
-use crate::{Store, StoreError};
+use crate::messages::insert_messages;
+use crate::{CallMessages, Store, StoreError};
 use call_control::{Call, CallEvent, CallId, EventId, NumberedEvent};
 use sqlx::{Sqlite, Transaction};
 use std::sync::Arc;
@@ -34,6 +35,19 @@ impl Store {
         calls: &[Arc<Call>],
         events: &[Arc<CallEvent>],
     ) -> Result<Vec<NumberedEvent>, StoreError> {
+        self.put_with_messages(calls, events, &[]).await
+    }
+
+    /// As [`Store::put`], and with the messages of calls that have ended. Those of one call are written once.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is written then.
+    pub async fn put_with_messages(
+        &self,
+        calls: &[Arc<Call>],
+        events: &[Arc<CallEvent>],
+        messages: &[CallMessages],
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
         let calls = rows(calls.iter().map(|call| &**call))?;
         let mut transaction = self.write().await?;
         insert_calls(&mut transaction, &calls).await?;
@@ -46,6 +60,7 @@ impl Store {
         if let Some(newest) = numbered.last() {
             forget_old(&mut transaction, newest).await?;
         }
+        insert_messages(&mut transaction, messages).await?;
         transaction.commit().await?;
         Ok(numbered)
     }

@@ -11,6 +11,7 @@ mod events;
 mod first_answers;
 mod first_start;
 mod lists;
+mod messages;
 mod store;
 
 pub use bindings::StoredBinding;
@@ -19,4 +20,5 @@ pub use events::StoredEvent;
 pub use first_answers::{FirstAnswer, RequestName};
 pub use first_start::{StoredExtension, StoredKey};
 pub use lists::{CallCount, CallFilter, CallStatistics};
+pub use messages::CallMessages;
 pub use store::Store;

@@ -43,7 +43,7 @@ impl FieldName {
 }
 
 /// The compact forms of the IANA registry.
-const fn long_form(letter: u8, otherwise: &'static str) -> &'static str {
+pub(crate) const fn long_form(letter: u8, otherwise: &'static str) -> &'static str {
     match letter.to_ascii_lowercase() {
         b'a' => "Accept-Contact",
         b'b' => "Referred-By",

@@ -16,6 +16,12 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// What the wall clock showed at an earlier moment, in milliseconds since 1970.
+    pub(crate) fn wall_clock_at(self, earlier: Instant) -> i64 {
+        let ago = self.now.saturating_duration_since(earlier).as_millis();
+        self.unix_milliseconds.saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX))
+    }
+
     pub(crate) fn timestamp(self) -> Option<Timestamp> {
         Timestamp::from_unix_milliseconds(self.unix_milliseconds)
     }

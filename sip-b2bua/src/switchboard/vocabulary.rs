@@ -2,7 +2,7 @@
 
 use crate::call::RelayAction;
 use crate::settings::Extension;
-use call_control::{Call, CallEvent, CallId, ClickToCall, HangUpRefusal, Refusal};
+use call_control::{Call, CallEvent, CallId, ClickToCall, HangUpRefusal, Refusal, Timestamp};
 use call_store::StoredBinding;
 use media_relay::SessionId;
 use sip_core::Flow;
@@ -90,6 +90,16 @@ pub enum Output {
     },
     /// Keep a call; for one that has ended, `Switchboard::handle_kept` is due once it is on disk.
     KeepCall(Arc<Call>),
+    /// Keep what was recorded of a call that has ended; comes right before its `KeepCall`, and is on disk together
+    /// with it.
+    KeepMessages {
+        /// Which call.
+        call: CallId,
+        /// When it ended.
+        at: Timestamp,
+        /// What [`ladder`](crate::ladder) and [`explain`](crate::explain) read.
+        octets: Arc<[u8]>,
+    },
     /// The call as the API shows it from now on.
     View(Arc<Call>),
     /// The API finds the call in the store from now on.

@@ -5,7 +5,10 @@ mod driving;
 use super::Network;
 use super::network::UnderWay;
 use super::server::{DOMAIN, SERVER, password, registrar, settings};
-use call_control::{Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Number, Refusal};
+use call_control::{
+    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Explanation, Ladder, Number, Refusal,
+    Timestamp,
+};
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -42,6 +45,8 @@ pub struct World {
     views: BTreeMap<CallId, Arc<Call>>,
     events: Vec<Arc<CallEvent>>,
     records: BTreeMap<CallId, Arc<Call>>,
+    /// What was recorded of calls that have ended.
+    messages: BTreeMap<CallId, Arc<[u8]>>,
     next_ticket: u64,
     trace: Vec<String>,
 }
@@ -105,6 +110,7 @@ impl World {
             views: BTreeMap::new(),
             events: Vec::new(),
             records: BTreeMap::new(),
+            messages: BTreeMap::new(),
             next_ticket: 1,
             trace: Vec::new(),
         }
@@ -265,6 +271,24 @@ impl World {
     /// Where a call stands.
     pub fn state(&self, call: CallId) -> CallState {
         self.call(call).state
+    }
+
+    /// The SIP messages of a call, running or ended.
+    pub fn ladder(&self, call: CallId) -> Ladder {
+        let (call, octets) = self.recorded(call);
+        sip_b2bua::ladder(&call, &octets).expect("what was recorded can be read")
+    }
+
+    /// What is to be said of a call.
+    pub fn explanation(&self, call: CallId) -> Explanation {
+        let (call, octets) = self.recorded(call);
+        let now = Timestamp::from_unix_milliseconds(self.moment().unix_milliseconds).expect("a moment");
+        sip_b2bua::explain(&call, Some(&octets), now)
+    }
+
+    fn recorded(&self, call: CallId) -> (Call, Arc<[u8]>) {
+        let stored = || (self.call(call).clone(), Arc::clone(&self.messages[&call]));
+        self.switchboard.messages(call).unwrap_or_else(stored)
     }
 
     fn has_ended(&self, call: CallId) -> bool {

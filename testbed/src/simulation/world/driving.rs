@@ -148,6 +148,9 @@ impl World {
                 }
                 self.records.insert(call.call_id, call);
             }
+            Output::KeepMessages { call, octets, .. } => {
+                self.messages.insert(call, octets);
+            }
             Output::View(call) => {
                 self.views.insert(call.call_id, call);
             }

@@ -1,0 +1,193 @@
+//! Why the call ended, where that is not the refusal of a phone.
+
+use super::PARTIES;
+use super::evidence::{Dialog, Evidence, Seen, duration, finding, times};
+use call_control::{End, EndReason, EndedBy, Finding, FindingCode, LadderTransport, Party, Severity};
+use std::time::Duration;
+
+/// A phone that has said nothing for so long is not only slow.
+const SILENCE: Duration = Duration::from_millis(1_400);
+/// A phone over UDP is given up after this long: timer B, 64·T1 (RFC 3261 §17.1.1.2).
+const TIMER_B: Duration = Duration::from_secs(31);
+
+pub(super) fn find(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
+    if let Some(end) = &evidence.call.end {
+        findings.extend(ended(evidence, end));
+    }
+    for party in PARTIES {
+        for dialog in evidence.dialogs(party) {
+            findings.extend(silent_phone(evidence, &dialog));
+        }
+    }
+}
+
+fn ended(evidence: &Evidence<'_>, end: &End) -> Option<Finding> {
+    match end.reason {
+        EndReason::Cancelled => Some(cancelled(evidence, end)),
+        EndReason::NoAnswer => no_answer(evidence, end.party?),
+        EndReason::Unreachable => no_phone(evidence, end.party?),
+        EndReason::MaxDuration => Some(by_server(
+            evidence,
+            FindingCode::MaxDuration,
+            Severity::Hint,
+            format!(
+                "The call was ended by the server after {}: that is its max_duration.",
+                evidence.talked().map(duration).unwrap_or_default()
+            ),
+        )),
+        EndReason::ServerStopped => Some(by_server(
+            evidence,
+            FindingCode::ServerStopped,
+            Severity::Fault,
+            "The call was ended because the server was told to stop and did not wait any longer.".to_owned(),
+        )),
+        EndReason::ServerCrashed => Some(by_server(
+            evidence,
+            FindingCode::ServerCrashed,
+            Severity::Fault,
+            "The server died while the call ran, and closed its record when it was started again. The messages of \
+             the call were lost with it; the log of the system says why it died."
+                .to_owned(),
+        )),
+        EndReason::InternalError => Some(by_server(
+            evidence,
+            FindingCode::InternalError,
+            Severity::Fault,
+            "A fault of the server ended the call; its log says more.".to_owned(),
+        )),
+        EndReason::TrunkFailed => Some(by_server(
+            evidence,
+            FindingCode::TrunkFailed,
+            Severity::Fault,
+            "No trunk took the call.".to_owned(),
+        )),
+        // The phone says why, or the audio and the session do, or nothing is wrong.
+        EndReason::HungUp
+        | EndReason::Busy
+        | EndReason::Declined
+        | EndReason::NotFound
+        | EndReason::Refused
+        | EndReason::NoCommonCodec
+        | EndReason::MediaTimeout
+        | EndReason::SessionExpired => None,
+    }
+}
+
+fn by_server(evidence: &Evidence<'_>, code: FindingCode, severity: Severity, sentence: String) -> Finding {
+    let first = evidence.seen().find(|seen| is_release(*seen) && seen.is_sent());
+    let evidence = first.map(|seen| seen.shown.clone()).into_iter().collect();
+    Finding { code, severity, party: None, sentence, evidence }
+}
+
+fn cancelled(evidence: &Evidence<'_>, end: &End) -> Finding {
+    let call = evidence.call;
+    let after = call.ended_at.map(|at| evidence.since_start(at)).unwrap_or_default();
+    let waited_for = match call.from.answered_at {
+        Some(_) => Party::To,
+        None => Party::From,
+    };
+    let waited_for = evidence.number(waited_for);
+    let by_party = |party: Party| {
+        let bye = evidence.of(party).find(|seen| is_release(*seen) && !seen.is_sent());
+        let sentence =
+            format!("{} hung up after {after}, before {waited_for} had answered.", evidence.number(party));
+        finding(FindingCode::Cancelled, Severity::Hint, party, sentence, bye)
+    };
+    let by_us = |who: &str| {
+        let sentence = format!("{who} ended the call after {after}, before {waited_for} had answered.");
+        by_server(evidence, FindingCode::Cancelled, Severity::Hint, sentence)
+    };
+    match end.by {
+        EndedBy::From => by_party(Party::From),
+        EndedBy::To => by_party(Party::To),
+        EndedBy::Api => by_us("A request of the API"),
+        EndedBy::Server => by_us("The server"),
+    }
+}
+
+fn no_answer(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
+    let dialogs = evidence.dialogs(party);
+    let number = evidence.number(party);
+    if let Some((dialog, rang)) = dialogs.iter().find_map(|dialog| Some((dialog, dialog.rang()?))) {
+        let rung = duration(evidence.until_now(rang.shown.at));
+        let sentence = format!(
+            "{number} did not answer: {} rang for {rung}, as long as it may (timeout and to_timeout of the request).",
+            evidence.phone(rang)
+        );
+        return Some(finding(
+            FindingCode::NoAnswer,
+            Severity::Fault,
+            party,
+            sentence,
+            release_of(dialog, rang),
+        ));
+    }
+    let (dialog, trying) = dialogs.iter().find_map(|dialog| Some((dialog, dialog.responses().next()?.0)))?;
+    let sentence = format!(
+        "{} took the INVITE ({}) but never rang; what stands between it and the server may not reach it.",
+        evidence.phone(trying),
+        trying.shown.summary
+    );
+    Some(finding(FindingCode::NoAnswer, Severity::Fault, party, sentence, release_of(dialog, trying)))
+}
+
+/// The INVITE, what came back, and the CANCEL.
+fn release_of<'e>(dialog: &Dialog<'e>, came: Seen<'e>) -> impl Iterator<Item = Seen<'e>> + use<'e> {
+    let invite = dialog.invites.first().copied();
+    let cancel = dialog.all.iter().copied().find(|seen| seen.is_sent() && is_release(*seen));
+    invite.into_iter().chain([came]).chain(cancel)
+}
+
+/// It had none left when it was to be rung.
+fn no_phone(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
+    if !evidence.dialogs(party).is_empty() || evidence.seen().next().is_none() {
+        return None;
+    }
+    let sentence =
+        format!("No phone of {} was registered any more when it was to be rung.", evidence.number(party));
+    Some(finding(FindingCode::Unreachable, Severity::Fault, party, sentence, None))
+}
+
+/// A phone from which nothing ever came.
+fn silent_phone(evidence: &Evidence<'_>, dialog: &Dialog<'_>) -> Option<Finding> {
+    let (first, last) = (*dialog.invites.first()?, *dialog.invites.last()?);
+    if dialog.received().next().is_some() {
+        return None;
+    }
+    let end = evidence.call.end.as_ref();
+    let is_unreachable =
+        end.is_some_and(|end| end.reason == EndReason::Unreachable && end.party == Some(dialog.party));
+    let waited = evidence.until_now(first.shown.at);
+    if !is_unreachable && waited < SILENCE {
+        return None;
+    }
+    let (sent, transport) = (times(dialog.invites.len()), first.shown.transport);
+    let mut sentence = format!("{} cannot be reached: ", evidence.phone(first));
+    sentence += &match transport {
+        LadderTransport::Tcp if is_unreachable && waited < TIMER_B => {
+            "there is no connection to it over TCP, neither the one that it registered along nor a new one. "
+                .to_owned()
+        }
+        LadderTransport::Tcp | LadderTransport::Udp => format!(
+            "the INVITE was sent {sent} over {} within {}, and nothing came back. ",
+            transport.name(),
+            duration(evidence.until_now(first.shown.at))
+        ),
+    };
+    if let Some(device) = evidence.device(first) {
+        let ago = first.shown.at.unix_milliseconds() - device.registered_at.unix_milliseconds();
+        let ago = Duration::from_millis(u64::try_from(ago).unwrap_or_default());
+        sentence += &format!("It registered last {} before. ", duration(ago));
+    }
+    sentence += "It is switched off or has left the network, or the router or firewall before it has closed the way \
+                 by now: a shorter registration interval, or TCP, keeps it open.";
+    let another_rang = evidence.dialogs(dialog.party).iter().any(|other| other.received().next().is_some());
+    let is_fault = !another_rang && (evidence.failed_by(dialog.party) || end.is_none());
+    let severity = if is_fault { Severity::Fault } else { Severity::Hint };
+    let shown = if first.shown.number == last.shown.number { vec![first] } else { dialog.invites.clone() };
+    Some(finding(FindingCode::Unreachable, severity, dialog.party, sentence, shown))
+}
+
+fn is_release(seen: Seen<'_>) -> bool {
+    seen.is_request("BYE") || seen.is_request("CANCEL")
+}

@@ -1,0 +1,132 @@
+//! From what was recorded of a call to the messages that the API shows.
+
+use crate::recorder::{Entry, FarEnd, Recorded};
+use call_control::{
+    Call, Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, Party,
+    Timestamp,
+};
+use sip_core::Transport;
+use sip_message::{FieldName, Message, Method};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// Characters of a start line, or of a reason phrase, that are shown in a summary.
+const SUMMARY_MAX: usize = 60;
+
+/// The messages of a call, out of what its recorder wrote. `None` for octets that are none of its.
+pub fn ladder(call: &Call, recorded: &[u8]) -> Option<Ladder> {
+    read(call, recorded).map(|(ladder, _)| ladder)
+}
+
+/// The same, and each message as it was parsed; those that cannot be are absent.
+pub(crate) fn read(call: &Call, recorded: &[u8]) -> Option<(Ladder, Vec<Option<Message>>)> {
+    let recorded = Recorded::read(recorded)?;
+    let party = |party| LadderParty { number: call.party(party).number.clone(), devices: Vec::new() };
+    let (mut from, mut to) = (party(Party::From), party(Party::To));
+    let (mut messages, mut parsed) = (Vec::new(), Vec::new());
+    let mut first_copies: HashMap<(bool, SocketAddr, &[u8]), u32> = HashMap::new();
+    let mut before_gap = 0;
+    for (index, (entry, octets)) in recorded.entries.iter().enumerate() {
+        let Some(at) = Timestamp::from_unix_milliseconds(entry.at) else { continue };
+        if entry.is_device {
+            let devices = match entry.party {
+                Party::From => &mut from.devices,
+                Party::To => &mut to.devices,
+            };
+            devices.push(device(entry, octets, at));
+            continue;
+        }
+        let number = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let first = *first_copies.entry((entry.sent, entry.flow_of.address, octets)).or_insert(number);
+        let read = Message::parse(octets).ok();
+        messages.push(LadderMessage {
+            number,
+            at,
+            party: entry.party,
+            address: entry.flow_of.address,
+            transport: transport(entry.flow_of),
+            direction: if entry.sent { Direction::Sent } else { Direction::Received },
+            summary: read.as_ref().map_or_else(|| start_of(octets), summary),
+            sdp: read.as_ref().is_some_and(has_sdp),
+            repeats: (first < number).then_some(first),
+            text: String::from_utf8_lossy(octets).into_owned(),
+        });
+        parsed.push(read);
+        if index < recorded.before_gap {
+            before_gap = number;
+        }
+    }
+    let left_out =
+        (recorded.left_out > 0).then_some(LeftOut { messages: recorded.left_out, after: before_gap });
+    let ladder = Ladder { call_id: call.call_id, created_at: call.created_at, from, to, messages, left_out };
+    Some((ladder, parsed))
+}
+
+fn device(entry: &Entry, user_agent: &[u8], at: Timestamp) -> LadderDevice {
+    let user_agent = String::from_utf8_lossy(user_agent).into_owned();
+    LadderDevice {
+        address: entry.flow_of.address,
+        transport: transport(entry.flow_of),
+        user_agent: Some(user_agent).filter(|name| !name.is_empty()),
+        registered_at: at,
+    }
+}
+
+const fn transport(far_end: FarEnd) -> LadderTransport {
+    match far_end.transport {
+        Transport::Udp => LadderTransport::Udp,
+        Transport::Tcp => LadderTransport::Tcp,
+    }
+}
+
+/// `INVITE`, `re-INVITE`, `180 Ringing`, `200 OK (BYE)`.
+fn summary(message: &Message) -> String {
+    match message {
+        Message::Request(request)
+            if request.method == Method::INVITE && request.header.to.tag().is_some() =>
+        {
+            "re-INVITE".to_owned()
+        }
+        Message::Request(request) => legible(request.method.as_str()),
+        Message::Response(response) => {
+            let reason = match &*response.reason {
+                "" => response.status.reason(),
+                reason => reason,
+            };
+            let line = legible(&format!("{} {reason}", response.status));
+            let method = &response.header.cseq.method;
+            if *method == Method::INVITE { line } else { format!("{line} ({})", legible(method.as_str())) }
+        }
+    }
+}
+
+/// Of a message that cannot be read, or was too long to be kept whole.
+fn start_of(octets: &[u8]) -> String {
+    let line = octets.trim_ascii_start().split(|octet| *octet == b'\r' || *octet == b'\n').next();
+    legible(&String::from_utf8_lossy(line.unwrap_or_default()))
+}
+
+/// Without control characters, and not too long.
+pub(crate) fn legible(text: &str) -> String {
+    let clean = text.chars().map(|character| if character.is_control() { '?' } else { character });
+    let mut clean = clean.take(SUMMARY_MAX + 1).collect::<String>();
+    if clean.chars().count() > SUMMARY_MAX {
+        clean.pop();
+        clean.push('…');
+    }
+    clean
+}
+
+fn has_sdp(message: &Message) -> bool {
+    session_description(message).is_some()
+}
+
+/// The session description in a message.
+pub(crate) fn session_description(message: &Message) -> Option<&[u8]> {
+    let (header, body) = match message {
+        Message::Request(request) => (&request.header, &request.body),
+        Message::Response(response) => (&response.header, &response.body),
+    };
+    let kind = header.fields.get(&FieldName::CONTENT_TYPE)?.split(';').next()?;
+    (kind.trim().eq_ignore_ascii_case("application/sdp") && !body.is_empty()).then_some(body.as_slice())
+}
