@@ -100,7 +100,8 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
     }
 }
 
-fn present() -> Moment {
+/// Both clocks.
+pub(crate) fn present() -> Moment {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let unix_milliseconds = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
     Moment { now: Instant::now(), unix_milliseconds }
@@ -181,6 +182,13 @@ impl Driver {
                 Output::KeepCall(call) => to_keep.push(ToKeep::Call(call)),
                 Output::KeepMessages { call, at, octets } => {
                     to_keep.push(ToKeep::Messages(CallMessages { call, at, octets }));
+                }
+                Output::KeepInvite(invite) => {
+                    let sip_call_id = invite.sip_call_id.clone();
+                    to_keep.push(ToKeep::Invite { sip_call_id, invite: Some(invite) });
+                }
+                Output::ForgetInvite(sip_call_id) => {
+                    to_keep.push(ToKeep::Invite { sip_call_id, invite: None });
                 }
                 Output::View(call) => self.shared.show(call),
                 Output::Forget(id) => self.shared.forget(id),

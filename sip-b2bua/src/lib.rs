@@ -16,6 +16,7 @@ pub mod registrar;
 mod service;
 mod settings;
 mod sockets;
+mod stored_flow;
 mod switchboard;
 mod wire;
 

@@ -3,7 +3,7 @@
 use crate::service::Shared;
 use crate::switchboard::RegisterKey;
 use call_control::{Call, CallEvent, CallEventKind, CallId, Refusal, Timestamp};
-use call_store::{CallMessages, Store, StoreError, StoredBinding};
+use call_store::{CallMessages, Round, Store, StoreError, StoredBinding, StoredInvite};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +23,8 @@ pub(crate) enum ToKeep {
     Messages(CallMessages),
     /// Any event but the end of a call.
     Event(Arc<CallEvent>),
+    /// An INVITE as a phone knows of it now, or that is over.
+    Invite { sip_call_id: Box<str>, invite: Option<StoredInvite> },
     /// To be told when all that was queued before is on disk.
     Answer { call: CallId, waiting: oneshot::Sender<Result<CallId, Refusal>> },
 }
@@ -40,7 +42,7 @@ pub(crate) enum Kept {
 const BATCH: usize = 256;
 
 /// Writes what is to be kept, as much at a time as has gathered, and one round of the loop never in two parts. Once it
-/// is on disk, events are announced and ended calls are reported.
+/// is on disk, REGISTERs are answered, events announced and ended calls reported.
 pub(crate) async fn write_out(
     store: Store,
     shared: Arc<Shared>,
@@ -50,53 +52,59 @@ pub(crate) async fn write_out(
     let mut rounds = Vec::with_capacity(BATCH);
     while to_keep.recv_many(&mut rounds, BATCH).await > 0 {
         let mut batch = Batch::default();
-        let items: Vec<ToKeep> = rounds.drain(..).flatten().collect();
-        for item in items {
-            match item {
-                ToKeep::Bindings { user, bindings, waiting } => {
-                    insist("the registrations", || store.replace_bindings(&user, &bindings)).await;
-                    if let Some(key) = waiting {
-                        let _ = kept.send(Kept::Bindings(key));
-                    }
-                }
-                ToKeep::Call(call) => batch.add(call),
-                ToKeep::Messages(messages) => batch.messages.push(messages),
-                ToKeep::Event(event) => batch.events.push(event),
-                ToKeep::Answer { call, waiting } => batch.answers.push((call, waiting)),
-            }
+        for item in rounds.drain(..).flatten() {
+            batch.add(item);
         }
         batch.write(&store, &shared, &kept).await;
     }
 }
 
+/// What is written in one transaction, and those who wait for it.
 #[derive(Default)]
 struct Batch {
-    calls: Vec<Arc<Call>>,
-    events: Vec<Arc<CallEvent>>,
-    messages: Vec<CallMessages>,
+    round: Round,
+    registers: Vec<RegisterKey>,
     answers: Vec<(CallId, oneshot::Sender<Result<CallId, Refusal>>)>,
 }
 
 impl Batch {
-    fn add(&mut self, call: Arc<Call>) {
-        if call.end.is_some() {
-            self.events.push(end_of(&call));
+    fn add(&mut self, item: ToKeep) {
+        let round = &mut self.round;
+        match item {
+            ToKeep::Bindings { user, bindings, waiting } => {
+                round.bindings.insert(user, bindings);
+                self.registers.extend(waiting);
+            }
+            ToKeep::Call(call) => {
+                if call.end.is_some() {
+                    round.events.push(end_of(&call));
+                }
+                round.calls.push(call);
+            }
+            ToKeep::Messages(messages) => round.messages.push(messages),
+            ToKeep::Event(event) => round.events.push(event),
+            ToKeep::Invite { sip_call_id, invite } => {
+                round.invites.insert(sip_call_id, invite);
+            }
+            ToKeep::Answer { call, waiting } => self.answers.push((call, waiting)),
         }
-        self.calls.push(call);
     }
 
     async fn write(self, store: &Store, shared: &Shared, kept: &mpsc::UnboundedSender<Kept>) {
-        let Self { calls, events, messages, answers } = self;
-        let written = if calls.is_empty() && events.is_empty() {
+        let Self { round, registers, answers } = self;
+        let written = if round.is_empty() {
             Vec::new()
         } else {
-            insist("call records", || store.put_with_messages(&calls, &events, &messages)).await
+            insist("calls and registrations", || store.put_round(&round)).await
         };
+        for key in registers {
+            let _ = kept.send(Kept::Bindings(key));
+        }
         for (call, waiting) in answers {
             let _ = waiting.send(Ok(call));
         }
         // Who is told of the end finds the record, not the view of a running call.
-        let ended = || calls.iter().filter(|call| call.end.is_some()).map(|call| call.call_id);
+        let ended = || round.calls.iter().filter(|call| call.end.is_some()).map(|call| call.call_id);
         ended().for_each(|id| shared.forget(id));
         for event in written {
             shared.announce(event);

@@ -23,7 +23,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running B2BUA. Cheap to clone; it stops when the last clone is dropped.
@@ -81,7 +81,8 @@ const TRANSACTIONS_MAX: usize = 100_000;
 const PORT_REST: Duration = Duration::from_secs(5);
 
 impl B2bua {
-    /// Binds the sockets, restores the registrations, closes calls that a crash cut off, starts the signalling loop and the relay.
+    /// Binds the sockets, restores the registrations, closes calls that a crash cut off and ends their legs, starts the
+    /// signalling loop and the relay.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -94,7 +95,7 @@ impl B2bua {
                 address,
                 source,
             })?;
-        let registrar = restored_registrar(&settings, sockets.bound(), &store).await?;
+        let registrar = registrar(&settings, sockets.bound());
         if let Some(now) = Timestamp::from_unix_milliseconds(unix_milliseconds()) {
             close_cut_off_calls(&store, now).await?;
         }
@@ -105,7 +106,9 @@ impl B2bua {
         let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
         let shared = Arc::new(Shared::new(sockets.bound().to_vec(), settings.limits.calls_per_second));
         let endpoint = Endpoint::new(endpoint_config(&settings), rand::random());
-        let switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
+        let mut switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
+        switchboard.restore_bindings(store.bindings().await?, driver::present());
+        switchboard.end_left_behind(store.invites().await?, driver::present());
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
         let (keep, to_keep) = mpsc::unbounded_channel();
         let (kept_in, kept) = mpsc::unbounded_channel();
@@ -304,11 +307,7 @@ impl EventReader for Reader {
     }
 }
 
-async fn restored_registrar(
-    settings: &Settings,
-    bound: &[(Transport, SocketAddr)],
-    store: &Store,
-) -> Result<Registrar, StartError> {
+fn registrar(settings: &Settings, bound: &[(Transport, SocketAddr)]) -> Registrar {
     let config = RegistrarConfig {
         domain: settings.domain.clone(),
         min: settings.registration.min,
@@ -324,8 +323,7 @@ async fn restored_registrar(
     let mut registrar = Registrar::new(config, secrets);
     let hosts = bound.iter().map(|(_, address)| address.ip()).chain(settings.external_address);
     registrar.set_local_hosts(hosts.map(Host::from));
-    registrar.restore(store.bindings().await?, Instant::now(), unix_milliseconds());
-    Ok(registrar)
+    registrar
 }
 
 fn unix_milliseconds() -> i64 {

@@ -3,6 +3,7 @@
 //! Pure: what happened goes in with the present [`Moment`], what is to be done comes out of `poll_output`.
 
 mod dialling;
+mod left_behind;
 mod requests;
 mod vocabulary;
 
@@ -15,6 +16,7 @@ use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, HangUpRefusal, Number, Party, PartyType,
     PartyView, Refusal,
 };
+use left_behind::Saved;
 use media_relay::SessionId;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -40,6 +42,7 @@ pub struct Switchboard {
     registering: BTreeMap<RegisterKey, (Incoming, Response)>,
     sessions: BTreeMap<SessionId, CallId>,
     recorder: Recorder,
+    saved: Saved,
     due: BTreeSet<(Instant, CallId)>,
     next_session: u64,
     random: ChaCha12Rng,
@@ -98,6 +101,7 @@ impl Switchboard {
             registering: BTreeMap::new(),
             sessions: BTreeMap::new(),
             recorder: Recorder::default(),
+            saved: Saved::default(),
             due: BTreeSet::new(),
             next_session: 1,
             random: ChaCha12Rng::from_seed(seed),
@@ -125,6 +129,7 @@ impl Switchboard {
     pub fn handle_unreachable(&mut self, flow: Flow, moment: Moment) {
         let changed = self.registrar.flow_closed(flow, moment.now);
         self.keep_bindings(changed);
+        self.saved.flow_closed(flow);
         self.endpoint.handle_unreachable(flow, moment.now);
         self.drain_endpoint(moment);
     }
@@ -412,6 +417,7 @@ impl Switchboard {
     }
 
     fn handle_invite(&mut self, invite: InviteId, event: InviteEvent, moment: Moment) {
+        self.save(invite, &event, moment);
         let Some(place) = self.invites.get(&invite).copied() else { return };
         if matches!(event, InviteEvent::Gone(_)) {
             self.invites.remove(&invite);

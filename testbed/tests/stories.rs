@@ -243,6 +243,55 @@ fn the_end_of_the_server_ends_every_call_with_a_record() {
     assert_eq!(world.click_to_call(World::request("1001", "1002")), Err(Refusal::Draining));
 }
 
+/// Whatever its calls do when the server dies, nobody is left in one after it has come back.
+#[test]
+fn a_server_that_died_ends_its_calls_when_it_comes_back() {
+    for (after, ringing) in [(0.5, 1), (1.5, 1), (2.5, 0), (6.0, 0)] {
+        let mut world = World::with_seed(17);
+        let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+        let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+        world.register_all();
+        let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+        world.run_for(seconds(after));
+        world.kill_server();
+        world.run_for(seconds(0.2));
+        world.start_server_again();
+        // What rings then is cancelled before it is answered.
+        let free = |world: &World| !world.is_busy(from) && !world.is_busy(to);
+        assert!(world.run_until(seconds(0.1), free), "killed after {after} s\n{}", world.story());
+        let call = world.run_until_ended(id);
+        assert_eq!(call.end.as_ref().unwrap().reason, EndReason::ServerCrashed);
+        let cancels = world.trace().iter().filter(|line| line.ends_with("(1 CANCEL)")).count();
+        assert_eq!(cancels, ringing, "killed after {after} s\n{}", world.story());
+        // The registrations are there, and calls go on as ever.
+        let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+        assert!(world.run_until(seconds(10.0), |world| world.state(id) == CallState::Talking));
+        world.hang_up(id);
+        world.run_until_ended(id);
+    }
+}
+
+#[test]
+fn what_was_ended_after_a_crash_is_not_ended_again() {
+    let mut world = World::with_seed(18);
+    let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);
+    let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    world.run_for(seconds(4.0));
+    world.kill_server();
+    world.run_for(seconds(1.0));
+    world.start_server_again();
+    world.run_until_ended(id);
+    assert!(!world.is_busy(from) && !world.is_busy(to));
+    let byes = |world: &World| world.trace().iter().filter(|line| line.contains(" BYE ")).count();
+    assert_eq!(byes(&world), 2);
+    world.kill_server();
+    world.start_server_again();
+    world.run_for(seconds(40.0));
+    assert_eq!(byes(&world), 2, "{}", world.story());
+}
+
 #[test]
 fn a_registration_that_is_taken_back_leaves_nobody_to_ring() {
     let mut world = World::with_seed(13);

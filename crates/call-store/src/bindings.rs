@@ -1,6 +1,7 @@
 //! Registrations, kept over a restart.
 
 use crate::{RowFault, Store, StoreError};
+use sqlx::{Sqlite, Transaction};
 
 /// One contact of an extension, as it is kept over a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,28 +50,37 @@ impl Store {
     /// See [`StoreError`]; the old bindings then stay.
     pub async fn replace_bindings(&self, user: &str, bindings: &[StoredBinding]) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
-        sqlx::query("DELETE FROM bindings WHERE user = ?1").bind(user).execute(&mut *transaction).await?;
-        for binding in bindings {
-            sqlx::query(
-                "INSERT INTO bindings
-                 (user, contact, call_id, cseq, expires_at, transport, local, remote, path, user_agent)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )
-            .bind(user)
-            .bind(&*binding.contact)
-            .bind(&*binding.call_id)
-            .bind(binding.cseq)
-            .bind(binding.expires_at)
-            .bind(&*binding.transport)
-            .bind(&*binding.local)
-            .bind(&*binding.remote)
-            .bind(binding.path.as_deref())
-            .bind(binding.user_agent.as_deref())
-            .execute(&mut *transaction)
-            .await?;
-        }
+        replace_bindings(&mut transaction, user, bindings).await?;
         Ok(transaction.commit().await?)
     }
+}
+
+pub(crate) async fn replace_bindings(
+    transaction: &mut Transaction<'static, Sqlite>,
+    user: &str,
+    bindings: &[StoredBinding],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM bindings WHERE user = ?1").bind(user).execute(&mut **transaction).await?;
+    for binding in bindings {
+        sqlx::query(
+            "INSERT INTO bindings
+             (user, contact, call_id, cseq, expires_at, transport, local, remote, path, user_agent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )
+        .bind(user)
+        .bind(&*binding.contact)
+        .bind(&*binding.call_id)
+        .bind(binding.cseq)
+        .bind(binding.expires_at)
+        .bind(&*binding.transport)
+        .bind(&*binding.local)
+        .bind(&*binding.remote)
+        .bind(binding.path.as_deref())
+        .bind(binding.user_agent.as_deref())
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]

@@ -1,8 +1,6 @@
 //! What happened to calls, kept for those who were not there.
 
-use crate::calls::{insert_calls, rows};
-use crate::messages::insert_messages;
-use crate::{CallMessages, Store, StoreError};
+use crate::{Store, StoreError};
 use call_control::{Call, CallEvent, CallId, EventId, NumberedEvent};
 use sqlx::{Sqlite, Transaction};
 use std::sync::Arc;
@@ -24,47 +22,6 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// Writes calls as `Store::put_calls` does, and events, in one transaction. Gives the events with the ids that
-    /// they got, rising; a second `call.initiated` or `call.ended` of one call is not written and not given back. On
-    /// return all are on disk. Events older than a day, or more than 100,000, are forgotten.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; none of them is written then.
-    pub async fn put(
-        &self,
-        calls: &[Arc<Call>],
-        events: &[Arc<CallEvent>],
-    ) -> Result<Vec<NumberedEvent>, StoreError> {
-        self.put_with_messages(calls, events, &[]).await
-    }
-
-    /// As [`Store::put`], and with the messages of calls that have ended. Those of one call are written once.
-    ///
-    /// # Errors
-    /// See [`StoreError`]; nothing is written then.
-    pub async fn put_with_messages(
-        &self,
-        calls: &[Arc<Call>],
-        events: &[Arc<CallEvent>],
-        messages: &[CallMessages],
-    ) -> Result<Vec<NumberedEvent>, StoreError> {
-        let calls = rows(calls.iter().map(|call| &**call))?;
-        let mut transaction = self.write().await?;
-        insert_calls(&mut transaction, &calls).await?;
-        let mut numbered = Vec::with_capacity(events.len());
-        for event in events {
-            if let Some(id) = insert(&mut transaction, event).await? {
-                numbered.push(NumberedEvent { id, event: Arc::clone(event) });
-            }
-        }
-        if let Some(newest) = numbered.last() {
-            forget_old(&mut transaction, newest).await?;
-        }
-        insert_messages(&mut transaction, messages).await?;
-        transaction.commit().await?;
-        Ok(numbered)
-    }
-
     /// The events after one, of one call or of all, in their order; `limit` at most.
     ///
     /// # Errors
@@ -125,6 +82,23 @@ impl Store {
                 .await?;
         Ok(row.and_then(|(body,)| serde_json::from_str::<CallEvent>(&body).ok()).map(|event| event.call))
     }
+}
+
+/// Gives the events with the ids that they got, but for those that are there already.
+pub(crate) async fn insert_events(
+    transaction: &mut Transaction<'static, Sqlite>,
+    events: &[Arc<CallEvent>],
+) -> Result<Vec<NumberedEvent>, StoreError> {
+    let mut numbered = Vec::with_capacity(events.len());
+    for event in events {
+        if let Some(id) = insert(transaction, event).await? {
+            numbered.push(NumberedEvent { id, event: Arc::clone(event) });
+        }
+    }
+    if let Some(newest) = numbered.last() {
+        forget_old(transaction, newest).await?;
+    }
+    Ok(numbered)
 }
 
 async fn insert(

@@ -1,9 +1,9 @@
 //! One contact of an address-of-record.
 
+use crate::stored_flow;
 use call_store::StoredBinding;
-use sip_core::{Flow, Transport};
+use sip_core::Flow;
 use sip_message::{FieldName, Fields, Host, NameAddr};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// A phone that registered, and how it is reached.
@@ -71,19 +71,16 @@ impl Binding {
 
     pub(super) fn to_stored(&self, user: &str) -> StoredBinding {
         let path: Vec<_> = self.path.iter().map(ToString::to_string).collect();
+        let [transport, local, remote] = stored_flow::words(self.flow);
         StoredBinding {
             user: user.into(),
             contact: self.contact.to_string().into(),
             call_id: self.call_id.clone(),
             cseq: self.cseq,
             expires_at: self.expires_at,
-            transport: match self.flow.transport {
-                Transport::Udp => "udp",
-                Transport::Tcp => "tcp",
-            }
-            .into(),
-            local: self.flow.local.to_string().into(),
-            remote: self.flow.remote.to_string().into(),
+            transport,
+            local,
+            remote,
             path: (!path.is_empty()).then(|| path.join(", ").into()),
             user_agent: self.user_agent.clone(),
         }
@@ -100,18 +97,13 @@ impl Binding {
         let left = u64::try_from(row.expires_at.checked_sub(wall_ms)?).ok().filter(|left| *left > 0)?;
         let left = Duration::from_millis(left).min(longest);
         let contact: NameAddr = row.contact.parse().ok()?;
-        let transport = match &*row.transport {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            _ => return None,
-        };
-        let (local, remote): (SocketAddr, SocketAddr) = (row.local.parse().ok()?, row.remote.parse().ok()?);
+        let flow = stored_flow::read(&row.transport, &row.local, &row.remote)?;
         let mut fields = Fields::default();
         row.path.iter().for_each(|path| fields.push(FieldName::PATH, path));
         Some(Self {
             instance: instance_of(&contact).map(Into::into),
             contact,
-            flow: Flow { transport, local, remote },
+            flow,
             path: fields.addresses(&FieldName::PATH).ok()?,
             user_agent: row.user_agent.clone(),
             expires: now + left,

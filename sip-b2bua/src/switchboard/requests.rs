@@ -51,6 +51,7 @@ impl Switchboard {
                 self.endpoint.respond(incoming, response, moment.now);
             }
             Registration::Answered { response, changed: Some((user, bindings)) } => {
+                self.tell_returned(&user, incoming.flow, moment);
                 self.registering.insert(key.clone(), (incoming.clone(), response));
                 self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: Some(key) });
             }

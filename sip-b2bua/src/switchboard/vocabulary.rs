@@ -3,7 +3,7 @@
 use crate::call::RelayAction;
 use crate::settings::Extension;
 use call_control::{Call, CallEvent, CallId, ClickToCall, HangUpRefusal, Refusal, Timestamp};
-use call_store::StoredBinding;
+use call_store::{StoredBinding, StoredInvite};
 use media_relay::SessionId;
 use sip_core::Flow;
 use std::net::IpAddr;
@@ -100,6 +100,10 @@ pub enum Output {
         /// What [`ladder`](crate::ladder) and [`explain`](crate::explain) read.
         octets: Arc<[u8]>,
     },
+    /// Keep what an INVITE is ended with, should this process die; in place of what was kept under its Call-ID.
+    KeepInvite(StoredInvite),
+    /// The INVITE of this Call-ID is over.
+    ForgetInvite(Box<str>),
     /// The call as the API shows it from now on.
     View(Arc<Call>),
     /// The API finds the call in the store from now on.

@@ -33,6 +33,8 @@ pub enum Act {
     HangUp,
     /// Stops the server: every call ends.
     Stop,
+    /// Kills the server; it comes back after this time.
+    Kill(Duration),
     /// Presses a key of a device.
     Press(Party, usize, Command),
     /// Pulls the plug of a device.
@@ -61,7 +63,8 @@ impl Life {
         for _ in 0..random.random_range(0..=3) {
             let party = if random.random() { Party::From } else { Party::To };
             let device = random.random_range(0..life.devices(party).len());
-            let at = seconds(random.random_range(0.0..LONGEST));
+            // What is younger than this is not on disk yet, and nobody was told of it.
+            let at = seconds(random.random_range(0.005..LONGEST));
             life.acts.push((at, act(random, party, device)));
         }
         let silenced = life.acts.iter().any(|(_, act)| matches!(act, Act::Unplug(..) | Act::Mute(..)));
@@ -105,6 +108,11 @@ impl Life {
         match act {
             Act::HangUp => world.hang_up(call),
             Act::Stop => world.end_all(),
+            Act::Kill(down) => {
+                world.kill_server();
+                world.run_for(*down);
+                world.start_server_again();
+            }
             Act::Press(party, device, key) => world.press(phone(party, device), key),
             Act::Unplug(party, device) => world.unplug(phone(party, device)),
             Act::Mute(party, device) => world.mute(phone(party, device), true),
@@ -129,7 +137,8 @@ impl Life {
             EndReason::MediaTimeout | EndReason::SessionExpired => connected && end.party.is_some(),
             EndReason::MaxDuration => connected && self.request.max_duration.is_some(),
             EndReason::ServerStopped => acted(Act::Stop),
-            EndReason::TrunkFailed | EndReason::ServerCrashed | EndReason::InternalError => false,
+            EndReason::ServerCrashed => self.acts.iter().any(|(_, act)| matches!(act, Act::Kill(_))),
+            EndReason::TrunkFailed | EndReason::InternalError => false,
         };
         let answered = [Party::From, Party::To].map(|party| call.party(party).answered_at.is_some());
         let right = right
@@ -188,8 +197,9 @@ fn script(random: &mut impl Rng) -> Script {
 
 fn act(random: &mut impl Rng, party: Party, device: usize) -> Act {
     match random.random_range(0..100) {
-        0..35 => Act::HangUp,
-        35..40 => Act::Stop,
+        0..30 => Act::HangUp,
+        30..34 => Act::Stop,
+        34..40 => Act::Kill(seconds(random.random_range(0.1..3.0))),
         40..55 => Act::Press(party, device, Command::HangUp),
         55..70 => Act::Press(party, device, Command::Hold),
         70..85 => Act::Press(party, device, Command::Resume),

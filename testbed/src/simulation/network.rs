@@ -1,5 +1,6 @@
 //! What the network does to a packet.
 
+use super::world::ToDisk;
 use rand::Rng;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -39,9 +40,11 @@ pub(super) enum Delivery {
         to: SocketAddr,
         octets: Vec<u8>,
     },
-    /// A record is on disk.
+    /// This is on disk.
+    Written(ToDisk),
+    /// The server is told that a record is on disk.
     Kept(call_control::CallId),
-    /// Bindings are on disk.
+    /// The server is told that bindings are on disk.
     BindingsKept(sip_b2bua::RegisterKey),
 }
 
@@ -82,6 +85,11 @@ impl UnderWay {
     pub(super) fn at(&mut self, at: Instant, delivery: Delivery) {
         self.count += 1;
         self.queue.push(Arrival { at, count: self.count, delivery });
+    }
+
+    /// Keeps what `stays` of all that is under way.
+    pub(super) fn retain(&mut self, stays: impl Fn(&Delivery) -> bool) {
+        self.queue.retain(|arrival| stays(&arrival.delivery));
     }
 
     pub(super) fn next(&self) -> Option<Instant> {

@@ -2,9 +2,11 @@
 
 use audio::{Codec, TonePlan};
 use call_control::Number;
+use media_relay::Relay;
+use rand::Rng;
 use sip_b2bua::registrar::{Registrar, RegistrarConfig};
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, RelayAction, Settings};
-use sip_core::{Transport, digest::Secret};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, RelayAction, Settings, Switchboard};
+use sip_core::{Endpoint, Timers, Transport, digest::Secret};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -30,7 +32,29 @@ pub(super) fn password(user: &str) -> String {
     format!("secret-of-{user}")
 }
 
-pub(super) fn settings() -> Settings {
+/// A server that has just been started, and its relay.
+pub(super) fn server(random: &mut impl Rng) -> (Switchboard, Relay) {
+    let settings = settings();
+    let endpoint_config = sip_core::Config {
+        user_agent: "dialbridge".into(),
+        timers: Timers::default(),
+        passes_to_user: Vec::new(),
+        transactions_max: 10_000,
+        ..sip_core::Config::default()
+    };
+    let endpoint = Endpoint::new(endpoint_config, random.random());
+    let registrar = registrar(&settings, random.random());
+    let relay = Relay::new(media_relay::Config {
+        ports: settings.media.ports.clone(),
+        ringback: settings.media.ringback.clone(),
+        silence_timeout: settings.media.silence_timeout,
+        port_rest: Duration::from_secs(5),
+        seed: random.random(),
+    });
+    (Switchboard::new(settings, endpoint, registrar, random.random()), relay)
+}
+
+fn settings() -> Settings {
     let extension = |index: u32| {
         let user = format!("100{index}");
         Extension {
@@ -63,7 +87,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-pub(super) fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
+fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
     let config = RegistrarConfig {
         domain: settings.domain.clone(),
         min: settings.registration.min,

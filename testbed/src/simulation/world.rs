@@ -1,10 +1,11 @@
 //! A server, some phones, and what a story can ask of them.
 
 mod driving;
+mod restart;
 
 use super::Network;
 use super::network::UnderWay;
-use super::server::{DOMAIN, SERVER, password, registrar, settings};
+use super::server::{DOMAIN, SERVER, password, server};
 use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Explanation, Ladder, Number, Refusal,
     Timestamp,
@@ -12,8 +13,10 @@ use call_control::{
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use restart::Disk;
+pub(super) use restart::ToDisk;
 use sip_b2bua::{Command, Moment, Switchboard, Ticket};
-use sip_core::{Endpoint, Flow, Timers, Transport};
+use sip_core::{Flow, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +42,9 @@ pub struct World {
     switchboard: Switchboard,
     relay: Relay,
     bound: BTreeSet<u16>,
+    disk: Disk,
+    /// Nobody is there to receive what is sent to the server.
+    server_is_down: bool,
     under_way: UnderWay,
     phones: Vec<PhoneInWorld>,
     answers: BTreeMap<Ticket, Result<CallId, Refusal>>,
@@ -78,24 +84,7 @@ impl World {
     pub fn with_seed(seed: u64) -> Self {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
-        let settings = settings();
-        let endpoint_config = sip_core::Config {
-            user_agent: "dialbridge".into(),
-            timers: Timers::default(),
-            passes_to_user: Vec::new(),
-            transactions_max: 10_000,
-            ..sip_core::Config::default()
-        };
-        let endpoint = Endpoint::new(endpoint_config, random.random());
-        let registrar = registrar(&settings, random.random());
-        let relay = Relay::new(media_relay::Config {
-            ports: settings.media.ports.clone(),
-            ringback: settings.media.ringback.clone(),
-            silence_timeout: settings.media.silence_timeout,
-            port_rest: Duration::from_secs(5),
-            seed: random.random(),
-        });
-        let switchboard = Switchboard::new(settings, endpoint, registrar, random.random());
+        let (switchboard, relay) = server(&mut random);
         Self {
             network: Network::default(),
             start,
@@ -104,6 +93,8 @@ impl World {
             switchboard,
             relay,
             bound: BTreeSet::new(),
+            disk: Disk::default(),
+            server_is_down: false,
             under_way: UnderWay::default(),
             phones: Vec::new(),
             answers: BTreeMap::new(),

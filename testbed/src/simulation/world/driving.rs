@@ -2,10 +2,11 @@
 
 use super::super::network::Delivery;
 use super::super::server::{SERVER, relay_command};
-use super::{DISK, PhoneInWorld, World};
+use super::{DISK, PhoneInWorld, ToDisk, World};
 use sip_b2bua::Output;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use test_phone::HandsetOutput;
 
@@ -41,11 +42,15 @@ impl World {
     fn deliver(&mut self, delivery: Delivery) {
         let now = self.now;
         match delivery {
+            Delivery::Written(item) => self.disk.write(item),
             Delivery::BindingsKept(key) => self.switchboard.handle_bindings_kept(&key, self.moment()),
             Delivery::Kept(id) => self.switchboard.handle_kept(id, self.moment()),
             Delivery::Sip { from, to, octets } => {
                 let flow = Flow { transport: Transport::Udp, local: to, remote: from };
                 if to.ip() == SERVER {
+                    if self.server_is_down {
+                        return;
+                    }
                     self.switchboard.handle_octets(&octets, flow, self.moment());
                 } else if let Some(phone) = self.plugged_in(|phone| phone.sip == to) {
                     phone.handset.handle_sip(&octets, flow, now);
@@ -137,12 +142,14 @@ impl World {
                 self.answers.insert(ticket, answer);
             }
             Output::HangUpAnswer { .. } => {}
-            Output::KeepBindings { waiting, .. } => {
+            Output::KeepBindings { user, bindings, waiting } => {
+                self.write(ToDisk::Bindings(user, bindings));
                 if let Some(key) = waiting {
                     self.under_way.at(self.now + DISK, Delivery::BindingsKept(key));
                 }
             }
             Output::KeepCall(call) => {
+                self.write(ToDisk::Call(Arc::clone(&call)));
                 if call.end.is_some() {
                     self.under_way.at(self.now + DISK, Delivery::Kept(call.call_id));
                 }
@@ -151,6 +158,10 @@ impl World {
             Output::KeepMessages { call, octets, .. } => {
                 self.messages.insert(call, octets);
             }
+            Output::KeepInvite(invite) => {
+                self.write(ToDisk::Invite(invite.sip_call_id.clone(), Some(invite)));
+            }
+            Output::ForgetInvite(sip_call_id) => self.write(ToDisk::Invite(sip_call_id, None)),
             Output::View(call) => {
                 self.views.insert(call.call_id, call);
             }
