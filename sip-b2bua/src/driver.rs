@@ -84,12 +84,12 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
         // 3. Wait for one thing, and 4. feed it.
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(due.into()) => driver.switchboard.handle_timeout(present()),
-            Some(event) = inputs.relay.recv() => driver.switchboard.handle_relay(event, present()),
-            Some(kept) = inputs.kept.recv() => match kept {
-                Kept::Bindings(key) => driver.switchboard.handle_bindings_kept(&key, present()),
-                Kept::Call(id) => driver.switchboard.handle_kept(id, present()),
-            },
+            () = tokio::time::sleep_until(due.into()) => driver.feed(|board| board.handle_timeout(present())),
+            Some(event) = inputs.relay.recv() => driver.feed(|board| board.handle_relay(event, present())),
+            Some(kept) = inputs.kept.recv() => driver.feed(|board| match kept {
+                Kept::Bindings(key) => board.handle_bindings_kept(&key, present()),
+                Kept::Call(id) => board.handle_kept(id, present()),
+            }),
             asked = inputs.asked.recv() => match asked {
                 None | Some(Asked::Stop) => return,
                 Some(asked) => driver.ask(asked),
@@ -108,19 +108,27 @@ pub(crate) fn present() -> Moment {
 }
 
 impl Driver {
+    /// A fault outside of any one call costs what was fed, and not the server.
+    fn feed(&mut self, input: impl FnOnce(&mut Switchboard)) {
+        let input = std::panic::AssertUnwindSafe(|| input(&mut self.switchboard));
+        if std::panic::catch_unwind(input).is_err() {
+            tracing::error!("the switchboard broke on what it was fed; it goes on without it");
+        }
+    }
+
     fn receive(&mut self, received: Received) {
         match received {
             Received::Octets { flow, octets } => {
                 self.trace(false, flow, &octets);
-                self.switchboard.handle_octets(&octets, flow, present());
+                self.feed(|board| board.handle_octets(&octets, flow, present()));
             }
             Received::Unframed { flow, error } => {
                 self.trace(false, flow, &error.header);
-                self.switchboard.handle_unframed(&error, flow, present());
+                self.feed(|board| board.handle_unframed(&error, flow, present()));
             }
             Received::Closed(flow) => {
                 self.sockets.closed(flow);
-                self.switchboard.handle_unreachable(flow, present());
+                self.feed(|board| board.handle_unreachable(flow, present()));
             }
         }
     }
@@ -130,14 +138,14 @@ impl Driver {
             Asked::ClickToCall { request, answer } => {
                 let ticket = self.waiting.ticket();
                 self.waiting.calls.insert(ticket, answer);
-                self.switchboard.handle_command(Command::ClickToCall { ticket, request }, present());
+                self.feed(|board| board.handle_command(Command::ClickToCall { ticket, request }, present()));
             }
             Asked::HangUp { call, answer } => {
                 let ticket = self.waiting.ticket();
                 self.waiting.hang_ups.insert(ticket, answer);
-                self.switchboard.handle_command(Command::HangUp { ticket, call }, present());
+                self.feed(|board| board.handle_command(Command::HangUp { ticket, call }, present()));
             }
-            Asked::Plain(command) => self.switchboard.handle_command(command, present()),
+            Asked::Plain(command) => self.feed(|board| board.handle_command(command, present())),
             Asked::Registered { user, answer } => {
                 let _ = answer.send(self.switchboard.registered(&user, Instant::now()));
             }

@@ -1,7 +1,6 @@
 //! From what happened to a leg to the end that the API shows.
 
-use crate::call::Moment;
-use call_control::{Call, CallState, End, EndReason, EndedBy, Party, q850_cause};
+use call_control::{End, EndReason, EndedBy, Party, q850_cause};
 
 /// How a leg ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,20 +74,6 @@ pub(crate) fn requested(cause: EndCause, connected: bool) -> End {
         }
         EndCause::ServerStopped => plain(EndReason::ServerStopped, EndedBy::Server, None, Some(41)),
     }
-}
-
-/// The record of a call that broke a machine of ours.
-pub(crate) fn broken(mut view: Call, moment: Moment) -> Call {
-    view.state = CallState::Ended;
-    view.ended_at = moment.timestamp();
-    view.end = Some(End {
-        reason: EndReason::InternalError,
-        by: EndedBy::Server,
-        party: None,
-        sip_status: None,
-        q850_cause: Some(41),
-    });
-    view
 }
 
 fn failed(party: Party, why: LegEnd) -> End {

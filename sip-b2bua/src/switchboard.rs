@@ -8,13 +8,13 @@ mod requests;
 mod vocabulary;
 
 use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, side};
-use crate::end::{EndCause, broken};
+use crate::end::EndCause;
 use crate::recorder::{self, Recorder};
 use crate::registrar::{Changed, Registrar};
 use crate::settings::{Extension, Settings};
 use call_control::{
-    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, HangUpRefusal, Number, Party, PartyType,
-    PartyView, Refusal,
+    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, HangUpRefusal, Number, Party,
+    PartyType, PartyView, Refusal,
 };
 use left_behind::Saved;
 use media_relay::SessionId;
@@ -221,6 +221,15 @@ impl Switchboard {
         Some((call, self.recorder.octets_of(id)))
     }
 
+    /// A fault in the machine of one call, for tests of what becomes of it and of the others.
+    ///
+    /// # Panics
+    /// Inside, and not beyond.
+    pub fn fail(&mut self, id: CallId, moment: Moment) {
+        self.with_call(id, moment, |_| panic!("a fault that was asked for"));
+        self.drain_endpoint(moment);
+    }
+
     /// How many phones of a user are registered.
     pub fn registered(&self, user: &str, now: Instant) -> usize {
         self.registrar.bindings_of(user, now).len()
@@ -375,7 +384,8 @@ impl Switchboard {
         }
         self.relay(id, RelayAction::Close);
         let Some(view) = self.running(id).map(|call| call.view().clone()) else { return };
-        self.keep_record(id, Arc::new(broken(view, moment)));
+        let at = moment.timestamp().unwrap_or(view.created_at);
+        self.keep_record(id, Arc::new(view.broken_off(EndReason::InternalError, at)));
     }
 
     fn schedule(&mut self, id: CallId) {

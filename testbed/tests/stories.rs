@@ -293,6 +293,34 @@ fn what_was_ended_after_a_crash_is_not_ended_again() {
 }
 
 #[test]
+fn a_fault_in_one_call_ends_that_call_alone() {
+    for after in [0.0, 0.5, 1.5, 4.0] {
+        let mut world = World::with_seed(19);
+        let phones: Vec<_> = ["1001", "1002", "1003", "1004"]
+            .map(|user| world.phone(user, answers_after(1.0), FROM_HERTZ))
+            .to_vec();
+        world.register_all();
+        let broken = world.click_to_call(World::request("1001", "1002")).unwrap();
+        let other = world.click_to_call(World::request("1003", "1004")).unwrap();
+        world.run_for(seconds(after));
+        world.break_call(broken);
+        let ended = |world: &World| world.events_of(broken).contains(&CallEventKind::Ended);
+        assert!(world.run_until(seconds(0.1), ended));
+        assert!(world.run_until(seconds(5.0), |world| world.state(other) == CallState::Talking));
+        world.run_for(seconds(0.1));
+        assert!(!phones[..2].iter().any(|phone| world.is_busy(*phone)), "after {after} s\n{}", world.story());
+        let call = world.call(broken);
+        let end = call.end.as_ref().unwrap();
+        assert_eq!((end.reason, end.by), (EndReason::InternalError, EndedBy::Server), "after {after} s");
+        assert!([&call.from, &call.to].iter().all(|party| party.state != PartyState::Answered));
+        world.run_for(seconds(5.0));
+        world.hang_up(other);
+        assert_eq!(world.run_until_ended(other).end.as_ref().unwrap().reason, EndReason::HungUp);
+        world.run_until_ended(broken);
+    }
+}
+
+#[test]
 fn a_registration_that_is_taken_back_leaves_nobody_to_ring() {
     let mut world = World::with_seed(13);
     let from = world.phone("1001", answers_after(1.0), FROM_HERTZ);

@@ -260,7 +260,13 @@ impl Call {
 
     /// The call, closed because the server died while it ran and has come back at `at`.
     #[must_use]
-    pub fn cut_off(mut self, at: Timestamp) -> Self {
+    pub fn cut_off(self, at: Timestamp) -> Self {
+        self.broken_off(EndReason::ServerCrashed, at)
+    }
+
+    /// The call, ended by a fault of the server, which says nothing of the parties.
+    #[must_use]
+    pub fn broken_off(mut self, reason: EndReason, at: Timestamp) -> Self {
         for party in [Party::From, Party::To] {
             let view = self.party_mut(party);
             match view.state {
@@ -274,7 +280,7 @@ impl Call {
         self.state = CallState::Ended;
         self.ended_at = Some(at);
         self.end = Some(End {
-            reason: EndReason::ServerCrashed,
+            reason,
             by: EndedBy::Server,
             party: None,
             sip_status: None,

@@ -1,4 +1,4 @@
-//! The server dies, and comes back with what is on its disk.
+//! The server dies, and comes back with what is on its disk; or breaks in one of its calls.
 
 use super::super::network::Delivery;
 use super::super::server::server;
@@ -74,6 +74,12 @@ impl World {
         }
         let left: Vec<_> = self.disk.invites.values().cloned().collect();
         self.switchboard.end_left_behind(left, moment);
+        self.settle();
+    }
+
+    /// A fault in the machine of one call.
+    pub fn break_call(&mut self, call: CallId) {
+        self.switchboard.fail(call, self.moment());
         self.settle();
     }
 
