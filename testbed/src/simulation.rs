@@ -4,10 +4,16 @@
 //! and the same seed gives the same trace, octet for octet.
 
 mod network;
+mod raw_phone;
 mod scripts;
 mod server;
+mod story;
 mod world;
 
 pub use network::Network;
+pub use raw_phone::{
+    Deed, Logged, RawPhone, RawScript, Standing, hangs_up, says, says_as, says_of_cancel, says_with,
+};
 pub use scripts::{answers_after, seconds};
+pub use story::Story;
 pub use world::{PhoneId, World, percent};

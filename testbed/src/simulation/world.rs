@@ -1,10 +1,11 @@
 //! A server, some phones, and what a story can ask of them.
 
 mod driving;
+mod raw;
 
-use super::Network;
 use super::network::UnderWay;
 use super::server::{DOMAIN, SERVER, password, registrar, settings};
+use super::{Network, RawPhone};
 use call_control::{Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Number, Refusal};
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
@@ -48,6 +49,8 @@ pub struct World {
 
 struct PhoneInWorld {
     handset: Handset,
+    /// Takes everything but the registration off the handset.
+    raw: Option<RawPhone>,
     sip: SocketAddr,
     rtp: SocketAddr,
     plugged_in: bool,
@@ -132,7 +135,8 @@ impl World {
         let seed = self.random.random();
         let handset = Handset::new(account, script, Source::Tone { hertz }, None, seed, self.now);
         let (events, media) = (Vec::new(), Vec::new());
-        let phone = PhoneInWorld { handset, sip, rtp, plugged_in: true, muted: false, events, media };
+        let raw = None;
+        let phone = PhoneInWorld { handset, raw, sip, rtp, plugged_in: true, muted: false, events, media };
         self.phones.push(phone);
         self.settle();
         PhoneId(self.phones.len() - 1)
@@ -283,6 +287,9 @@ impl World {
 
     /// Whether a phone has a call: it rings, or somebody talks.
     pub fn is_busy(&self, phone: PhoneId) -> bool {
+        if let Some(raw) = &self.phones[phone.0].raw {
+            return raw.is_left_alone();
+        }
         let events = &self.phones[phone.0].events;
         let count = |kind: fn(&PhoneEvent) -> bool| events.iter().filter(|event| kind(event)).count();
         count(|event| matches!(event, PhoneEvent::Incoming { .. }))
