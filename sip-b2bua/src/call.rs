@@ -120,11 +120,6 @@ impl RunningCall {
     }
 
     pub(crate) fn handle_invite(&mut self, party: Party, fork: usize, event: InviteEvent, moment: Moment) {
-        if let InviteEvent::Gone(gone) = &event
-            && let sip_core::GoneCause::Refused { status } = gone.cause
-        {
-            self.view.party_mut(party).sip_status = Some(status.code());
-        }
         if let Some(leg) = &mut self.parties[party as usize].leg {
             leg.handle(fork, event, moment.now);
         }
@@ -285,6 +280,10 @@ impl RunningCall {
         let view = self.view.party_mut(party);
         view.state = PartyState::Gone;
         view.ended_at = moment.timestamp();
+        // Of all its phones: what a single one of them said does not speak for the party.
+        if let LegEnd::Refused { status } = end {
+            view.sip_status = Some(status);
+        }
         self.effects.push_back(Effect::Changed);
         self.scenario.handle(Event::Gone(party, end));
         self.perform(moment);

@@ -286,6 +286,9 @@ impl Leg {
             State::Ringing { .. } if status.is_some_and(|status| status >= 600) => {
                 self.release(LegEnd::Refused { status: status.unwrap_or(600) }, None, now);
             }
+            State::Ringing { .. } if self.all_gone() && matches!(gone.cause, GoneCause::HungUpByPeer) => {
+                self.gone(LegEnd::HungUp);
+            }
             State::Ringing { .. } if self.all_gone() => {
                 let end = self.best_status().map_or(LegEnd::Unreachable, |status| LegEnd::Refused { status });
                 self.gone(end);
@@ -338,11 +341,13 @@ impl Leg {
         })
     }
 
-    /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one.
+    /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one, and
+    /// any other failure more than the overload of one phone.
     fn best_status(&self) -> Option<u16> {
         let rank = |status: u16| match status {
             486 => (4, 0),
             408 | 480 | 487 => (4, 2),
+            503 => (5, 2),
             other => (other / 100, 1),
         };
         let statuses = self.forks.iter().filter_map(|fork| match fork.state {

@@ -181,7 +181,7 @@ fn calling() {
             ("486", REFUSES, "ACK, Gone(Refused { status: StatusCode(486) })"),
             ("401", CHALLENGES, "ACK, INVITE"),
             ("422", WANTS_LONGER_INTERVAL, "ACK, INVITE"),
-            ("BYE", BYE, "200 BYE"),
+            ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
             ("UPDATE", UPDATE, "491 UPDATE"),
             ("PRACK", WRONG_PRACK, "481 PRACK"),
@@ -203,7 +203,7 @@ fn proceeding() {
             ("486", REFUSES, "ACK, Gone(Refused { status: StatusCode(486) })"),
             ("401", CHALLENGES, "ACK, INVITE"),
             ("422", WANTS_LONGER_INTERVAL, "ACK, INVITE"),
-            ("BYE", BYE, "200 BYE, CANCEL"),
+            ("BYE", BYE, "200 BYE, CANCEL, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
             ("UPDATE", UPDATE, "491 UPDATE"),
             ("PRACK", WRONG_PRACK, "481 PRACK"),
@@ -255,6 +255,30 @@ fn cancelling() {
             ("unreachable", UNREACHABLE, "Gone(Unreachable)"),
         ],
     );
+}
+
+#[test]
+fn hung_up() {
+    let reach = || Call::ours(Some("offer")).then(&[BYE]);
+    state(
+        reach,
+        &[
+            ("180", RINGS, "CANCEL"),
+            ("reliable 183", RINGS_RELIABLY, "CANCEL"),
+            ("200", ANSWERS, "ACK, BYE"),
+            ("486", REFUSES, "ACK"),
+            ("401", CHALLENGES, "ACK"),
+            ("422", WANTS_LONGER_INTERVAL, "ACK"),
+            ("BYE", BYE, "481 BYE"),
+            ("re-INVITE", REINVITE, "481 INVITE"),
+            ("UPDATE", UPDATE, "481 UPDATE"),
+            ("PRACK", WRONG_PRACK, "481 PRACK"),
+            ("hang-up", HANG_UP, "–"),
+            ("unreachable", UNREACHABLE, "–"),
+        ],
+    );
+    let reach = || Call::ours(Some("offer")).then(&[RINGS, BYE]);
+    state(reach, &[("180", RINGS, "–"), ("200", ANSWERS, "ACK, BYE"), ("486", REFUSES, "ACK")]);
 }
 
 #[test]

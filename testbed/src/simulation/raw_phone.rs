@@ -35,6 +35,18 @@ pub struct Logged {
     pub message: Message,
 }
 
+impl Logged {
+    /// Whether it is a final response to an INVITE.
+    pub fn is_final_of_invite(&self) -> bool {
+        match &self.message {
+            Message::Response(response) => {
+                response.status.is_final() && response.header.cseq.method == Method::INVITE
+            }
+            Message::Request(_) => false,
+        }
+    }
+}
+
 impl RawPhone {
     /// A phone at `sip` that hears audio at `rtp`.
     pub fn new(script: RawScript, sip: SocketAddr, rtp: SocketAddr) -> Self {

@@ -75,8 +75,8 @@ pub(super) enum Stage {
 impl Endpoint {
     pub(super) fn start_invite(&mut self, new: NewInvite, now: Instant) -> InviteId {
         let invite = InviteId(self.next_id());
-        let local_tag = self.random.number();
         let call_id = self.random.call_id();
+        let local_tag = self.tag_of_own_call(&call_id);
         let from = new.from.with_tag(&key::tag(local_tag));
         let contact = contact(new.contact_user.as_deref(), new.flow);
         let mut request = Request::new(Method::INVITE, new.uri, from, new.to, call_id.clone(), 1);
@@ -94,33 +94,13 @@ impl Endpoint {
             request.set_body(SDP, offer);
         }
         self.dress_request(&mut request);
+        let stage = Stage::Outgoing(Outgoing::start(self.config.timers));
         let usage = Usage {
-            call_id,
-            local_tag,
-            flow: new.flow,
-            contact,
-            stage: Stage::Outgoing(Outgoing::start(self.config.timers)),
-            dialog: None,
-            early: BTreeMap::new(),
-            unacknowledged: None,
-            session_in_progress: false,
-            early_answer: None,
-            transaction: None,
             outgoing: true,
             late_offer,
-            invite_cseq: 1,
             session,
-            agreement: None,
-            min_se: None,
-            intervals_refused: 0,
-            peer_takes_update: false,
-            retry: None,
             authentication: Authentication::new(new.credentials),
-            acks: BTreeMap::new(),
-            accepted: None,
-            holds: 0,
-            gone: false,
-            due: None,
+            ..Usage::new(call_id, local_tag, new.flow, contact, stage)
         };
         self.add_usage(invite, usage);
         self.send_invite(invite, request, Attempts::default(), now);
@@ -141,33 +121,13 @@ impl Endpoint {
         let machine =
             IncomingInvite::start(transaction.unwrap_or(TransactionId(0)), rseq, self.config.timers);
         let stage = Stage::Incoming(machine);
+        let contact = contact(user.as_deref(), flow);
         let usage = Usage {
-            call_id,
-            local_tag,
-            flow,
-            contact: contact(user.as_deref(), flow),
-            stage,
             dialog: Some(dialog),
-            early: BTreeMap::new(),
-            unacknowledged: None,
-            session_in_progress: false,
-            early_answer: None,
             transaction,
-            outgoing: false,
             late_offer,
             invite_cseq,
-            session: Vec::new(),
-            agreement: None,
-            min_se: None,
-            intervals_refused: 0,
-            peer_takes_update: false,
-            retry: None,
-            authentication: Authentication::new(None),
-            acks: BTreeMap::new(),
-            accepted: None,
-            holds: 0,
-            gone: false,
-            due: None,
+            ..Usage::new(call_id, local_tag, flow, contact, stage)
         };
         self.add_usage(invite, usage);
         if let Some(id) = transaction {
@@ -332,7 +292,7 @@ impl Endpoint {
         }
     }
 
-    fn add_usage(&mut self, invite: InviteId, usage: Usage) {
+    pub(super) fn add_usage(&mut self, invite: InviteId, usage: Usage) {
         self.usage_keys.insert(usage.local_tag, invite);
         self.usages.insert(invite, usage);
     }
@@ -350,6 +310,38 @@ impl Endpoint {
 }
 
 impl Usage {
+    /// A usage of an INVITE of the peer, without anything that its messages have brought yet.
+    pub(super) fn new(call_id: CallId, local_tag: u64, flow: Flow, contact: Contacts, stage: Stage) -> Self {
+        Self {
+            call_id,
+            local_tag,
+            flow,
+            contact,
+            stage,
+            dialog: None,
+            early: BTreeMap::new(),
+            unacknowledged: None,
+            session_in_progress: false,
+            early_answer: None,
+            transaction: None,
+            outgoing: false,
+            late_offer: false,
+            invite_cseq: 1,
+            session: Vec::new(),
+            agreement: None,
+            min_se: None,
+            intervals_refused: 0,
+            peer_takes_update: false,
+            retry: None,
+            authentication: Authentication::new(None),
+            acks: BTreeMap::new(),
+            accepted: None,
+            holds: 0,
+            gone: false,
+            due: None,
+        }
+    }
+
     /// The dialog with the peer of that tag, early or not.
     pub(super) fn dialog_with(&mut self, tag: &str) -> Option<&mut Dialog> {
         self.early.get_mut(tag).or(self.dialog.as_mut())
@@ -383,6 +375,6 @@ pub(super) fn moved(old: &Contacts, flow: Flow) -> Contacts {
     contact(user.as_deref(), flow)
 }
 
-fn contact(user: Option<&str>, flow: Flow) -> Contacts {
+pub(super) fn contact(user: Option<&str>, flow: Flow) -> Contacts {
     Contacts::List(vec![NameAddr::new(transport::contact(user, flow))])
 }
