@@ -8,21 +8,26 @@ use sip_message::{Reason, Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-/// Each column is a test of its name in `tests/crossings.rs`; `R §3.x` are the tests of that section of RFC 5407 in
-/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
+/// `hung_up` stands for both of its kinds. `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`. `tests/tables.rs` holds the table to it.
 ///
 /// | event | `calling` | `proceeding` | `unwanted` | `cancelling` | `hung_up` |
 /// |---|---|---|---|---|---|
-/// | 180 | Proceeding, told | told | Cancelling | – | CANCEL, the first time |
-/// | reliable 183 | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – | CANCEL, the first time |
-/// | 2xx | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) | ACK, BYE |
-/// | 401, 422 | Calling, INVITE | Calling, INVITE | gone | gone | – |
-/// | failure | gone | gone | gone | gone | – |
-/// | BYE | gone, HungUp | CANCEL, gone, HungUp | – | – | 481 |
-/// | re-INVITE, UPDATE | 491 | 491 | 491 | 491 | 481 |
-/// | PRACK | 481 | 481 | 481 | 481 | 481 |
-/// | hang-up | Unwanted | Cancelling (R §3.1.3) | – | – | – |
-/// | unreachable | gone | gone | gone | gone | – |
+/// | `180` | Proceeding, told | told | Cancelling | – | CANCEL, the first time |
+/// | `reliable 183` | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – | CANCEL, the first time |
+/// | `200` | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) | ACK, BYE |
+/// | `401`, `422` | Calling, INVITE | Calling, INVITE | gone | gone | Over |
+/// | `486` | gone | gone | gone | gone | Over |
+/// | `BYE` | gone, HungUp | CANCEL, gone, HungUp | – | – | 481 |
+/// | `re-INVITE`, `UPDATE` | 491 | 491 | 491 | 491 | 481 |
+/// | `PRACK` | 481 | 481 | 481 | 481 | 481 |
+/// | `hang-up` | Unwanted | Cancelling (R §3.1.3) | – | – | – |
+/// | `unreachable` | gone | gone | gone | gone | Over |
+/// | `silence` | gone | – | gone | gone | Over |
+///
+/// A 2xx from Over on: another branch (`calls::each_further_branch_that_answers_is_acknowledged_and_hung_up_by_its_own_tags`),
+/// or one that comes when the usage is forgotten (`late_success::a_late_2xx_gets_ack_and_bye_and_the_user_hears_nothing`).
 #[derive(Debug)]
 enum State {
     /// Nothing was heard.
