@@ -2,7 +2,10 @@
 //!
 //! The scenario decides; here its actions become those of legs and relay, and what legs and relay report becomes
 //! its events and the view. The record is complete when [`Effect::Over`] comes.
+#![doc = include_str!("call/crossings.md")]
 
+#[cfg(test)]
+mod crossings;
 mod vocabulary;
 
 use crate::click_to_call::{Action, ClickToCall, Event};
