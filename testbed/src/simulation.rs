@@ -12,7 +12,8 @@ mod world;
 
 pub use network::Network;
 pub use raw_phone::{
-    Deed, Logged, RawPhone, RawScript, Standing, hangs_up, says, says_as, says_of_cancel, says_with,
+    Deed, Logged, RawPhone, RawScript, Standing, hangs_up, reinvites, says, says_as, says_of_cancel,
+    says_with,
 };
 pub use scripts::{answers_after, seconds};
 pub use story::Story;

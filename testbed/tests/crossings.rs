@@ -1,8 +1,10 @@
 //! Stories: what crosses what on the wire, on either leg.
 
-use call_control::{CallState, EndReason, EndedBy, Party};
+use call_control::{CallState, EndReason, EndedBy, Party, Refusal};
 use sip_message::Method;
-use testbed::simulation::{Deed, RawScript, Standing, Story, World, hangs_up, says, says_of_cancel, seconds};
+use testbed::simulation::{
+    Deed, RawScript, Standing, Story, World, hangs_up, reinvites, says, says_of_cancel, seconds,
+};
 
 const PARTIES: [Party; 2] = [Party::From, Party::To];
 
@@ -334,4 +336,55 @@ fn a_late_2xx_is_acknowledged_however_often_it_is_repeated_and_whatever_becomes_
         assert!(story.count(Party::From, 0, &Method::ACK) >= 1);
         story.end();
     }
+}
+
+#[test]
+fn the_next_run_of_the_server_ends_what_answers_to_the_last_one() {
+    for after in [0.5, 10.0, 100.0] {
+        let script = RawScript::new([says(0.0, 180), says(after, 200)]);
+        let mut story = Story::where_one_is(Party::From, &[script]);
+        story.run_for(0.2);
+        story.world.restart_server();
+        story.run_for(after + 2.0);
+        assert_eq!(story.phone(Party::From, 0).standing(), [ENDED], "{}", story.world.story());
+        assert_eq!(story.count(Party::From, 0, &Method::BYE), 1);
+    }
+}
+
+#[test]
+fn a_re_invite_that_crosses_our_bye_finds_no_dialog() {
+    for party in PARTIES {
+        let mut statuses = Vec::new();
+        for hair in [-0.002, -0.0015, -0.001, -0.0005, 0.0, 0.0005, 0.0015] {
+            let script = RawScript::answers_after(0.3).to_ack([reinvites(2.0 + hair)]);
+            let mut story = Story::where_one_is(party, &[script]);
+            // Answers after 0.301 s and, for `to`, that long behind the answer of `from`; the ACK takes as long.
+            let acknowledged = if party == Party::From { 0.303 } else { 0.606 };
+            story.run_for(acknowledged + 2.0);
+            story.hang_up();
+            let end = story.end().end.clone().unwrap();
+            assert_eq!((end.reason, end.by), (EndReason::HungUp, EndedBy::Api));
+            let answers = story.phone(party, 0).responses();
+            let of_invite = answers.iter().filter(|it| it.header.cseq.method == Method::INVITE);
+            let last = of_invite.map(|it| it.status.code()).filter(|status| *status >= 200).last();
+            statuses.push(last.expect("an answer to the re-INVITE"));
+        }
+        assert!(statuses.contains(&200) && statuses.contains(&481), "{party:?}: {statuses:?}");
+    }
+}
+
+#[test]
+fn a_relay_without_a_port_refuses_the_call_before_anybody_is_rung() {
+    let mut world = World::with_seed(1);
+    let from = world.raw_phone("1001", RawScript::rings());
+    world.raw_phone("1002", RawScript::rings());
+    world.register_all();
+    world.take_ports(true);
+    let answer = world.click_to_call(World::request("1001", "1002"));
+    assert!(matches!(answer, Err(Refusal::NoMediaPort { .. })), "{answer:?}");
+    world.run_for(seconds(40.0));
+    assert!(world.raw(from).log().is_empty());
+    world.check_nothing_is_left();
+    world.take_ports(false);
+    assert!(world.click_to_call(World::request("1001", "1002")).is_ok());
 }

@@ -8,7 +8,7 @@ mod repeated;
 mod script;
 
 pub use calls::Standing;
-pub use script::{Deed, RawScript, hangs_up, says, says_as, says_of_cancel, says_with};
+pub use script::{Deed, RawScript, hangs_up, reinvites, says, says_as, says_of_cancel, says_with};
 
 use calls::Calls;
 use sip_message::{Message, Method, Request, Response};

@@ -2,9 +2,10 @@
 
 use audio::{Codec, TonePlan};
 use call_control::Number;
+use rand::Rng;
 use sip_b2bua::registrar::{Registrar, RegistrarConfig};
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, RelayAction, Settings};
-use sip_core::{Transport, digest::Secret};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, RelayAction, Settings, Switchboard};
+use sip_core::{Endpoint, Transport, digest::Secret};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -63,7 +64,20 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-pub(super) fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
+/// A server that just started; those of one world know each other's calls.
+pub(super) fn switchboard(settings: &Settings, random: &mut impl Rng) -> Switchboard {
+    let config = sip_core::Config {
+        user_agent: "dialbridge".into(),
+        transactions_max: 10_000,
+        call_key: Some([7; 32]),
+        ..sip_core::Config::default()
+    };
+    let endpoint = Endpoint::new(config, random.random());
+    let registrar = registrar(settings, random.random());
+    Switchboard::new(settings.clone(), endpoint, registrar, random.random())
+}
+
+fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
     let config = RegistrarConfig {
         domain: settings.domain.clone(),
         min: settings.registration.min,

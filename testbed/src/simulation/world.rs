@@ -4,14 +4,14 @@ mod driving;
 mod raw;
 
 use super::network::UnderWay;
-use super::server::{DOMAIN, SERVER, password, registrar, settings};
+use super::server::{DOMAIN, SERVER, password, settings, switchboard};
 use super::{Network, RawPhone};
 use call_control::{Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Number, Refusal};
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sip_b2bua::{Command, Moment, Switchboard, Ticket};
-use sip_core::{Endpoint, Flow, Timers, Transport};
+use sip_core::{Flow, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +37,8 @@ pub struct World {
     switchboard: Switchboard,
     relay: Relay,
     bound: BTreeSet<u16>,
+    /// Somebody else has every port.
+    ports_are_taken: bool,
     under_way: UnderWay,
     phones: Vec<PhoneInWorld>,
     answers: BTreeMap<Ticket, Result<CallId, Refusal>>,
@@ -77,15 +79,7 @@ impl World {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         let settings = settings();
-        let endpoint_config = sip_core::Config {
-            user_agent: "dialbridge".into(),
-            timers: Timers::default(),
-            passes_to_user: Vec::new(),
-            transactions_max: 10_000,
-            ..sip_core::Config::default()
-        };
-        let endpoint = Endpoint::new(endpoint_config, random.random());
-        let registrar = registrar(&settings, random.random());
+        let switchboard = switchboard(&settings, &mut random);
         let relay = Relay::new(media_relay::Config {
             ports: settings.media.ports.clone(),
             ringback: settings.media.ringback.clone(),
@@ -93,7 +87,6 @@ impl World {
             port_rest: Duration::from_secs(5),
             seed: random.random(),
         });
-        let switchboard = Switchboard::new(settings, endpoint, registrar, random.random());
         Self {
             network: Network::default(),
             start,
@@ -102,6 +95,7 @@ impl World {
             switchboard,
             relay,
             bound: BTreeSet::new(),
+            ports_are_taken: false,
             under_way: UnderWay::default(),
             phones: Vec::new(),
             answers: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use super::repeated::Repeated;
 use super::script::{Deed, RawScript, What};
-use sip_message::{Method, Request, Response, StatusCode};
+use sip_message::{Contacts, Method, Request, Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -36,7 +36,7 @@ pub(super) struct Calls {
     rtp: SocketAddr,
     invitations: Vec<Invitation>,
     outputs: VecDeque<Vec<u8>>,
-    branches: u32,
+    requests: u32,
 }
 
 /// One INVITE.
@@ -64,7 +64,7 @@ struct Final {
 
 impl Calls {
     pub(super) fn new(script: RawScript, sip: SocketAddr, rtp: SocketAddr) -> Self {
-        Self { script, sip, rtp, invitations: Vec::new(), outputs: VecDeque::new(), branches: 0 }
+        Self { script, sip, rtp, invitations: Vec::new(), outputs: VecDeque::new(), requests: 0 }
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Vec<u8>> {
@@ -87,16 +87,30 @@ impl Calls {
     }
 
     pub(super) fn handle_response(&mut self, response: &Response) {
-        let call_id = &response.header.call_id;
-        for invitation in self.invitations.iter_mut().filter(|it| it.request.header.call_id == *call_id) {
-            for answer in invitation.finals.values_mut() {
-                let is_of = response.header.from.tag() == Some(&answer.to_tag);
-                if let Some(bye) = answer.bye.as_mut().filter(|_| is_of && response.status.is_final()) {
-                    bye.stop();
-                    answer.bye_answered = true;
-                }
+        let header = &response.header;
+        if !response.status.is_final() {
+            return;
+        }
+        if header.cseq.method == Method::INVITE {
+            return self.acknowledge(response);
+        }
+        let calls = self.invitations.iter_mut().filter(|it| it.request.header.call_id == header.call_id);
+        let answers = calls.flat_map(|it| it.finals.values_mut());
+        for answer in answers.filter(|it| header.from.tag() == Some(&it.to_tag)) {
+            if let Some(bye) = &mut answer.bye {
+                bye.stop();
+                answer.bye_answered = true;
             }
         }
+    }
+
+    /// The final response to a re-INVITE of its own.
+    fn acknowledge(&mut self, response: &Response) {
+        let header = &response.header;
+        let (from, to, call_id) = (header.from.clone(), header.to.clone(), header.call_id.clone());
+        let mut ack = Request::new(Method::ACK, to.uri.clone(), from, to, call_id, header.cseq.number);
+        ack.header.via.clone_from(&header.via);
+        self.outputs.push_back(ack.print());
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -209,6 +223,7 @@ impl Calls {
                 self.outputs.extend(response.map(|response| response.print()));
             }
             What::Bye { branch } => self.hang_up(index, *branch, now),
+            What::Reinvite { branch } => self.reinvite(index, *branch),
         }
     }
 
@@ -242,26 +257,36 @@ impl Calls {
     }
 
     fn hang_up(&mut self, index: usize, branch: char, now: Instant) {
-        let invitation = &mut self.invitations[index];
-        let header = &invitation.request.header;
-        let Some(answer) = invitation.finals.get_mut(&branch) else { return };
-        self.branches += 1;
-        let (sip, number) = (self.sip, self.branches);
+        let Some(bye) = self.request(index, branch, "BYE", "") else { return };
+        if let Some(answer) = self.invitations[index].finals.get_mut(&branch) {
+            answer.message.stop();
+            answer.bye = Some(Repeated::new(bye.into_bytes(), 0, usize::MAX, now));
+        }
+    }
+
+    fn reinvite(&mut self, index: usize, branch: char) {
+        let body = String::from_utf8(description(self.rtp)).unwrap_or_default();
+        let invite = self.request(index, branch, "INVITE", &body);
+        self.outputs.extend(invite.map(String::into_bytes));
+    }
+
+    /// The next request in the dialog of a branch.
+    fn request(&mut self, index: usize, branch: char, method: &str, body: &str) -> Option<String> {
+        self.requests += 1;
+        let (sip, number) = (self.sip, self.requests);
+        let header = &self.invitations[index].request.header;
+        let tag = &self.invitations[index].finals.get(&branch)?.to_tag;
         let target = match &header.contact {
-            Some(sip_message::Contacts::List(list)) => list.first().map(|contact| contact.uri.to_string()),
-            Some(sip_message::Contacts::Star) | None => None,
+            Some(Contacts::List(list)) => list.first()?.uri.to_string(),
+            Some(Contacts::Star) | None => return None,
         };
-        let text = format!(
-            "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP {sip};branch=z9hG4bKraw{number}\r\nMax-Forwards: 70\r\n\
-             From: <{}>;tag={}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
-            target.unwrap_or_default(),
-            header.to.uri,
-            answer.to_tag,
-            header.from,
-            header.call_id.0,
-        );
-        answer.message.stop();
-        answer.bye = Some(Repeated::new(text.into_bytes(), 0, usize::MAX, now));
+        let (user, server, call_id) = (&header.to.uri, &header.from, &header.call_id.0);
+        Some(format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {sip};branch=z9hG4bKraw{number}\r\nMax-Forwards: 70\r\n\
+             From: <{user}>;tag={tag}\r\nTo: {server}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n\
+             Contact: <sip:raw@{sip}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
     }
 }
 

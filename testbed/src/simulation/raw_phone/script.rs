@@ -37,6 +37,8 @@ pub(super) enum What {
     AnswerCancel { status: u16 },
     /// BYE in the dialog of a branch.
     Bye { branch: char },
+    /// An INVITE in the dialog of a branch.
+    Reinvite { branch: char },
 }
 
 impl RawScript {
@@ -104,4 +106,9 @@ pub fn says_of_cancel(after: f64, status: u16) -> Deed {
 /// BYE in the dialog of its first branch.
 pub fn hangs_up(after: f64) -> Deed {
     Deed { after: seconds(after), what: What::Bye { branch: 'a' } }
+}
+
+/// An INVITE in the dialog of its first branch.
+pub fn reinvites(after: f64) -> Deed {
+    Deed { after: seconds(after), what: What::Reinvite { branch: 'a' } }
 }

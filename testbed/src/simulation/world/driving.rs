@@ -114,8 +114,8 @@ impl World {
         }
         let acted = !(events.is_empty() && binds.is_empty() && packets.is_empty());
         for port in binds {
-            self.bound.insert(port);
-            self.relay.handle_bound(port, Ok(()), self.now);
+            let bound = self.bind(port);
+            self.relay.handle_bound(port, bound, self.now);
         }
         for (port, to, octets) in packets {
             self.send_rtp(SocketAddr::new(SERVER, port), to, octets);

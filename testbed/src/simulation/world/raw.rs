@@ -1,8 +1,9 @@
-//! Raw phones in a world.
+//! Raw phones in a world, and what else is out of the ordinary: ports that are taken, a server that starts anew.
 
-use super::super::server::SERVER;
+use super::super::server::{SERVER, settings, switchboard};
 use super::{PhoneId, PhoneInWorld, World};
 use crate::simulation::{RawPhone, RawScript};
+use media_relay::BindError;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -29,6 +30,24 @@ impl World {
         let flow = Flow { transport: Transport::Udp, local, remote };
         self.switchboard.handle_unreachable(flow, self.moment());
         self.settle();
+    }
+
+    /// Somebody else has every media port from now on, or has none any more.
+    pub fn take_ports(&mut self, taken: bool) {
+        self.ports_are_taken = taken;
+    }
+
+    /// The server dies, and starts anew without its calls.
+    pub fn restart_server(&mut self) {
+        self.switchboard = switchboard(&settings(), &mut self.random);
+    }
+
+    pub(super) fn bind(&mut self, port: u16) -> Result<(), BindError> {
+        if self.ports_are_taken {
+            return Err(BindError::PortTaken);
+        }
+        self.bound.insert(port);
+        Ok(())
     }
 
     pub(super) fn settle_raw(&mut self, index: usize) -> bool {
