@@ -14,32 +14,32 @@ const CANCELLED: Standing = Standing::Ringing { cancelled: true };
 
 /// Who gives the call up while a party is being rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GivenUp {
-    ByApi,
-    ByTimeout,
+enum GivenUpBy {
+    Api,
+    Timeout,
     /// Only while `to` rings.
-    ByTheOther,
+    TheOther,
 }
 
-impl GivenUp {
-    const ALL: [Self; 3] = [Self::ByApi, Self::ByTimeout, Self::ByTheOther];
+impl GivenUpBy {
+    const ALL: [Self; 3] = [Self::Api, Self::Timeout, Self::TheOther];
 
     /// A call whose `party` has a phone like this, which is given up two seconds after it was rung.
     fn story(self, party: Party, script: &RawScript) -> Story {
         let mut request = World::request("1001", "1002");
         let mut other = RawScript::answers_after(0.3);
         match (self, party) {
-            (Self::ByApi, _) => {}
-            (Self::ByTimeout, Party::From) => request.timeout = seconds(2.0),
-            (Self::ByTimeout, Party::To) => request.to_timeout = seconds(2.0),
-            (Self::ByTheOther, _) => other = other.to_ack([hangs_up(2.0)]),
+            (Self::Api, _) => {}
+            (Self::Timeout, Party::From) => request.timeout = seconds(2.0),
+            (Self::Timeout, Party::To) => request.to_timeout = seconds(2.0),
+            (Self::TheOther, _) => other = other.to_ack([hangs_up(2.0)]),
         }
         let (script, other) = ([script.clone()], [other]);
         let mut story = match party {
             Party::From => Story::asked(request, &script, &other),
             Party::To => Story::asked(request, &other, &script),
         };
-        if self == Self::ByApi {
+        if self == Self::Api {
             // `to` is rung three milliseconds after the answer of `from`.
             story.run_for(if party == Party::From { 2.0 } else { 2.303 });
             story.hang_up();
@@ -49,9 +49,9 @@ impl GivenUp {
 
     fn end(self, party: Party) -> (EndReason, EndedBy, Option<Party>) {
         match self {
-            Self::ByApi => (EndReason::Cancelled, EndedBy::Api, None),
-            Self::ByTimeout => (EndReason::NoAnswer, EndedBy::Server, Some(party)),
-            Self::ByTheOther => (EndReason::Cancelled, party.other().into(), None),
+            Self::Api => (EndReason::Cancelled, EndedBy::Api, None),
+            Self::Timeout => (EndReason::NoAnswer, EndedBy::Server, Some(party)),
+            Self::TheOther => (EndReason::Cancelled, party.other().into(), None),
         }
     }
 }
@@ -78,8 +78,8 @@ fn answers_to_cancel() -> Vec<(&'static str, Vec<Deed>, Standing, usize)> {
 #[test]
 fn whatever_crosses_a_cancel_the_call_ends_for_the_reason_that_it_was_given_up() {
     for party in PARTIES {
-        for given_up in GivenUp::ALL {
-            if given_up == GivenUp::ByTheOther && party == Party::From {
+        for given_up in GivenUpBy::ALL {
+            if given_up == GivenUpBy::TheOther && party == Party::From {
                 continue;
             }
             for (name, deeds, standing, byes) in answers_to_cancel() {
@@ -103,11 +103,35 @@ fn whatever_crosses_a_cancel_the_call_ends_for_the_reason_that_it_was_given_up()
     }
 }
 
+#[test]
+fn whatever_crosses_the_cancel_of_a_device_the_one_that_answered_has_the_call() {
+    for party in PARTIES {
+        for (name, deeds, standing, byes) in answers_to_cancel() {
+            let devices = [RawScript::answers_after(0.4), RawScript::rings().to_cancel(deeds)];
+            let mut story = Story::where_one_is(party, &devices);
+            story.run_for(30.0);
+            assert!(story.world.call(story.call).connected_at.is_some(), "{name}");
+            assert_eq!(story.phone(party, 1).standing(), [standing], "{name} at {party:?}");
+            assert_eq!(story.count(party, 1, &Method::BYE), byes, "{name} at {party:?}");
+            assert_eq!(story.count(party, 0, &Method::BYE), 0, "{name} at {party:?}");
+            story.hang_up();
+            let call = story.end();
+            let end = call.end.as_ref().unwrap();
+            assert_eq!(
+                (end.reason, end.by, end.sip_status),
+                (EndReason::HungUp, EndedBy::Api, None),
+                "{name}"
+            );
+            assert_eq!(call.party(party).sip_status, Some(200), "{name}");
+        }
+    }
+}
+
 /// The same finals, sent by themselves around the moment at which the call is given up.
 #[test]
 fn a_final_response_that_crosses_the_cancel_by_a_hair_is_settled() {
     for party in PARTIES {
-        for given_up in [GivenUp::ByApi, GivenUp::ByTimeout] {
+        for given_up in [GivenUpBy::Api, GivenUpBy::Timeout] {
             for status in [180, 183, 200, 486, 487, 603] {
                 for early in [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.003] {
                     // From the INVITE at the phone to the CANCEL at the phone it is two seconds.
@@ -129,7 +153,7 @@ fn a_final_response_that_crosses_the_cancel_by_a_hair_is_settled() {
 #[test]
 fn a_phone_that_ignores_the_cancel_does_not_keep_the_call() {
     for party in PARTIES {
-        for given_up in [GivenUp::ByApi, GivenUp::ByTimeout] {
+        for given_up in [GivenUpBy::Api, GivenUpBy::Timeout] {
             let mut story = given_up.story(party, &RawScript::rings().to_cancel([]));
             let before = story.world.elapsed();
             let call = story.end();
@@ -151,7 +175,7 @@ fn a_cancel_waits_for_the_first_provisional_response() {
             (vec![says(3.0, 200)], ENDED),
             (vec![says(3.0, 486)], REFUSED),
         ] {
-            let mut story = GivenUp::ByApi.story(party, &RawScript::new(deeds));
+            let mut story = GivenUpBy::Api.story(party, &RawScript::new(deeds));
             assert_eq!(story.count(party, 0, &Method::CANCEL), 0);
             let end = story.end().end.clone().unwrap();
             assert_eq!((end.reason, end.by), (EndReason::Cancelled, EndedBy::Api));
@@ -300,7 +324,7 @@ fn a_2xx_after_the_cancel_was_given_up_gets_ack_and_bye() {
     for party in PARTIES {
         for after in [25.0, 33.0, 40.0, 100.0, 1000.0] {
             let script = RawScript::rings().to_cancel([says_of_cancel(0.0, 200), says(after, 200)]);
-            let mut story = GivenUp::ByApi.story(party, &script);
+            let mut story = GivenUpBy::Api.story(party, &script);
             story.run_for(after + 5.0);
             assert_eq!(story.phone(party, 0).standing(), [ENDED], "{after} s\n{}", story.world.story());
             let end = story.end().end.clone().unwrap();
@@ -330,7 +354,7 @@ fn a_late_2xx_is_acknowledged_however_often_it_is_repeated_and_whatever_becomes_
     for (to_bye, lost_acks) in [(200, 3), (0, 0), (401, 2), (481, 0)] {
         let script = RawScript::rings().to_cancel([says(50.0, 200)]);
         let script = RawScript { to_bye, lost_acks, ..script };
-        let mut story = GivenUp::ByApi.story(Party::From, &script);
+        let mut story = GivenUpBy::Api.story(Party::From, &script);
         story.run_for(100.0);
         assert_eq!(story.phone(Party::From, 0).standing(), [ENDED], "{}", story.world.story());
         assert!(story.count(Party::From, 0, &Method::ACK) >= 1);
@@ -366,7 +390,7 @@ fn a_re_invite_that_crosses_our_bye_finds_no_dialog() {
             assert_eq!((end.reason, end.by), (EndReason::HungUp, EndedBy::Api));
             let answers = story.phone(party, 0).responses();
             let of_invite = answers.iter().filter(|it| it.header.cseq.method == Method::INVITE);
-            let last = of_invite.map(|it| it.status.code()).filter(|status| *status >= 200).last();
+            let last = of_invite.map(|it| it.status.code()).rfind(|status| *status >= 200);
             statuses.push(last.expect("an answer to the re-INVITE"));
         }
         assert!(statuses.contains(&200) && statuses.contains(&481), "{party:?}: {statuses:?}");

@@ -1,7 +1,8 @@
 //! One call between raw phones, from the request to the last trace of it.
 
 use super::{PhoneId, RawPhone, RawScript, World, seconds};
-use call_control::{Call, CallId, ClickToCall, Party};
+use call_control::CallEventKind::{Answered, Connected, Ringing, Talking};
+use call_control::{Call, CallId, ClickToCall, Party, PartyState};
 use sip_message::{FieldName, Method, Reason, Request};
 use std::sync::Arc;
 
@@ -66,9 +67,17 @@ impl Story {
         self.world.hang_up(self.call);
     }
 
-    /// Runs to the end and beyond, and checks that nothing is left: in the server, and at any phone.
+    /// Runs to the end and beyond, and checks that nothing is left: in the server, in the record, and at any phone.
     pub fn end(&mut self) -> Arc<Call> {
         let call = self.world.run_until_ended(self.call);
+        let kinds = self.world.events_of(self.call);
+        for (kind, most) in [(Ringing, 2), (Answered, 2), (Connected, 1), (Talking, 1)] {
+            assert!(kinds.iter().filter(|it| **it == kind).count() <= most, "{kinds:?}");
+        }
+        for party in [&call.from, &call.to] {
+            let over = party.state == PartyState::Gone && party.ended_at.is_some();
+            assert!(over || party.state == PartyState::Waiting, "{party:?}");
+        }
         for phone in self.phones.iter().flatten() {
             let raw = self.world.raw(*phone);
             assert!(!raw.is_left_alone(), "{:?}\n{}", raw.standing(), self.world.story());
