@@ -2,7 +2,10 @@
 //!
 //! The scenario decides; here its actions become those of legs and relay, and what legs and relay report becomes
 //! its events and the view. The record is complete when [`Effect::Over`] comes.
+#![doc = include_str!("call/crossings.md")]
 
+#[cfg(test)]
+mod crossings;
 mod vocabulary;
 
 use crate::click_to_call::{Action, ClickToCall, Event};
@@ -120,11 +123,6 @@ impl RunningCall {
     }
 
     pub(crate) fn handle_invite(&mut self, party: Party, fork: usize, event: InviteEvent, moment: Moment) {
-        if let InviteEvent::Gone(gone) = &event
-            && let sip_core::GoneCause::Refused { status } = gone.cause
-        {
-            self.view.party_mut(party).sip_status = Some(status.code());
-        }
         if let Some(leg) = &mut self.parties[party as usize].leg {
             leg.handle(fork, event, moment.now);
         }
@@ -285,6 +283,10 @@ impl RunningCall {
         let view = self.view.party_mut(party);
         view.state = PartyState::Gone;
         view.ended_at = moment.timestamp();
+        // Of all its phones: what a single one of them said does not speak for the party.
+        if let LegEnd::Refused { status } = end {
+            view.sip_status = Some(status);
+        }
         self.effects.push_back(Effect::Changed);
         self.scenario.handle(Event::Gone(party, end));
         self.perform(moment);

@@ -7,6 +7,8 @@
 //! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
 //! | `Gone` | — | — | — | — | cannot | cannot |
 
+#[cfg(test)]
+pub(crate) mod by_hand;
 mod early;
 mod session;
 
@@ -286,6 +288,9 @@ impl Leg {
             State::Ringing { .. } if status.is_some_and(|status| status >= 600) => {
                 self.release(LegEnd::Refused { status: status.unwrap_or(600) }, None, now);
             }
+            State::Ringing { .. } if self.all_gone() && matches!(gone.cause, GoneCause::HungUpByPeer) => {
+                self.gone(LegEnd::HungUp);
+            }
             State::Ringing { .. } if self.all_gone() => {
                 let end = self.best_status().map_or(LegEnd::Unreachable, |status| LegEnd::Refused { status });
                 self.gone(end);
@@ -338,11 +343,13 @@ impl Leg {
         })
     }
 
-    /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one.
+    /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one, and
+    /// any other failure more than the overload of one phone.
     fn best_status(&self) -> Option<u16> {
         let rank = |status: u16| match status {
             486 => (4, 0),
             408 | 480 | 487 => (4, 2),
+            503 => (5, 2),
             other => (other / 100, 1),
         };
         let statuses = self.forks.iter().filter_map(|fork| match fork.state {
@@ -365,55 +372,12 @@ impl Leg {
 
 #[cfg(test)]
 mod tests {
+    use super::by_hand::{device, gone, refused, ringing, two_hundred};
     use super::*;
     use audio::Codec;
-    use sip_core::Transport;
-    use sip_message::{CallId, Method, NameAddr, Request, SipUri};
 
     const STEP: Duration = Duration::from_millis(100);
     const NO_ANSWER: Duration = Duration::from_secs(30);
-
-    fn device(port: u16) -> Device {
-        let remote = ([127, 0, 0, 1], port).into();
-        let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote };
-        let uri = SipUri::at(Some("1001"), remote);
-        let invite = NewInvite {
-            flow,
-            uri: uri.clone().into(),
-            from: NameAddr::new(uri.clone()),
-            to: NameAddr::new(uri),
-            contact_user: None,
-            route: Vec::new(),
-            fields: Vec::new(),
-            offer: None,
-            credentials: None,
-        };
-        Device { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() } }
-    }
-
-    fn two_hundred(codec: &str) -> InviteEvent {
-        let uri = SipUri::at(Some("1001"), ([127, 0, 0, 1], 5062).into());
-        let from = NameAddr::new(uri.clone());
-        let request = Request::new(Method::INVITE, uri, from.clone(), from, CallId("c".into()), 1);
-        let mut response = request.response(StatusCode::OK);
-        let body = format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP {codec}\r\n"
-        );
-        response.set_body("application/sdp", body.into_bytes());
-        InviteEvent::Answered { response: Box::new(response) }
-    }
-
-    fn ringing() -> InviteEvent {
-        InviteEvent::Progress { status: StatusCode::RINGING, body: None, branch: None }
-    }
-
-    fn gone(cause: GoneCause) -> InviteEvent {
-        InviteEvent::Gone(Gone { cause, reason: None })
-    }
-
-    fn refused(status: u16) -> InviteEvent {
-        gone(GoneCause::Refused { status: StatusCode::new(status).unwrap() })
-    }
 
     /// A leg with phones that keep the promises of the INVITE usage.
     struct World {

@@ -5,13 +5,20 @@
 
 mod life;
 mod network;
+mod raw_phone;
 mod scripts;
 mod seeds;
 mod server;
+mod story;
 mod world;
 
 pub use life::{Act, Life};
 pub use network::Network;
+pub use raw_phone::{
+    Deed, Logged, RawPhone, RawScript, Standing, hangs_up, reinvites, says, says_as, says_of_cancel,
+    says_with,
+};
 pub use scripts::{answers_after, refuses, rings_for_ever, seconds, talks_for};
 pub use seeds::each_seed;
+pub use story::Story;
 pub use world::{PhoneId, World, percent};

@@ -2,6 +2,7 @@
 
 mod compose;
 mod in_dialog;
+mod late_success;
 mod perform;
 mod provisional;
 mod receive;
@@ -45,6 +46,9 @@ pub struct Config {
     pub session_expires: Duration,
     /// The shortest session interval that we take, whole seconds; not below 90 s (RFC 4028 §5).
     pub min_se: Duration,
+    /// Tells our own calls from those of strangers, a secret. With the same one as a run before, what that run left ringing
+    /// is acknowledged and ended when it answers. Drawn from the seed when absent.
+    pub call_key: Option<[u8; 32]>,
 }
 
 impl Default for Config {
@@ -57,6 +61,7 @@ impl Default for Config {
             rings_reliably: false,
             session_expires: Duration::from_mins(30),
             min_se: Duration::from_secs(90),
+            call_key: None,
         }
     }
 }
@@ -90,6 +95,8 @@ pub struct Endpoint {
     random: Random,
     /// Makes the tags of stateless answers unforeseeable.
     secret: u64,
+    /// Makes the tags of our INVITEs.
+    call_key: [u8; 32],
     outputs: VecDeque<Output>,
     transactions: BTreeMap<TransactionId, Entry>,
     client_keys: HashMap<ClientKey, TransactionId>,
@@ -128,11 +135,13 @@ impl Endpoint {
         let mut random = Random::new(seed);
         let methods =
             METHODS.iter().chain(config.passes_to_user.iter().filter(|method| !METHODS.contains(method)));
+        let call_key = config.call_key.unwrap_or_else(|| random.key());
         let allow = methods.map(Method::as_str).collect::<Vec<_>>().join(", ").into();
         Self {
             config,
             allow,
             secret: random.number(),
+            call_key,
             random,
             outputs: VecDeque::new(),
             transactions: BTreeMap::new(),

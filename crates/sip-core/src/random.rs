@@ -19,6 +19,12 @@ impl Random {
         self.0.next_u64()
     }
 
+    pub(crate) fn key(&mut self) -> [u8; 32] {
+        let mut key = [0; 32];
+        self.0.fill_bytes(&mut key);
+        key
+    }
+
     pub(crate) fn call_id(&mut self) -> CallId {
         CallId(format!("{:016x}{:016x}", self.number(), self.number()).into())
     }

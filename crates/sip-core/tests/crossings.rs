@@ -1,5 +1,5 @@
 //! What each event does in each state of an INVITE usage: one test for each state, one line for each event. A line
-//! says what is sent (requests by method, responses by status and method) and then what the user hears.
+//! says what is sent (requests by method, responses by status and method) and then what the user hears; `×` counts copies.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
 mod by_hand;
@@ -10,6 +10,7 @@ use by_hand::{
 };
 use sip_core::{Event, InviteEvent, InviteId, NewInvite};
 use sip_message::{Message, Method, Request, StatusCode};
+use std::time::Duration;
 
 /// A call in some state.
 struct Call {
@@ -93,7 +94,11 @@ fn summary(element: &Element, sent: usize, heard: usize) -> String {
         Event::Request(_) | Event::Response { .. } => "?".to_owned(),
     });
     let parts: Vec<_> = sent.chain(heard).collect();
-    if parts.is_empty() { "–".to_owned() } else { parts.join(", ") }
+    let grouped = parts.chunk_by(|one, next| one == next).map(|copies| match copies {
+        [one] => one.clone(),
+        copies => format!("{} ×{}", copies[0], copies.len()),
+    });
+    if parts.is_empty() { "–".to_owned() } else { grouped.collect::<Vec<_>>().join(", ") }
 }
 
 /// Plays each event in that state.
@@ -167,6 +172,7 @@ const OFFER: Deed = |call| call.element.endpoint.offer(call.id, b"ours".to_vec()
 const ANSWER: Deed = |call| call.element.endpoint.answer_offer(call.id, b"ours".to_vec(), call.element.now);
 const REFUSE: Deed =
     |call| call.element.endpoint.refuse_offer(call.id, StatusCode::NOT_ACCEPTABLE_HERE, call.element.now);
+const SILENCE: Deed = |call| call.element.pass(Duration::from_secs(70));
 const UNREACHABLE: Deed = |call| call.element.endpoint.handle_unreachable(udp(), call.element.now);
 
 #[test]
@@ -181,12 +187,13 @@ fn calling() {
             ("486", REFUSES, "ACK, Gone(Refused { status: StatusCode(486) })"),
             ("401", CHALLENGES, "ACK, INVITE"),
             ("422", WANTS_LONGER_INTERVAL, "ACK, INVITE"),
-            ("BYE", BYE, "200 BYE"),
+            ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
             ("UPDATE", UPDATE, "491 UPDATE"),
             ("PRACK", WRONG_PRACK, "481 PRACK"),
             ("hang-up", HANG_UP, "–"),
             ("unreachable", UNREACHABLE, "Gone(Unreachable)"),
+            ("silence", SILENCE, "INVITE ×6, Gone(TimedOut)"),
         ],
     );
 }
@@ -203,12 +210,13 @@ fn proceeding() {
             ("486", REFUSES, "ACK, Gone(Refused { status: StatusCode(486) })"),
             ("401", CHALLENGES, "ACK, INVITE"),
             ("422", WANTS_LONGER_INTERVAL, "ACK, INVITE"),
-            ("BYE", BYE, "200 BYE, CANCEL"),
+            ("BYE", BYE, "200 BYE, CANCEL, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
             ("UPDATE", UPDATE, "491 UPDATE"),
             ("PRACK", WRONG_PRACK, "481 PRACK"),
             ("hang-up", HANG_UP, "CANCEL"),
             ("unreachable", UNREACHABLE, "Gone(Unreachable)"),
+            ("silence", SILENCE, "–"),
         ],
     );
 }
@@ -231,6 +239,7 @@ fn unwanted() {
             ("PRACK", WRONG_PRACK, "481 PRACK"),
             ("hang-up", HANG_UP, "–"),
             ("unreachable", UNREACHABLE, "Gone(Unreachable)"),
+            ("silence", SILENCE, "INVITE ×6, Gone(TimedOut)"),
         ],
     );
 }
@@ -253,8 +262,34 @@ fn cancelling() {
             ("PRACK", WRONG_PRACK, "481 PRACK"),
             ("hang-up", HANG_UP, "–"),
             ("unreachable", UNREACHABLE, "Gone(Unreachable)"),
+            ("silence", SILENCE, "CANCEL ×10, Gone(TimedOut)"),
         ],
     );
+}
+
+#[test]
+fn hung_up() {
+    let reach = || Call::ours(Some("offer")).then(&[BYE]);
+    state(
+        reach,
+        &[
+            ("180", RINGS, "CANCEL"),
+            ("reliable 183", RINGS_RELIABLY, "CANCEL"),
+            ("200", ANSWERS, "ACK, BYE"),
+            ("486", REFUSES, "ACK"),
+            ("401", CHALLENGES, "ACK"),
+            ("422", WANTS_LONGER_INTERVAL, "ACK"),
+            ("BYE", BYE, "481 BYE"),
+            ("re-INVITE", REINVITE, "481 INVITE"),
+            ("UPDATE", UPDATE, "481 UPDATE"),
+            ("PRACK", WRONG_PRACK, "481 PRACK"),
+            ("hang-up", HANG_UP, "–"),
+            ("unreachable", UNREACHABLE, "–"),
+            ("silence", SILENCE, "INVITE ×6"),
+        ],
+    );
+    let reach = || Call::ours(Some("offer")).then(&[RINGS, BYE]);
+    state(reach, &[("180", RINGS, "–"), ("200", ANSWERS, "ACK, BYE"), ("486", REFUSES, "ACK")]);
 }
 
 #[test]
@@ -270,6 +305,7 @@ fn waiting() {
             ("hang-up", HANG_UP, "480 INVITE, Gone(Rejected)"),
             ("CANCEL", CANCEL, "200 CANCEL, 487 INVITE, Gone(CancelledByPeer)"),
             ("copy of the INVITE", COPY, "100 INVITE"),
+            ("silence", SILENCE, "–"),
         ],
     );
 }
@@ -287,10 +323,12 @@ fn ringing() {
             ("hang-up", HANG_UP, "480 INVITE, Gone(Rejected)"),
             ("CANCEL", CANCEL, "200 CANCEL, 487 INVITE, Gone(CancelledByPeer)"),
             ("BYE", BYE, "200 BYE, 487 INVITE, Gone(HungUpByPeer)"),
+            ("PRACK", WRONG_PRACK, "481 PRACK"),
             ("copy of the INVITE", COPY, "180 INVITE"),
             ("re-INVITE", REINVITE, "500 INVITE"),
             ("UPDATE", UPDATE, "500 UPDATE"),
             ("UPDATE without an offer", BARE_UPDATE, "200 UPDATE"),
+            ("silence", SILENCE, "180 INVITE"),
         ],
     );
 }
@@ -313,6 +351,7 @@ fn unacknowledged() {
             ("re-INVITE", REINVITE, "500 INVITE"),
             ("UPDATE", UPDATE, "500 UPDATE"),
             ("UPDATE without an offer", BARE_UPDATE, "200 UPDATE"),
+            ("silence", SILENCE, "180 INVITE ×6, 500 INVITE ×11, Gone(NoAck)"),
         ],
     );
 }
@@ -335,6 +374,7 @@ fn unacknowledged_with_a_session() {
             ("re-INVITE", REINVITE, "500 INVITE"),
             ("UPDATE", UPDATE, "500 UPDATE"),
             ("UPDATE without an offer", BARE_UPDATE, "200 UPDATE"),
+            ("silence", SILENCE, "183 INVITE ×6, 500 INVITE ×11, Gone(NoAck)"),
         ],
     );
 }
@@ -346,10 +386,18 @@ fn unacknowledged_with_a_session_and_accepted() {
         reach,
         &[
             ("ring", RING, "–"),
+            ("ring with a session", RING_WITH_SESSION, "–"),
             ("accept", ACCEPT, "–"),
             ("reject", REJECT, "486 INVITE, Gone(Rejected)"),
+            ("hang-up", HANG_UP, "480 INVITE, Gone(Rejected)"),
             ("CANCEL", CANCEL, "200 CANCEL, 487 INVITE, Gone(CancelledByPeer)"),
             ("BYE", BYE, "200 BYE, 487 INVITE, Gone(HungUpByPeer)"),
+            ("PRACK", PRACK, "200 PRACK, 200 INVITE"),
+            ("copy of the INVITE", COPY, "183 INVITE"),
+            ("re-INVITE", REINVITE, "500 INVITE"),
+            ("UPDATE", UPDATE, "500 UPDATE"),
+            ("UPDATE without an offer", BARE_UPDATE, "200 UPDATE"),
+            ("silence", SILENCE, "183 INVITE ×6, 500 INVITE ×11, Gone(NoAck)"),
         ],
     );
 }
@@ -511,6 +559,10 @@ fn backing_off() {
             ("answer", ANSWER, "–"),
             ("refuse", REFUSE, "–"),
             ("hang-up", HANG_UP, "BYE"),
+            ("200 to our INVITE", ANSWERS, "–"),
+            ("491 to our INVITE", MEETS, "ACK"),
+            ("481 to our INVITE", KNOWS_NOTHING, "ACK"),
+            ("486 to our INVITE", REFUSES, "ACK"),
         ],
     );
 }
@@ -532,6 +584,10 @@ fn answering() {
             ("answer", ANSWER, "200 INVITE"),
             ("refuse", REFUSE, "488 INVITE"),
             ("hang-up", HANG_UP, "487 INVITE, BYE"),
+            ("200 to our INVITE", ANSWERS, "ACK"),
+            ("491 to our INVITE", MEETS, "–"),
+            ("481 to our INVITE", KNOWS_NOTHING, "–"),
+            ("486 to our INVITE", REFUSES, "–"),
         ],
     );
 }
@@ -553,6 +609,10 @@ fn ending() {
             ("answer", ANSWER, "–"),
             ("refuse", REFUSE, "–"),
             ("hang-up", HANG_UP, "–"),
+            ("200 to our INVITE", ANSWERS, "ACK"),
+            ("491 to our INVITE", MEETS, "–"),
+            ("481 to our INVITE", KNOWS_NOTHING, "–"),
+            ("486 to our INVITE", REFUSES, "–"),
             ("200 to our BYE", ANSWERS_BYE, "Gone(HungUp)"),
         ],
     );

@@ -1,11 +1,12 @@
 //! A server, some phones, and what a story can ask of them.
 
 mod driving;
+mod raw;
 mod restart;
 
-use super::Network;
 use super::network::UnderWay;
 use super::server::{DOMAIN, SERVER, password, server};
+use super::{Network, RawPhone};
 use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Explanation, Ladder, Number, Refusal,
     Timestamp,
@@ -45,6 +46,8 @@ pub struct World {
     disk: Disk,
     /// Nobody is there to receive what is sent to the server.
     server_is_down: bool,
+    /// Somebody else has every port.
+    ports_are_taken: bool,
     under_way: UnderWay,
     phones: Vec<PhoneInWorld>,
     answers: BTreeMap<Ticket, Result<CallId, Refusal>>,
@@ -59,6 +62,8 @@ pub struct World {
 
 struct PhoneInWorld {
     handset: Handset,
+    /// Takes everything but the registration off the handset.
+    raw: Option<RawPhone>,
     sip: SocketAddr,
     rtp: SocketAddr,
     plugged_in: bool,
@@ -95,6 +100,7 @@ impl World {
             bound: BTreeSet::new(),
             disk: Disk::default(),
             server_is_down: false,
+            ports_are_taken: false,
             under_way: UnderWay::default(),
             phones: Vec::new(),
             answers: BTreeMap::new(),
@@ -129,7 +135,8 @@ impl World {
         let seed = self.random.random();
         let handset = Handset::new(account, script, Source::Tone { hertz }, None, seed, self.now);
         let (events, media) = (Vec::new(), Vec::new());
-        let phone = PhoneInWorld { handset, sip, rtp, plugged_in: true, muted: false, events, media };
+        let raw = None;
+        let phone = PhoneInWorld { handset, raw, sip, rtp, plugged_in: true, muted: false, events, media };
         self.phones.push(phone);
         self.settle();
         PhoneId(self.phones.len() - 1)
@@ -298,6 +305,9 @@ impl World {
 
     /// Whether a phone has a call: it rings, or somebody talks.
     pub fn is_busy(&self, phone: PhoneId) -> bool {
+        if let Some(raw) = &self.phones[phone.0].raw {
+            return raw.is_left_alone();
+        }
         let events = &self.phones[phone.0].events;
         let count = |kind: fn(&PhoneEvent) -> bool| events.iter().filter(|event| kind(event)).count();
         count(|event| matches!(event, PhoneEvent::Incoming { .. }))

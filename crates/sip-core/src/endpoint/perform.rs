@@ -136,7 +136,10 @@ impl Endpoint {
             *body = body.take().or(usage.early_answer.take());
         }
         let gone = matches!(event, InviteEvent::Gone(_));
-        self.emit(Event::Invite { invite, event });
+        // Nothing is told behind `Gone`.
+        if self.usages.get(&invite).is_none_or(|usage| !usage.gone) {
+            self.emit(Event::Invite { invite, event });
+        }
         if gone && let Some(usage) = self.usages.get_mut(&invite) {
             usage.gone = true;
             self.forget_usage(invite);

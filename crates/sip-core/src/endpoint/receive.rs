@@ -17,7 +17,7 @@ impl Endpoint {
     pub(super) fn receive(&mut self, octets: &[u8], flow: Flow, now: Instant) {
         match Message::parse(octets) {
             Ok(Message::Request(request)) => self.handle_request(request, flow, now),
-            Ok(Message::Response(response)) => self.handle_response(response, now),
+            Ok(Message::Response(response)) => self.handle_response(response, flow, now),
             Err(error) => self.refuse_unreadable(error.salvage, flow),
         }
     }

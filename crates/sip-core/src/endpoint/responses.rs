@@ -6,12 +6,12 @@ use super::{Endpoint, TransactionId};
 use crate::authentication::{Attempts, give};
 use crate::invite::{EstablishedEvent, OutgoingEvent};
 use crate::transaction::key::ClientKey;
-use crate::{InviteId, Outcome};
+use crate::{Flow, InviteId, Outcome};
 use sip_message::{Method, Request, Response, StatusCode};
 use std::time::Instant;
 
 impl Endpoint {
-    pub(super) fn handle_response(&mut self, response: Response, now: Instant) {
+    pub(super) fn handle_response(&mut self, response: Response, flow: Flow, now: Instant) {
         // RFC 3261 §8.1.3.3: more than one Via is for somebody else.
         if response.header.via.len() != 1 {
             return;
@@ -20,18 +20,19 @@ impl Endpoint {
         match known {
             Some(id) if self.is_response_to(id, &response) => self.handle_client_response(id, response, now),
             Some(_) => {}
-            None => self.handle_stray(response, now),
+            None => self.handle_stray(response, flow, now),
         }
     }
 
-    /// A 2xx whose transaction is over may come from another branch of a fork (RFC 3261 §13.2.2.4).
-    fn handle_stray(&mut self, response: Response, now: Instant) {
-        if response.status.is_success()
-            && response.header.cseq.method == Method::INVITE
-            && let Some(tag) = response.header.from.tag()
-            && let Some(invite) = self.usage_by_tag(tag, &response.header.call_id)
-        {
-            self.handle_success(invite, response, now);
+    /// A 2xx whose transaction is over may come from another branch of a fork (RFC 3261 §13.2.2.4), or too late.
+    fn handle_stray(&mut self, response: Response, flow: Flow, now: Instant) {
+        if !response.status.is_success() || response.header.cseq.method != Method::INVITE {
+            return;
+        }
+        let tag = response.header.from.tag();
+        match tag.and_then(|tag| self.usage_by_tag(tag, &response.header.call_id)) {
+            Some(invite) => self.handle_success(invite, response, now),
+            None => self.end_late_success(&response, flow, now),
         }
     }
 

@@ -75,8 +75,8 @@ pub(super) enum Stage {
 impl Endpoint {
     pub(super) fn start_invite(&mut self, new: NewInvite, now: Instant) -> InviteId {
         let invite = InviteId(self.next_id());
-        let local_tag = self.random.number();
         let call_id = self.random.call_id();
+        let local_tag = self.tag_of_own_call(&call_id);
         let from = new.from.with_tag(&key::tag(local_tag));
         let contact = contact(new.contact_user.as_deref(), new.flow);
         let mut request = Request::new(Method::INVITE, new.uri, from, new.to, call_id.clone(), 1);

@@ -14,30 +14,32 @@ use sip_message::{Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Each column is a test of its name in `tests/crossings.rs`, `awaiting_ack` in three of that beginning: when the session
-/// is agreed, when the ACK brings the answer, and when the user has hung up. `R §3.x` are the tests of that section of
-/// RFC 5407 in `tests/race_conditions.rs`.
+/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
+/// `awaiting_ack` stands for three: when the session is agreed, when the ACK brings the answer, and when the user has hung
+/// up. `R §3.x` are the tests of that section of RFC 5407 in `tests/race_conditions.rs`. `tests/tables.rs` holds the table
+/// to it.
 ///
 /// | event | `ack_held` | `awaiting_ack` | `stable` | `offering` | `backing_off` | `answering` | `ending` |
 /// |---|---|---|---|---|---|---|---|
-/// | ACK | – | Stable, or BYE | – | – | – | – | – (R §3.2.4) |
-/// | BYE | ACK, gone | gone (R §3.1.3, §3.1.6) | gone | gone (R §3.2.2) | gone | 487, gone | gone (R §3.2.1) |
-/// | re-INVITE | 491 | Answering (R §3.1.4), or 491 (R §3.1.5) | Answering | 491 (R §3.3.1) | Answering | 500 | 481 (R §3.2.2) |
-/// | UPDATE, offer | 491 | Answering, or 491 | Answering | 491 (R §3.3.2) | Answering | 500 | 481 |
-/// | UPDATE, no offer | 200 | 200 | 200 | 200 | 200 | 200 | 481 |
-/// | INFO, REFER | told | told | told | told | told | told | 481 (R §3.3.3) |
-/// | PRACK | 481 | 481 | 481 | 481 | 481 | 481 | 481 |
-/// | offer | waits | waits | Offering | waits | takes its place | waits | – |
-/// | answer | ACK, Stable | – | – | – | – | AwaitingAck, Stable | – |
-/// | refuse | ACK, BYE | – | – | – | – | Stable | – |
-/// | hang-up | ACK, BYE | waits for the ACK (R §3.2.4) | Ending | Ending | Ending | 487, Ending | – |
-/// | 2xx to our INVITE | – | – | ACK (R §3.1.6) | ACK, Stable | ACK | ACK | ACK (R §3.2.3) |
-/// | 491 to ours | – | – | – | BackingOff (R §3.1.5, §3.3.1) | – | – | – |
-/// | 481 to ours | – | – | – | gone | – | – | ACK (R §3.2.2) |
-/// | refusal of ours | – | – | – | Stable | – | – | – |
-/// | 2xx to our BYE | – | – | – | – | – | – | gone |
+/// | `ACK` | – | Stable, or BYE | – | – | – | – | – (R §3.2.4) |
+/// | `BYE` | ACK, gone | gone (R §3.1.3, §3.1.6) | gone | gone (R §3.2.2) | gone | 487, gone | gone (R §3.2.1) |
+/// | `re-INVITE` | 491 | Answering (R §3.1.4), or 491 (R §3.1.5) | Answering | 491 (R §3.3.1) | Answering | 500 | 481 (R §3.2.2) |
+/// | `UPDATE` | 491 | Answering, or 491 | Answering | 491 (R §3.3.2) | Answering | 500 | 481 |
+/// | `UPDATE without an offer` | 200 | 200 | 200 | 200 | 200 | 200 | 481 |
+/// | `INFO` | told | told | told | told | told | told | 481 (R §3.3.3) |
+/// | `PRACK` | 481 | 481 | 481 | 481 | 481 | 481 | 481 |
+/// | `offer` | waits | waits | Offering | waits | takes its place | waits | – |
+/// | `answer` | ACK, Stable | – | – | – | – | AwaitingAck, Stable | – |
+/// | `refuse` | ACK, BYE | – | – | – | – | Stable | – |
+/// | `hang-up` | ACK, BYE | waits for the ACK (R §3.2.4) | Ending | Ending | Ending | 487, Ending | – |
+/// | `200 to our INVITE` | – | cannot: none of ours | ACK (R §3.1.6) | ACK, Stable | – | ACK | ACK (R §3.2.3) |
+/// | `491 to our INVITE` | – | cannot: none of ours | – | BackingOff (R §3.1.5, §3.3.1) | ACK | – | – |
+/// | `481 to our INVITE` | – | cannot: none of ours | – | gone | ACK | – | – (R §3.2.2) |
+/// | `486 to our INVITE` | – | cannot: none of ours | – | Stable | ACK | – | – |
+/// | `200 to our BYE` | cannot: none of ours | cannot: none of ours | cannot: none of ours | cannot: none of ours | cannot: none of ours | cannot: none of ours | gone |
 ///
-/// The session timer (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.
+/// What else can come behind a 2xx of ours, CANCEL and copies of the INVITE: R §3.1.1, §3.1.2. The session timer
+/// (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.
 #[derive(Debug)]
 enum State {
     /// The 2xx to our INVITE made the offer; its ACK waits for our answer (RFC 3261 §13.2.2.4).

@@ -8,22 +8,24 @@ use sip_message::{FieldName, Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Each column is a test of its name in `tests/crossings.rs`, `unacknowledged` in three of that beginning: without a
-/// session, with one, and when the user has accepted. `R §3.x` are the tests of that section of RFC 5407 in
-/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
+/// `unacknowledged` stands for three: without a session, with one, and when the user has accepted. `R §3.x` are the tests
+/// of that section of RFC 5407 in `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+/// `tests/tables.rs` holds the table to it.
 ///
 /// | event | `waiting` | `ringing` | `unacknowledged` |
 /// |---|---|---|---|
-/// | ring | Ringing, Unacknowledged | Ringing, Unacknowledged | waits (P) |
-/// | accept | established | established | established, behind a session it waits (P) |
-/// | reject, hang-up | gone | gone | gone (P) |
-/// | CANCEL | 487, gone | 487, gone | 487, gone (P) |
-/// | BYE | no dialog yet | 487, gone | 487, gone |
-/// | PRACK | no dialog yet | 481 (P) | Ringing, or what waits (P) |
-/// | copy of the INVITE | 100 again | the last one again | the last one again |
-/// | re-INVITE, UPDATE | no dialog yet | 500 | 500 |
-/// | 64*T1 | – | – | 500, gone (P) |
-/// | the time in its Expires | 487, gone | 487, gone | 487, gone |
+/// | `ring`, `ring with a session` | Ringing, Unacknowledged | Ringing, Unacknowledged | waits (P) |
+/// | `accept` | established | established | established, behind a session it waits (P) |
+/// | `reject`, `hang-up` | gone | gone | gone (P) |
+/// | `CANCEL` | 487, gone | 487, gone | 487, gone (P) |
+/// | `BYE` | cannot: no dialog yet | 487, gone | 487, gone |
+/// | `PRACK` | cannot: no dialog yet | 481 (P) | Ringing, or what waits (P) |
+/// | `copy of the INVITE` | 100 again | the last one again | the last one again |
+/// | `re-INVITE`, `UPDATE` | cannot: no dialog yet | 500 | 500 |
+/// | `UPDATE without an offer` | cannot: no dialog yet | 200 | 200 |
+/// | `silence` | – | – | 500, gone (P) |
+/// | `the time in its Expires` | 487, gone | 487, gone | 487, gone |
 ///
 /// From Over on the state is that of `Established`: R §3.1.1, §3.1.2.
 #[derive(Debug)]

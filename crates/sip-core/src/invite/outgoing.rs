@@ -8,21 +8,26 @@ use sip_message::{Reason, Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-/// Each column is a test of its name in `tests/crossings.rs`; `R §3.x` are the tests of that section of RFC 5407 in
-/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
+/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
+/// `hung_up` stands for both of its kinds. `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`. `tests/tables.rs` holds the table to it.
 ///
-/// | event | `calling` | `proceeding` | `unwanted` | `cancelling` |
-/// |---|---|---|---|---|
-/// | 180 | Proceeding, told | told | Cancelling | – |
-/// | reliable 183 | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – |
-/// | 2xx | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) |
-/// | 401, 422 | Calling, INVITE | Calling, INVITE | gone | gone |
-/// | failure | gone | gone | gone | gone |
-/// | BYE | Unwanted | Cancelling | – | – |
-/// | re-INVITE, UPDATE | 491 | 491 | 491 | 491 |
-/// | PRACK | 481 | 481 | 481 | 481 |
-/// | hang-up | Unwanted | Cancelling (R §3.1.3) | – | – |
-/// | unreachable | gone | gone | gone | gone |
+/// | event | `calling` | `proceeding` | `unwanted` | `cancelling` | `hung_up` |
+/// |---|---|---|---|---|---|
+/// | `180` | Proceeding, told | told | Cancelling | – | CANCEL, the first time |
+/// | `reliable 183` | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – | CANCEL, the first time |
+/// | `200` | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) | ACK, BYE |
+/// | `401`, `422` | Calling, INVITE | Calling, INVITE | gone | gone | Over |
+/// | `486` | gone | gone | gone | gone | Over |
+/// | `BYE` | gone, HungUp | CANCEL, gone, HungUp | – | – | 481 |
+/// | `re-INVITE`, `UPDATE` | 491 | 491 | 491 | 491 | 481 |
+/// | `PRACK` | 481 | 481 | 481 | 481 | 481 |
+/// | `hang-up` | Unwanted | Cancelling (R §3.1.3) | – | – | – |
+/// | `unreachable` | gone | gone | gone | gone | Over |
+/// | `silence` | gone | – | gone | gone | Over |
+///
+/// A 2xx from Over on: another branch (`calls::each_further_branch_that_answers_is_acknowledged_and_hung_up_by_its_own_tags`),
+/// or one that comes when the usage is forgotten (`late_success::a_late_2xx_gets_ack_and_bye_and_the_user_hears_nothing`).
 #[derive(Debug)]
 enum State {
     /// Nothing was heard.
@@ -33,6 +38,9 @@ enum State {
     Unwanted(Ending),
     /// CANCEL was sent.
     Cancelling(Ending),
+    /// The peer hung up: its 2xx was overtaken by its BYE. The user knows; the INVITE is still to be ended, with CANCEL
+    /// as soon as a provisional response allows it. Its 2xx, should it come, is one that nobody waits for.
+    HungUp { cancelled: bool },
     /// Answered, or gone.
     Over,
 }
@@ -102,15 +110,22 @@ impl Outgoing {
             State::Proceeding => self.handle_proceeding(event, now),
             State::Unwanted(ending) => self.handle_unwanted(ending, event, now),
             State::Cancelling(ending) => self.handle_cancelling(ending, event),
+            State::HungUp { cancelled } => self.handle_hung_up(cancelled, event, now),
             State::Over => {}
         }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         while let Some(Timer::Cancelled) = self.deadlines.pop_due(now) {
-            if let State::Cancelling(ending) = std::mem::replace(&mut self.state, State::Over) {
-                self.outputs.push_back(Action::Abandon);
-                self.end(timed_out(ending));
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Cancelling(ending) => {
+                    self.outputs.push_back(Action::Abandon);
+                    self.end(timed_out(ending));
+                }
+                State::HungUp { .. } => self.outputs.push_back(Action::Abandon),
+                other @ (State::Calling | State::Proceeding | State::Unwanted(_) | State::Over) => {
+                    self.state = other
+                }
             }
         }
     }
@@ -135,7 +150,10 @@ impl Outgoing {
             Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
             Event::HangUp(reason) => self.enter(State::Unwanted(Ending::new(GoneCause::Cancelled, reason))),
-            Event::Bye(reason) => self.enter(State::Unwanted(Ending::new(GoneCause::HungUpByPeer, reason))),
+            Event::Bye(reason) => {
+                self.end(Ending::new(GoneCause::HungUpByPeer, reason));
+                self.state = State::HungUp { cancelled: false };
+            }
         }
     }
 
@@ -151,7 +169,11 @@ impl Outgoing {
             Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
             Event::HangUp(reason) => self.cancel(Ending::new(GoneCause::Cancelled, reason), now),
-            Event::Bye(reason) => self.cancel(Ending::new(GoneCause::HungUpByPeer, reason), now),
+            Event::Bye(reason) => {
+                self.outputs.push_back(Action::Cancel(None));
+                self.end(Ending::new(GoneCause::HungUpByPeer, reason));
+                self.wait_for_final(State::HungUp { cancelled: true }, now);
+            }
         }
     }
 
@@ -177,6 +199,23 @@ impl Outgoing {
             Event::Provisional(_) | Event::HangUp(_) | Event::Bye(_) => {
                 self.state = State::Cancelling(ending)
             }
+        }
+    }
+
+    fn handle_hung_up(&mut self, cancelled: bool, event: Event, now: Instant) {
+        match event {
+            Event::Provisional(_) if !cancelled => {
+                self.outputs.push_back(Action::Cancel(None));
+                self.wait_for_final(State::HungUp { cancelled: true }, now);
+            }
+            Event::Provisional(_) | Event::HangUp(_) | Event::Bye(_) => {
+                self.state = State::HungUp { cancelled }
+            }
+            Event::Success(_)
+            | Event::Challenged
+            | Event::Failure(_)
+            | Event::TimedOut
+            | Event::Unreachable => self.enter(State::Over),
         }
     }
 
@@ -226,7 +265,11 @@ impl Outgoing {
 
     fn cancel(&mut self, ending: Ending, now: Instant) {
         self.outputs.push_back(Action::Cancel(ending.reason.clone()));
-        self.enter(State::Cancelling(ending));
+        self.wait_for_final(State::Cancelling(ending), now);
+    }
+
+    fn wait_for_final(&mut self, state: State, now: Instant) {
+        self.enter(state);
         self.deadlines.set(Timer::Cancelled, now + patience(self.timers));
     }
 

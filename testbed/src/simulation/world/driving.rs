@@ -13,7 +13,7 @@ use test_phone::HandsetOutput;
 impl World {
     /// Goes on to the next thing that happens before `end`; `false` when there is none.
     pub(super) fn step(&mut self, end: Instant) -> bool {
-        let phones = self.phones.iter().filter_map(|phone| phone.handset.poll_timeout());
+        let phones = self.phones.iter().flat_map(PhoneInWorld::timeouts);
         let others = [self.under_way.next(), self.switchboard.poll_timeout(), self.relay.poll_timeout()];
         let next = phones.chain(others.into_iter().flatten()).min();
         let Some(next) = next.filter(|next| *next <= end) else {
@@ -34,6 +34,7 @@ impl World {
             if phone.handset.poll_timeout().is_some_and(|due| due <= self.now) {
                 phone.handset.handle_timeout(self.now);
             }
+            phone.handle_raw_timeout(self.now);
         }
         self.settle();
         true
@@ -53,7 +54,7 @@ impl World {
                     }
                     self.switchboard.handle_octets(&octets, flow, self.moment());
                 } else if let Some(phone) = self.plugged_in(|phone| phone.sip == to) {
-                    phone.handset.handle_sip(&octets, flow, now);
+                    phone.handle_sip(&octets, flow, now);
                 }
             }
             Delivery::Rtp { from, to, mut octets } => {
@@ -94,6 +95,7 @@ impl World {
                     idle = false;
                     self.perform_phone(index, output);
                 }
+                idle &= !self.settle_raw(index);
             }
             if idle {
                 return;
@@ -117,8 +119,8 @@ impl World {
         }
         let acted = !(events.is_empty() && binds.is_empty() && packets.is_empty());
         for port in binds {
-            self.bound.insert(port);
-            self.relay.handle_bound(port, Ok(()), self.now);
+            let bound = self.bind(port);
+            self.relay.handle_bound(port, bound, self.now);
         }
         for (port, to, octets) in packets {
             self.send_rtp(SocketAddr::new(SERVER, port), to, octets);
@@ -191,7 +193,7 @@ impl World {
         }
     }
 
-    fn send_sip(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
+    pub(super) fn send_sip(&mut self, from: SocketAddr, to: SocketAddr, octets: Vec<u8>) {
         let line = summary(&octets);
         self.trace.push(format!("{:>10.3} {from} > {to} {line}", self.elapsed().as_secs_f64()));
         let packet = || Delivery::Sip { from, to, octets: octets.clone() };

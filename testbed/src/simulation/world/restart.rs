@@ -54,6 +54,11 @@ impl World {
         self.server_is_down = true;
     }
 
+    /// What was on the disk of the server is gone.
+    pub fn lose_disk(&mut self) {
+        self.disk = Disk::default();
+    }
+
     /// The server is started again.
     pub fn start_server_again(&mut self) {
         let moment = self.moment();
