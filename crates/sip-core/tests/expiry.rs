@@ -8,27 +8,28 @@ use sip_core::{GoneCause, InviteId};
 use sip_message::StatusCode;
 use std::time::Duration;
 
-fn invited(expires: &str) -> (Element, InviteId) {
+fn invited(fields: &str) -> (Element, InviteId) {
     let mut element = Element::new();
-    element.receive(with_fields(invite_text("z9hG4bK1"), &format!("Expires: {expires}\r\n")));
+    element.receive(with_fields(invite_text("z9hG4bK1"), fields));
     let invite = element.take_last();
     (element, invite)
 }
 
 #[test]
 fn an_invite_that_is_not_answered_in_its_time_is_answered_487() {
-    for rings in [false, true] {
-        let (mut element, invite) = invited("20");
-        if rings {
-            element.pass(Duration::from_secs(10));
-            element.endpoint.ring(invite, StatusCode::RINGING, None, element.now);
-            element.pass(Duration::from_millis(9_900));
-        } else {
-            element.pass(Duration::from_millis(19_900));
-        }
-        assert!(element.gone().is_none());
+    let ring: fn(&mut Element, InviteId) =
+        |element, invite| element.endpoint.ring(invite, StatusCode::RINGING, None, element.now);
+    for (state, fields, reach) in [
+        ("waiting", "", (|_, _| {}) as fn(&mut Element, InviteId)),
+        ("ringing", "", ring),
+        ("unacknowledged", "Require: 100rel\r\n", ring),
+    ] {
+        let (mut element, invite) = invited(&format!("Expires: 20\r\n{fields}"));
+        reach(&mut element, invite);
+        element.pass(Duration::from_millis(19_900));
+        assert!(element.gone().is_none(), "{state}");
         element.pass(Duration::from_millis(200));
-        assert_eq!(element.last_response().status.code(), 487);
+        assert_eq!(element.last_response().status.code(), 487, "{state}");
         assert_eq!(element.gone().unwrap().cause, GoneCause::CancelledByPeer);
         element.pass_all();
         assert_eq!(element.endpoint.counts(), (0, 0));
@@ -37,7 +38,7 @@ fn an_invite_that_is_not_answered_in_its_time_is_answered_487() {
 
 #[test]
 fn what_is_answered_in_time_stands() {
-    let (mut element, invite) = invited("20");
+    let (mut element, invite) = invited("Expires: 20\r\n");
     element.endpoint.accept(invite, b"answer".to_vec(), element.now);
     element.collect();
     element.pass(Duration::from_secs(21));
@@ -47,7 +48,7 @@ fn what_is_answered_in_time_stands() {
 
 #[test]
 fn an_expires_that_is_no_number_is_no_limit() {
-    let (mut element, _) = invited("soon");
+    let (mut element, _) = invited("Expires: soon\r\n");
     element.pass(Duration::from_mins(10));
     assert!(element.gone().is_none());
 }

@@ -25,7 +25,9 @@ use std::time::{Duration, Instant};
 /// | `re-INVITE`, `UPDATE` | cannot: no dialog yet | 500 | 500 |
 /// | `UPDATE without an offer` | cannot: no dialog yet | 200 | 200 |
 /// | `silence` | – | – | 500, gone (P) |
-/// | `the time in its Expires` | 487, gone | 487, gone | 487, gone |
+///
+/// The end of the time in its Expires brings 487 and gone in each of these:
+/// `expiry::an_invite_that_is_not_answered_in_its_time_is_answered_487`.
 ///
 /// From Over on the state is that of `Established`: R §3.1.1, §3.1.2.
 #[derive(Debug)]
