@@ -37,6 +37,17 @@ pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
     std::iter::once(format.clone()).chain(events).collect()
 }
 
+/// `format`, then the others of `offered`, each under a payload type of its own.
+pub(crate) fn beginning_with(format: &Format, offered: &[Format]) -> Vec<Format> {
+    let mut formats = vec![format.clone()];
+    for other in offered.iter().filter(|other| !other.is_same_encoding(format)) {
+        if formats.iter().all(|taken| taken.payload_type != other.payload_type) {
+            formats.push(other.clone());
+        }
+    }
+    formats
+}
+
 /// What the relay has to know of a stream that a party described, and the format that was agreed: the first one that
 /// is a codec of ours. `None` when there is none.
 pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Format)> {

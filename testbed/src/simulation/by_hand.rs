@@ -28,6 +28,8 @@ pub struct ByHand {
     pub rtp: SocketAddr,
     /// Says this in Contact instead of where it is.
     pub contact: Option<SocketAddr>,
+    /// Sends from there, as phones of old do, instead of where it is; asks for no `rport` then (RFC 3581).
+    pub sends_from: Option<SocketAddr>,
     /// What it wants of its audio.
     pub said: Said,
     /// Rings for so long before it answers; for ever when absent.
@@ -83,6 +85,7 @@ impl ByHand {
             sip,
             rtp,
             contact: None,
+            sends_from: None,
             said: Said::default(),
             answers_after: Some(Duration::from_secs(1)),
             server,
@@ -283,7 +286,7 @@ impl ByHand {
             Some("REGISTER") => self.handle_registered(status, response),
             Some("INVITE") => self.acknowledge(status, number, response, now),
             Some("UPDATE") if status < 300 => self.learn(response, now),
-            Some("BYE") => self.dialog = None,
+            Some("BYE") if status < 300 => self.dialog = None,
             Some(_) | None => {}
         }
     }
@@ -386,7 +389,8 @@ impl ByHand {
 
     fn via(&self) -> String {
         let (sip, sequence, outputs) = (self.sip, self.sequence, self.received.len());
-        format!("Via: SIP/2.0/UDP {sip};branch=z9hG4bKhand{}{sequence}x{outputs};rport\r\n", self.user)
+        let rport = if self.sends_from.is_none() { ";rport" } else { "" };
+        format!("Via: SIP/2.0/UDP {sip};branch=z9hG4bKhand{}{sequence}x{outputs}{rport}\r\n", self.user)
     }
 
     fn contact(&self) -> String {
@@ -394,7 +398,11 @@ impl ByHand {
     }
 
     fn send(&mut self, text: &str) {
-        let flow = Flow { transport: Transport::Udp, local: self.sip, remote: self.server };
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: self.sends_from.unwrap_or(self.sip),
+            remote: self.server,
+        };
         self.outputs.push_back(HandsetOutput::Sip { flow, octets: text.as_bytes().to_vec() });
     }
 }

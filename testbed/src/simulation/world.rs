@@ -9,7 +9,7 @@ use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sip_b2bua::{Command, Moment, Output, Switchboard, Ticket};
-use sip_core::{Endpoint, Flow, Timers, Transport};
+use sip_core::{Endpoint, Flow, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -73,14 +73,7 @@ impl World {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         let settings = settings();
-        let endpoint_config = sip_core::Config {
-            user_agent: "dialbridge".into(),
-            timers: Timers::default(),
-            passes_to_user: Vec::new(),
-            transactions_max: 10_000,
-            ..sip_core::Config::default()
-        };
-        let endpoint = Endpoint::new(endpoint_config, random.random());
+        let endpoint = Endpoint::new(settings.endpoint(), random.random());
         let registrar = registrar(&settings, random.random());
         let relay = Relay::new(media_relay::Config {
             ports: settings.media.ports.clone(),
