@@ -104,3 +104,22 @@ fn both_hold_in_different_ways_and_each_resume_gives_back_its_half() {
     talk.assert_both_hear("after both");
     talk.end();
 }
+
+/// A phone that is held says so in its refresh; that is no wish of its own.
+#[test]
+fn a_held_phone_that_refreshes_its_session_does_not_disturb_the_one_who_holds() {
+    for (said, seen) in [(Said::hold("sendonly"), "recvonly"), (Said::hold("inactive"), "inactive")] {
+        let mut talk = Talk::new();
+        let (from, to) = (talk.from, talk.to);
+        talk.world.play(from, |phone, _| phone.offer("INVITE", said));
+        talk.world.run_for(seconds(1.0));
+        let before = talk.seen(from);
+        talk.world.play(to, |phone, _| phone.offer("INVITE", Said::hold(seen)));
+        talk.world.run_for(seconds(1.0));
+        talk.world.play(to, |phone, _| phone.said = Said::default());
+        assert_eq!(talk.seen(from), before, "{seen}");
+        talk.world.play(from, |phone, _| phone.offer("INVITE", Said::default()));
+        talk.assert_both_hear(seen);
+        talk.end();
+    }
+}

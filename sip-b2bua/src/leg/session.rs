@@ -30,6 +30,15 @@ impl Talk {
         Self { fork, format, wish, other: Direction::SendRecv, late: None, reoffer: None }
     }
 
+    /// What a party wants that says this. What the other one does not let it do anyway it may leave out of its offers
+    /// and still want.
+    const fn wish_behind(&self, said: Direction) -> Direction {
+        Direction::from_parts(
+            said.sends() || (!self.other.receives() && self.wish.sends()),
+            said.receives() || (!self.other.sends() && self.wish.receives()),
+        )
+    }
+
     /// What is spoken under an offer of the party: what is in use, else what it likes best of `ours`.
     fn choose<'a>(&'a self, offered: &AudioStream, ours: &'a [Format]) -> Option<&'a Format> {
         if offered.formats.iter().any(|format| format.is_same_encoding(&self.format)) {
@@ -156,8 +165,9 @@ impl Leg {
 
     fn wishes(&mut self, direction: Direction) {
         let State::Answered(talk) = &mut self.state else { return };
-        if talk.wish != direction {
-            talk.wish = direction;
+        let wish = talk.wish_behind(direction);
+        if talk.wish != wish {
+            talk.wish = wish;
             self.outputs.push_back(Output::Wishes);
         }
     }
