@@ -52,9 +52,6 @@ fn whatever_the_other_phone_makes_of_an_info_the_call_goes_on() {
         talk.world.run_for(seconds(1.0));
         assert_eq!(talk.world.by_hand(from).answers("INFO")[0].status(), Some(200));
         if matches!(refusal, Otherwise::Silence) {
-            talk.world.play(to, |phone, _| {
-                (0..20).for_each(|_| phone.next_time("INFO", Otherwise::Silence));
-            });
             talk.world.run_for(seconds(40.0));
         }
         talk.assert_both_hear(&format!("{refusal:?}"));

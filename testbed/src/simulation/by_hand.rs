@@ -46,7 +46,7 @@ pub struct ByHand {
     outputs: VecDeque<HandsetOutput>,
 }
 
-/// How a request is answered, once, instead of as usual.
+/// How a request is answered, once but for `Silence`, instead of as usual.
 #[derive(Debug, Clone)]
 pub enum Otherwise {
     /// By this status line and these header lines, each with its line end.
@@ -55,7 +55,7 @@ pub enum Otherwise {
     And(&'static str),
     /// By 200 without a body.
     WithoutBody,
-    /// Not at all.
+    /// Not at all, nor are its copies and those that follow.
     Silence,
 }
 
@@ -108,6 +108,11 @@ impl ByHand {
         self.otherwise.push_back((method.to_owned(), otherwise));
     }
 
+    /// Answers requests of this method as usual again.
+    pub fn as_usual(&mut self, method: &str) {
+        self.otherwise.retain(|(which, _)| which != method);
+    }
+
     /// Sends a request in the dialog, with these header lines and this body (of this type).
     pub fn ask(&mut self, method: &str, lines: &str, (kind, body): (&str, &str)) {
         let Some(dialog) = &mut self.dialog else { return };
@@ -122,7 +127,7 @@ impl ByHand {
     /// Offers what it says of its audio from now on, by INVITE or UPDATE.
     pub fn offer(&mut self, method: &str, said: Said) {
         self.said = said;
-        let body = self.description(&self.said.clone());
+        let body = self.description_of(&self.said.clone());
         self.ask(method, "", ("application/sdp", &body));
     }
 
@@ -208,8 +213,11 @@ impl ByHand {
             return self.learn(request, now);
         }
         let position = self.otherwise.iter().position(|(which, _)| which == method);
-        let otherwise = position.and_then(|position| self.otherwise.remove(position)).map(|(_, how)| how);
-        let is_first = method == "INVITE" && self.dialog.is_none();
+        let otherwise = position.map(|position| self.otherwise[position].1.clone());
+        if let Some(position) = position.filter(|_| !matches!(otherwise, Some(Otherwise::Silence))) {
+            self.otherwise.remove(position);
+        }
+        let is_first = method == "INVITE" && !request.field("To").unwrap_or_default().contains("tag=");
         if is_first {
             self.open(request);
         }
@@ -235,8 +243,8 @@ impl ByHand {
         match method {
             "INVITE" | "UPDATE" => {
                 let answer = match Read::new(request.body()) {
-                    Some(offer) => self.description(&offer.answered_by(&self.said)),
-                    None if method == "INVITE" => self.description(&self.said.clone()),
+                    Some(offer) => self.description_of(&offer.answered_by(&self.said)),
+                    None if method == "INVITE" => self.description_of(&self.said.clone()),
                     None => String::new(),
                 };
                 self.respond(request, "200 OK", lines, &answer);
@@ -262,6 +270,13 @@ impl ByHand {
         let Some(dialog) = &self.dialog else { return };
         let invite = dialog.invite.clone();
         self.respond_as_usual("INVITE", &invite, "", now);
+    }
+
+    /// Refuses the call that rings.
+    pub fn refuse_call(&mut self, status: &str) {
+        if let Some(dialog) = self.dialog.take() {
+            self.respond(&dialog.invite, status, "", "");
+        }
     }
 
     /// Answers a request that it kept for itself so far.
@@ -301,7 +316,7 @@ impl ByHand {
             return self.send(&ack.replace(&own, &format!("Via: {via}")));
         }
         let answer = match Read::new(response.body()) {
-            Some(offer) if asked_for_offer => self.description(&offer.answered_by(&self.said)),
+            Some(offer) if asked_for_offer => self.description_of(&offer.answered_by(&self.said)),
             Some(_) | None => String::new(),
         };
         let kind = if answer.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
@@ -352,8 +367,8 @@ impl ByHand {
         });
     }
 
-    /// Its audio is what it wants and this message says of the other side's.
-    fn learn(&mut self, message: &SipText, now: Instant) {
+    /// Its audio is what it wants and this message says of the other side's, from now on.
+    pub fn learn(&mut self, message: &SipText, now: Instant) {
         let Some(theirs) = Read::new(message.body()) else { return };
         let agreed = theirs.answered_by(&self.said);
         let Some(codec) = agreed.codecs.first().copied() else { return };
@@ -372,7 +387,8 @@ impl ByHand {
         }
     }
 
-    fn description(&mut self, said: &Said) -> String {
+    /// The next description of its audio, if it said this.
+    pub fn description_of(&mut self, said: &Said) -> String {
         self.version += 1;
         said.print(self.rtp, self.version)
     }

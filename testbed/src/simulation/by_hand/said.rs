@@ -14,6 +14,8 @@ pub struct Said {
     pub connection: Option<IpAddr>,
     /// Milliseconds of audio in each packet that it sends: 20 for opus, else whatever.
     pub packet_time: u16,
+    /// Names comfort noise (RFC 3389) among its formats.
+    pub comfort_noise: bool,
     /// Further lines of its `m=` section, each with its line end.
     pub lines: &'static str,
     /// Payload type of opus.
@@ -40,6 +42,7 @@ impl Default for Said {
             direction: "",
             connection: None,
             packet_time: 20,
+            comfort_noise: false,
             lines: "",
             opus: 107,
         }
@@ -71,8 +74,9 @@ impl Said {
     }
 
     pub(super) fn print(&self, rtp: SocketAddr, version: u64) -> String {
-        let types: Vec<String> =
+        let mut types: Vec<String> =
             self.codecs.iter().map(|codec| self.payload_type(*codec).to_string()).collect();
+        types.extend(self.comfort_noise.then(|| "13".to_owned()));
         let maps: String = self.codecs.iter().map(|codec| self.map(*codec)).collect();
         let (ip, port, types) = (rtp.ip(), rtp.port(), types.join(" "));
         let connection = self.connection.unwrap_or(ip);
