@@ -62,6 +62,7 @@ impl Bench {
                 telephone_event: Some(EVENT),
                 receives: true,
                 sends: true,
+                suppresses_silence: false,
             };
             bench.command(Command::Describe { session: SESSION, side, description });
         }
@@ -297,6 +298,7 @@ fn a_party_that_takes_another_codec_is_heard_on_in_the_same_stream() {
         telephone_event: Some(EVENT),
         receives: true,
         sends: true,
+        suppresses_silence: false,
     };
     bench.command(Command::Describe { session: SESSION, side: Side::One, description });
     bench.source = Codec::G722;

@@ -16,8 +16,7 @@ pub(crate) struct Announced {
 
 /// Our side of the one audio stream.
 pub(crate) fn stream(announced: Announced, formats: Vec<Format>, direction: Direction) -> AudioStream {
-    let rtcp = SocketAddr::new(announced.rtp.ip(), announced.rtp.port() + 1);
-    AudioStream { rtp: announced.rtp, rtcp, rtcp_mux: false, formats, direction, ptime: Some(20) }
+    AudioStream { direction, ptime: Some(20), ..AudioStream::new(announced.rtp, formats) }
 }
 
 /// The formats to offer: `codecs` in their order, then telephone-event in each of their clock rates (RFC 4733 §2.1).
@@ -63,6 +62,7 @@ pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Fo
         telephone_event: event.map(|event| event.payload_type),
         receives: stream.direction.receives(),
         sends: stream.direction.sends(),
+        suppresses_silence: stream.suppresses_silence,
     };
     Some((description, format.clone()))
 }
