@@ -53,6 +53,7 @@ fn description(rtp: SocketAddr) -> Description {
         telephone_event: Some(101),
         receives: true,
         sends: true,
+        suppresses_silence: false,
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Description {
     pub receives: bool,
     /// Is it expected to send.
     pub sends: bool,
+    /// It sends nothing while nobody speaks: its silence says nothing.
+    pub suppresses_silence: bool,
 }
 
 impl Description {

@@ -244,6 +244,11 @@ impl Half {
         !self.description.as_ref().is_some_and(|description| description.sends && description.receives)
     }
 
+    /// Does its silence say nothing?
+    pub(crate) fn suppresses_silence(&self) -> bool {
+        self.description.as_ref().is_some_and(|description| description.suppresses_silence)
+    }
+
     pub(crate) fn statistics(&self) -> Statistics {
         let clock_rate =
             self.description.as_ref().map_or(8_000, |description| description.codec.clock_rate());

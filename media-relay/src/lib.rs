@@ -10,6 +10,7 @@ mod driver;
 mod event;
 mod half;
 mod learning;
+mod pacing;
 mod packet;
 mod ports;
 mod reception;

@@ -40,8 +40,10 @@ pub struct Relay {
     playing: Vec<(usize, Side)>,
     tick_at: Option<Instant>,
     round: Option<Round>,
-    /// Halves where transcoded packets are ready.
-    transcoded: VecDeque<(usize, Side)>,
+    /// Halves where transcoded packets are due, and since when.
+    transcoded: VecDeque<(usize, Side, Instant)>,
+    /// When some will be.
+    paced: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
     outputs: VecDeque<Output<'static>>,
     buffer: Vec<u8>,
 }
@@ -109,6 +111,7 @@ impl Relay {
             tick_at: None,
             round: None,
             transcoded: VecDeque::new(),
+            paced: BinaryHeap::new(),
             outputs: VecDeque::new(),
             buffer: Vec::new(),
         }
@@ -194,7 +197,7 @@ impl Relay {
             Passage::Nothing => None,
             Passage::Forward(forward) => Some(forward),
             Passage::Transcoded => {
-                self.transcoded.push_back((slot, side.other()));
+                self.transcoded.push_back((slot, side.other(), now));
                 None
             }
         }
@@ -227,6 +230,13 @@ impl Relay {
             self.silence_checks.pop();
             self.check_silence(session, side, now);
         }
+        while let Some(Reverse((_, session, side))) =
+            self.paced.peek().filter(|next| next.0.0 <= now).copied()
+        {
+            self.paced.pop();
+            let slot = self.slots.get(&session);
+            self.transcoded.extend(slot.map(|slot| (*slot, side, now)));
+        }
         if let Some(due) = self.tick_at.filter(|due| *due <= now) {
             self.tick(due, now);
         }
@@ -235,7 +245,8 @@ impl Relay {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let check = self.silence_checks.peek().map(|Reverse((due, _, _))| *due);
-        [check, self.tick_at].into_iter().flatten().min()
+        let paced = self.paced.peek().map(|Reverse((due, _, _))| *due);
+        [check, paced, self.tick_at].into_iter().flatten().min()
     }
 
     /// What is to be done next; to be called until there is nothing.
@@ -303,11 +314,14 @@ impl Relay {
     /// Puts the next transcoded packet into the buffer.
     fn next_transcoded(&mut self) -> Option<(u16, SocketAddr)> {
         loop {
-            let (slot, side) = *self.transcoded.front()?;
-            let session = self.sessions[slot].as_mut();
-            let route = session.and_then(|session| session.half_mut(side).next_transcoded(&mut self.buffer));
-            if route.is_some() {
-                return route;
+            let (slot, side, now) = *self.transcoded.front()?;
+            if let Some(session) = self.sessions[slot].as_mut() {
+                let half = session.half_mut(side);
+                let route = half.next_transcoded(&mut self.buffer, now);
+                if route.is_some() {
+                    return route;
+                }
+                self.paced.extend(half.transcoded_due().map(|due| Reverse((due, session.id, side))));
             }
             self.transcoded.pop_front();
         }

@@ -109,14 +109,15 @@ impl Session {
         Some(Forward { port, to })
     }
 
-    /// When `side` will have been silent for `timeout`, if it should send: both are connected and neither is
-    /// on hold.
+    /// When `side` will have been silent for `timeout`, if it should send: both are connected, neither is on hold, and
+    /// it does not suppress silence.
     pub(crate) fn silent_at(&self, side: Side, timeout: Duration) -> Option<Instant> {
         let since = match self.stage {
             Stage::Opening { .. } | Stage::Open { .. } => return None,
             Stage::Connected { since } => since,
         };
-        if self.halves.iter().any(Half::is_held) || self.half(side).is_silent {
+        let half = self.half(side);
+        if self.halves.iter().any(Half::is_held) || half.is_silent || half.suppresses_silence() {
             return None;
         }
         // Whoever was told anew, be it about the other, has the whole time again.

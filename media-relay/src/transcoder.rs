@@ -67,6 +67,11 @@ impl Transcoder {
         })
     }
 
+    /// Did the newest packet hold more than one that goes out?
+    pub(crate) fn took_a_long_packet(&self) -> bool {
+        self.decoded.len() > self.from.frame_samples()
+    }
+
     /// What comes next has nothing to do with what was.
     pub(crate) fn begin_again(&mut self) {
         self.position = None;

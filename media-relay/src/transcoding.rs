@@ -2,12 +2,12 @@
 
 use crate::continuity::Piece;
 use crate::half::{Accepted, Content, Half};
+use crate::pacing::Pacing;
 use crate::packet::RtpHeader;
 use crate::relay::Forward;
 use crate::session::Passage;
 use crate::transcoder::Transcoder;
 use audio::Codec;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -15,10 +15,9 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Transcoding {
     transcoder: Option<Box<Transcoder>>,
-    /// Whole packets, to be sent before the next one comes in.
-    ready: VecDeque<Vec<u8>>,
-    /// Packets that were sent: their memory is used again.
-    spare: Vec<Vec<u8>>,
+    pacing: Pacing,
+    /// What was made of the packet that is being transcoded.
+    made: Vec<Vec<u8>>,
 }
 
 /// From what to what.
@@ -62,7 +61,7 @@ impl Half {
         packet: &[u8],
         now: Instant,
     ) -> Passage {
-        let Transcoding { transcoder: Some(transcoder), ready, spare } = &mut self.transcoding else {
+        let Transcoding { transcoder: Some(transcoder), pacing, made } = &mut self.transcoding else {
             return Passage::Nothing;
         };
         let (continuity, mut header) = (&mut self.continuity, accepted.header);
@@ -75,15 +74,22 @@ impl Half {
                 missing: frame.missing,
             };
             let stamp = continuity.transcoded(piece, between.target.clock_rate(), now);
-            let mut octets = spare.pop().unwrap_or_default();
-            octets.clear();
+            let mut octets = pacing.memory();
             octets.extend_from_slice(&PLAIN_HEADER);
             header.with(stamp, between.payload_type).overwrite(&mut octets);
             header.marker = false;
             encode(&mut octets);
             sent = [sent[0] + 1, sent[1] + octets.len() - PLAIN_HEADER.len()];
-            ready.push_back(octets);
+            made.push(octets);
         });
+        let is_long = transcoder.took_a_long_packet();
+        for (index, octets) in made.drain(..).enumerate() {
+            if is_long {
+                pacing.put_in_step(octets, index == 0, now);
+            } else {
+                pacing.put_at_once(octets, now);
+            }
+        }
         self.count_all_sent(sent);
         Passage::Transcoded
     }
@@ -115,16 +121,22 @@ impl Half {
         Passage::Forward(Forward { port: self.local.port(), to })
     }
 
-    /// Lends the next packet that is ready to `buffer` and says where it goes.
-    pub(crate) fn next_transcoded(&mut self, buffer: &mut Vec<u8>) -> Option<(u16, SocketAddr)> {
-        let to = self.rtp_destination();
-        let mut octets = self.transcoding.ready.pop_front()?;
-        std::mem::swap(buffer, &mut octets);
-        self.transcoding.spare.push(octets);
-        if to.is_none() {
-            self.transcoding.ready.clear();
-        }
-        Some((self.local.port(), to?))
+    /// Lends the next packet that is due to `buffer` and says where it goes.
+    pub(crate) fn next_transcoded(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<(u16, SocketAddr)> {
+        let Some(to) = self.rtp_destination() else {
+            self.transcoding.pacing.clear();
+            return None;
+        };
+        self.transcoding.pacing.take(buffer, now).then_some((self.local.port(), to))
+    }
+
+    /// When there is one.
+    pub(crate) fn transcoded_due(&self) -> Option<Instant> {
+        self.transcoding.pacing.due()
     }
 }
 

@@ -50,6 +50,7 @@ impl Phone {
             telephone_event: Some(101),
             receives: true,
             sends: true,
+            suppresses_silence: false,
         }
     }
 

@@ -49,6 +49,7 @@ fn described(rtp: &str, payload_type: u8, telephone_event: u8) -> Description {
         telephone_event: Some(telephone_event),
         receives: true,
         sends: true,
+        suppresses_silence: false,
     }
 }
 

@@ -10,7 +10,7 @@ mod vocabulary;
 
 use crate::click_to_call::{Action, ClickToCall, Event};
 use crate::end::{EndCause, LegEnd};
-use crate::leg::{self, Device, Leg};
+use crate::leg::{self, Device, Information, Leg};
 use crate::media;
 use audio::Codec;
 use call_control::{Call, CallEventKind, CallState, End, Media, Party, PartyState};
@@ -216,11 +216,19 @@ impl RunningCall {
                 leg::Output::Reoffer { invite, body } => {
                     self.effects.push_back(Effect::Offer { invite, body });
                 }
+                leg::Output::Respond { responder, status } => {
+                    self.effects.push_back(Effect::Respond { responder, status });
+                }
+                leg::Output::Informed(information) => self.pass_information(party, information, moment),
+                leg::Output::Inform { invite, information } => {
+                    self.effects.push_back(Effect::Inform { invite, information });
+                }
                 leg::Output::Wishes => self.pass_wish(party, moment),
                 leg::Output::Describe(description) => {
                     let describe = RelayAction::Describe(side(party), description);
                     self.effects.push_back(Effect::Relay(describe));
                 }
+                leg::Output::CodecChanged(format) => self.codec_changed(party, format),
                 leg::Output::EarlyMedia(description) => self.early_media(party, description),
                 leg::Output::Ringing { status } => self.leg_rings(party, status, moment),
                 leg::Output::Answered { format, status } => self.leg_answered(party, format, status, moment),
@@ -234,6 +242,18 @@ impl RunningCall {
         let Some(wish) = self.parties[party as usize].leg.as_ref().map(Leg::wish) else { return };
         if let Some(other) = &mut self.parties[party.other() as usize].leg {
             other.tell(wish);
+            self.drain_leg(party.other(), moment);
+        }
+    }
+
+    /// What one party says in an INFO is for the other one, once they talk.
+    fn pass_information(&mut self, party: Party, information: Information, moment: Moment) {
+        match self.view.state {
+            CallState::Connected | CallState::Talking => {}
+            CallState::CallingFrom | CallState::CallingTo | CallState::Ended => return,
+        }
+        if let Some(other) = &mut self.parties[party.other() as usize].leg {
+            other.inform(information);
             self.drain_leg(party.other(), moment);
         }
     }
@@ -277,6 +297,14 @@ impl RunningCall {
         self.effects.push_back(Effect::Happened { event: CallEventKind::Answered, party: Some(party) });
         self.scenario.handle(Event::Answered(party));
         self.perform(moment);
+    }
+
+    fn codec_changed(&mut self, party: Party, format: Format) {
+        if let Some(media) = &mut self.view.party_mut(party).media {
+            media.codec = format.name.to_string();
+        }
+        self.parties[party as usize].format = Some(format);
+        self.effects.push_back(Effect::Changed);
     }
 
     fn leg_gone(&mut self, party: Party, end: LegEnd, moment: Moment) {

@@ -10,16 +10,18 @@
 #[cfg(test)]
 pub(crate) mod by_hand;
 mod early;
+mod information;
 mod session;
 
 use self::early::EarlyAnswer;
+pub(crate) use self::information::Information;
 use self::session::Talk;
 use crate::end::LegEnd;
 use crate::media::{self, Announced};
 use deadlines::Deadlines;
 use media_relay::Description;
 use sdp::{Direction, Format, Offer, Origin};
-use sip_core::{Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite};
+use sip_core::{Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite, Responder};
 use sip_message::{Reason, Response, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -58,10 +60,24 @@ pub(crate) enum Output {
         invite: InviteId,
         body: Vec<u8>,
     },
+    /// Answer a request in the dialog.
+    Respond {
+        responder: Responder,
+        status: StatusCode,
+    },
+    /// The party has this to say to the other one.
+    Informed(Information),
+    /// Say this to the party in an INFO.
+    Inform {
+        invite: InviteId,
+        information: Information,
+    },
     /// The party wants to send and to hear in another way from now on: hold or its end. `Leg::wish` says which.
     Wishes,
     /// What was agreed with the party; for the relay.
     Describe(Description),
+    /// Another codec is in use from now on; `Describe` came before.
+    CodecChanged(Format),
     /// A phone that rings may send audio, described like this; again when another one may instead.
     EarlyMedia(Description),
     /// A phone of the party rings.
@@ -210,8 +226,9 @@ impl Leg {
             InviteEvent::Reanswered { body } => self.reanswered(fork, &body),
             InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
             InviteEvent::ReofferRefused { .. } => self.reoffer_refused(fork),
-            // We answer no INVITE, and the configuration hands up no other requests.
-            InviteEvent::Confirmed { .. } | InviteEvent::Requested { .. } => {}
+            InviteEvent::Requested { responder, request } => self.requested(fork, responder, *request),
+            // We answer no INVITE.
+            InviteEvent::Confirmed { .. } => {}
         }
     }
 
@@ -476,8 +493,12 @@ mod tests {
                     Output::AnswerOffer { .. }
                     | Output::RefuseOffer { .. }
                     | Output::Reoffer { .. }
+                    | Output::Respond { .. }
+                    | Output::Informed(_)
+                    | Output::Inform { .. }
                     | Output::Wishes
                     | Output::Describe(_)
+                    | Output::CodecChanged(_)
                     | Output::EarlyMedia(_)
                     | Output::Ringing { .. } => {}
                 }

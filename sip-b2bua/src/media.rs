@@ -16,8 +16,7 @@ pub(crate) struct Announced {
 
 /// Our side of the one audio stream.
 pub(crate) fn stream(announced: Announced, formats: Vec<Format>, direction: Direction) -> AudioStream {
-    let rtcp = SocketAddr::new(announced.rtp.ip(), announced.rtp.port() + 1);
-    AudioStream { rtp: announced.rtp, rtcp, rtcp_mux: false, formats, direction, ptime: Some(20) }
+    AudioStream { direction, ptime: Some(20), ..AudioStream::new(announced.rtp, formats) }
 }
 
 /// The formats to offer: `codecs` in their order, then telephone-event in each of their clock rates (RFC 4733 §2.1).
@@ -37,6 +36,17 @@ pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
     std::iter::once(format.clone()).chain(events).collect()
 }
 
+/// `format`, then the others of `offered`, each under a payload type of its own.
+pub(crate) fn beginning_with(format: &Format, offered: &[Format]) -> Vec<Format> {
+    let mut formats = vec![format.clone()];
+    for other in offered.iter().filter(|other| !other.is_same_encoding(format)) {
+        if formats.iter().all(|taken| taken.payload_type != other.payload_type) {
+            formats.push(other.clone());
+        }
+    }
+    formats
+}
+
 /// What the relay has to know of a stream that a party described, and the format that was agreed: the first one that
 /// is a codec of ours. `None` when there is none.
 pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Format)> {
@@ -52,6 +62,7 @@ pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Fo
         telephone_event: event.map(|event| event.payload_type),
         receives: stream.direction.receives(),
         sends: stream.direction.sends(),
+        suppresses_silence: stream.suppresses_silence,
     };
     Some((description, format.clone()))
 }

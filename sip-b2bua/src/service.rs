@@ -75,8 +75,6 @@ const ASK_QUEUE: usize = 1024;
 const EVENT_QUEUE: usize = 4096;
 /// Contacts of one address-of-record.
 const BINDINGS_MAX: usize = 10;
-/// Transactions at once, in all.
-const TRANSACTIONS_MAX: usize = 100_000;
 /// Media ports rest so long before they are used again.
 const PORT_REST: Duration = Duration::from_secs(5);
 
@@ -105,7 +103,7 @@ impl B2bua {
         };
         let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
         let shared = Arc::new(Shared::new(sockets.bound().to_vec(), settings.limits.calls_per_second));
-        let endpoint = Endpoint::new(endpoint_config(&settings), rand::random());
+        let endpoint = Endpoint::new(settings.endpoint(), rand::random());
         let mut switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
         switchboard.restore_bindings(store.bindings().await?, driver::present());
         switchboard.end_left_behind(store.invites().await?, driver::present());
@@ -338,17 +336,6 @@ fn relay_config(settings: &Settings) -> media_relay::Config {
         silence_timeout: settings.media.silence_timeout,
         port_rest: PORT_REST,
         seed: rand::random(),
-    }
-}
-
-fn endpoint_config(settings: &Settings) -> sip_core::Config {
-    sip_core::Config {
-        user_agent: settings.user_agent.clone(),
-        timers: sip_core::Timers::default(),
-        passes_to_user: Vec::new(),
-        transactions_max: TRANSACTIONS_MAX,
-        session_expires: settings.session_expires,
-        ..sip_core::Config::default()
     }
 }
 

@@ -3,6 +3,7 @@
 use audio::{Codec, TonePlan};
 use call_control::Number;
 use sip_core::{Transport, digest::Secret};
+use sip_message::Method;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -28,6 +29,22 @@ pub struct Settings {
     pub limits: Limits,
     /// Phones that may register.
     pub extensions: Vec<Extension>,
+}
+
+/// Transactions at once, in all.
+const TRANSACTIONS_MAX: usize = 100_000;
+
+impl Settings {
+    /// What the SIP endpoint is told.
+    pub fn endpoint(&self) -> sip_core::Config {
+        sip_core::Config {
+            user_agent: self.user_agent.clone(),
+            passes_to_user: vec![Method::INFO],
+            transactions_max: TRANSACTIONS_MAX,
+            session_expires: self.session_expires,
+            ..sip_core::Config::default()
+        }
+    }
 }
 
 /// How long a registration lasts (RFC 3261 §10.2.1).

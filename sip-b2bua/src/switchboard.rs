@@ -9,6 +9,7 @@ mod vocabulary;
 
 use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, side};
 use crate::end::EndCause;
+use crate::leg::Information;
 use crate::recorder::{self, Recorder};
 use crate::registrar::{Changed, Registrar};
 use crate::settings::{Extension, Settings};
@@ -21,7 +22,7 @@ use media_relay::SessionId;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sip_core::{Endpoint, Event, Flow, Incoming, InviteEvent, InviteId};
-use sip_message::{FramingError, Host, Response};
+use sip_message::{FramingError, Host, Method, Response};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -289,6 +290,13 @@ impl Switchboard {
                 Effect::Offer { invite, body } => self.endpoint.offer(invite, body, moment.now),
                 Effect::RefuseOffer { invite, status } => {
                     self.endpoint.refuse_offer(invite, status, moment.now)
+                }
+                Effect::Respond { responder, status } => {
+                    self.endpoint.respond_in_dialog(responder, status, moment.now);
+                }
+                Effect::Inform { invite, information: Information { content_type, body } } => {
+                    let method = Method::INFO;
+                    self.endpoint.request_in_dialog(invite, method, &content_type, body, moment.now);
                 }
                 Effect::Relay(action) => self.relay(id, action),
                 Effect::Happened { event, party } => {

@@ -3,8 +3,10 @@
 //! Nothing here opens a socket or reads a clock but once, for the zero of its own time: a day of calls takes seconds,
 //! and the same seed gives the same trace, octet for octet.
 
+mod by_hand;
 mod life;
 mod network;
+mod phone_set;
 mod raw_phone;
 mod scripts;
 mod seeds;
@@ -12,6 +14,7 @@ mod server;
 mod story;
 mod world;
 
+pub use by_hand::{ByHand, Otherwise, Read, Said};
 pub use life::{Act, Life};
 pub use network::Network;
 pub use raw_phone::{

@@ -21,6 +21,9 @@ pub struct AudioStream {
     pub direction: Direction,
     /// Packet time in milliseconds, when it is given and sane (10 to 200).
     pub ptime: Option<u16>,
+    /// It may send nothing while nobody speaks: it names comfort noise (RFC 3389), `a=silenceSupp:on` (RFC
+    /// 3108), or discontinuous transmission of opus (RFC 7587 §6.1). Read only, not printed.
+    pub suppresses_silence: bool,
 }
 
 impl AudioStream {
@@ -33,6 +36,7 @@ impl AudioStream {
             formats,
             direction: Direction::SendRecv,
             ptime: None,
+            suppresses_silence: false,
         }
     }
 
@@ -68,6 +72,7 @@ impl AudioStream {
             .or_else(|| direction_of(&session.attributes))
             .unwrap_or(Direction::SendRecv);
         Ok(Self {
+            suppresses_silence: suppresses_silence(&formats, &media.attributes),
             rtp,
             rtcp: read_rtcp(rtp, &media.attributes)?,
             rtcp_mux: has(&media.attributes, "rtcp-mux"),
@@ -159,6 +164,16 @@ fn read_rtcp(rtp: SocketAddr, attributes: &[Attribute]) -> Result<SocketAddr, Sd
 
 fn read_ptime(text: &str) -> Option<u16> {
     decimal(text.trim()).and_then(|ms| u16::try_from(ms).ok()).filter(|ms| (10..=200).contains(ms))
+}
+
+fn suppresses_silence(formats: &[Format], attributes: &[Attribute]) -> bool {
+    let by_format = formats.iter().any(|format| {
+        let parameters = format.fmtp.as_deref().unwrap_or_default();
+        format.is_named("CN") || parameters.split(';').any(|one| one.trim().eq_ignore_ascii_case("usedtx=1"))
+    });
+    let is_on =
+        |text: &str| text.split_ascii_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("on"));
+    by_format || value(attributes, "silenceSupp").is_some_and(is_on)
 }
 
 fn direction_of(attributes: &[Attribute]) -> Option<Direction> {

@@ -368,3 +368,28 @@ proptest! {
         let _ = offer_all().read_answer(&body);
     }
 }
+
+#[test]
+fn whoever_suppresses_silence_is_known_by_its_formats_or_its_attribute() {
+    let read = |payload_types: &str, lines: &str| {
+        let body = format!(
+            "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP {payload_types}\r\n{lines}"
+        );
+        ReceivedOffer::parse(body.as_bytes()).unwrap().audio().unwrap().suppresses_silence
+    };
+    for (payload_types, lines) in [
+        ("0 13", ""),
+        ("0", "a=silenceSupp:on - - - -\r\n"),
+        ("107", "a=rtpmap:107 opus/48000/2\r\na=fmtp:107 minptime=10; useDTX=1\r\n"),
+    ] {
+        assert!(read(payload_types, lines), "{payload_types} {lines}");
+    }
+    for (payload_types, lines) in [
+        ("0 101", ""),
+        ("0", "a=silenceSupp:off - - - -\r\n"),
+        ("107", "a=rtpmap:107 opus/48000/2\r\na=fmtp:107 usedtx=0\r\n"),
+    ] {
+        assert!(!read(payload_types, lines), "{payload_types} {lines}");
+    }
+}

@@ -19,6 +19,8 @@ pub(crate) struct Dialog {
     remote_target: Uri,
     route_set: Vec<NameAddr>,
     flow: Flow,
+    /// Its requests come from elsewhere than they did, under the same Contact: the port in that one is out of date.
+    is_rebound: bool,
 }
 
 impl Dialog {
@@ -36,6 +38,7 @@ impl Dialog {
             remote_target: contact_of(header).unwrap_or_else(|| header.to.uri.clone()),
             route_set,
             flow,
+            is_rebound: false,
         }
     }
 
@@ -60,10 +63,11 @@ impl Dialog {
             remote_target: contact_of(header).unwrap_or_else(|| header.from.uri.clone()),
             route_set: record_routes(header),
             flow,
+            is_rebound: false,
         }
     }
 
-    /// The dialog of which `saved` tells.
+    /// The dialog of which `saved` tells, and where its requests go.
     pub(crate) fn resume(saved: &Request, flow: Flow) -> Self {
         let header = &saved.header;
         Self {
@@ -75,6 +79,8 @@ impl Dialog {
             remote_target: saved.uri.clone(),
             route_set: header.fields.addresses(&FieldName::ROUTE).unwrap_or_default(),
             flow,
+            // `flow` is where requests go, not where one came from.
+            is_rebound: true,
         }
     }
 
@@ -89,11 +95,6 @@ impl Dialog {
             bye.header.fields.push(FieldName::ROUTE, route.to_string());
         }
         bye
-    }
-
-    /// Along which the peer came last.
-    pub(crate) const fn last_flow(&self) -> Flow {
-        self.flow
     }
 
     /// The peer's tag; empty for a peer of RFC 2543 that has none.
@@ -120,16 +121,19 @@ impl Dialog {
 
     /// Where requests in the dialog go.
     pub(crate) fn flow(&self) -> Flow {
-        if self.route_set.is_empty() {
+        if self.route_set.is_empty() && !self.is_rebound {
             target_flow(self.remote_target.as_sip(), self.flow)
         } else {
             self.flow
         }
     }
 
-    /// The peer came along another way: it reconnected, or its address changed. Tells whether that is so.
-    pub(crate) fn follow(&mut self, flow: Flow) -> bool {
-        std::mem::replace(&mut self.flow, flow) != flow
+    /// The peer came along another way: it reconnected, or its address changed. Tells whether that is so. One that
+    /// listens where it sends from (`rport`, RFC 3581 §4) is reached there until it names another Contact.
+    pub(crate) fn follow(&mut self, flow: Flow, listens_there: bool) -> bool {
+        let moves = std::mem::replace(&mut self.flow, flow) != flow;
+        self.is_rebound |= moves && listens_there;
+        moves
     }
 
     /// Takes the number of a request of the peer; `false` when it does not rise (RFC 3261 §12.2.2).
@@ -144,12 +148,13 @@ impl Dialog {
     /// Follows the Contact of the 2xx to a target refresh request (RFC 3261 §12.2.1.2).
     pub(crate) fn refresh_target(&mut self, header: &Header) {
         if let Some(target) = contact_of(header) {
-            self.remote_target = target;
+            self.set_target(target);
         }
     }
 
     /// Follows the Contact of a target refresh request.
     pub(crate) fn set_target(&mut self, target: Uri) {
+        self.is_rebound &= target.to_string() == self.remote_target.to_string();
         self.remote_target = target;
     }
 

@@ -35,8 +35,8 @@ pub struct Config {
     pub user_agent: Box<str>,
     /// The timer values.
     pub timers: Timers,
-    /// Methods in a dialog that are handed up as [`Requested`](crate::InviteEvent::Requested); others that are
-    /// unknown get 405 with Allow.
+    /// Methods in a dialog that are handed up as [`Requested`](crate::InviteEvent::Requested); others
+    /// get 405 with Allow, or 501 where the method is unknown. An INFO of a package (RFC 6086) is no such method: 469.
     pub passes_to_user: Vec<Method>,
     /// Transactions at once; beyond it new requests get 503 with Retry-After, statelessly.
     pub transactions_max: usize,
@@ -254,7 +254,8 @@ impl Endpoint {
         self.refuse_offer_in_usage(invite, status, now);
     }
 
-    /// INFO and the like in the dialog. Only an outcome that ends the usage is told.
+    /// INFO and the like in the dialog; not sent to a peer whose Allow lacks the method. Whatever becomes of it the
+    /// session stands, but for a 481: the peer knows no such dialog.
     pub fn request_in_dialog(
         &mut self,
         invite: InviteId,

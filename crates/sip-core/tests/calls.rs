@@ -3,7 +3,9 @@
 
 mod by_hand;
 
-use by_hand::{Element, PEER, flow, identity, invite_text, new_invite, request_text, response_to, udp};
+use by_hand::{
+    Element, PEER, flow, identity, invite_text, new_invite, request_text, response_to, udp, with_fields,
+};
 use sip_core::{Flow, GoneCause, InviteEvent, InviteId, NewInvite, Transport};
 use sip_message::{FieldName, Method, NameAddr, Reason, Request, StatusCode};
 use std::time::Duration;
@@ -465,26 +467,52 @@ fn a_peer_that_always_answers_491_is_believed_at_last() {
 
 #[test]
 fn a_dialog_that_the_peer_does_not_know_is_over() {
-    for (status, byes) in [(481, 0), (408, 1)] {
-        for method in [Method::INVITE, Method::INFO] {
-            let (mut element, id, _) = standing();
-            if method == Method::INVITE {
-                element.endpoint.offer(id, b"hold".to_vec(), element.now);
-            } else {
-                element.endpoint.request_in_dialog(
-                    id,
-                    method.clone(),
-                    "text/plain",
-                    b"x".to_vec(),
-                    element.now,
-                );
-            }
-            element.collect();
-            let request = element.last_request(&method).clone();
-            element.respond(&request, status, "p", "");
-            assert_eq!(cause(&element), Some(GoneCause::SessionExpired), "{status} to {method}");
-            assert_eq!(element.requests(&Method::BYE).len(), byes);
+    let cases = [(Method::INVITE, 481, 0), (Method::INVITE, 408, 1), (Method::INFO, 481, 0)];
+    for (method, status, byes) in cases {
+        let (mut element, id, _) = standing();
+        if method == Method::INVITE {
+            element.endpoint.offer(id, b"hold".to_vec(), element.now);
+        } else {
+            send_info(&mut element, id);
         }
+        element.collect();
+        let request = element.last_request(&method).clone();
+        element.respond(&request, status, "p", "");
+        assert_eq!(cause(&element), Some(GoneCause::SessionExpired), "{status} to {method}");
+        assert_eq!(element.requests(&Method::BYE).len(), byes);
+    }
+}
+
+fn send_info(element: &mut Element, id: InviteId) {
+    element.endpoint.request_in_dialog(id, Method::INFO, "text/plain", b"x".to_vec(), element.now);
+    element.collect();
+}
+
+#[test]
+fn a_request_of_the_user_that_is_refused_or_ignored_ends_nothing() {
+    for status in [Some(405), Some(408), Some(500), Some(603), None] {
+        let (mut element, id, _) = standing();
+        send_info(&mut element, id);
+        let info = element.last_request(&Method::INFO).clone();
+        match status {
+            Some(status) => element.respond(&info, status, "p", ""),
+            None => element.pass(Duration::from_secs(40)),
+        }
+        assert_eq!(cause(&element), None, "{status:?}");
+        hang_up(&mut element, id);
+        assert_eq!(element.requests(&Method::BYE).len(), 1);
+    }
+}
+
+#[test]
+fn a_method_that_the_peer_does_not_allow_is_not_sent() {
+    for (allow, infos) in [("Allow: INVITE, BYE\r\n", 0), ("Allow: INFO, BYE\r\n", 1), ("", 1)] {
+        let mut element = Element::new();
+        let id = element.invite(new_invite(udp()));
+        let invite = element.last_request(&Method::INVITE).clone();
+        element.receive(with_fields(response_to(&invite, 200, "p", "answer"), allow));
+        send_info(&mut element, id);
+        assert_eq!(element.requests(&Method::INFO).len(), infos, "{allow}");
     }
 }
 

@@ -46,6 +46,36 @@ fn each_request_of_the_peer_moves_the_dialog_to_the_way_it_came_along() {
 }
 
 #[test]
+fn a_port_that_a_nat_has_changed_is_used_until_the_contact_names_another_one() {
+    let rebound = Flow { remote: "192.0.2.9:61000".parse().unwrap(), ..flow(Transport::Udp) };
+    let (mut element, id, invite) = standing(Transport::Udp);
+    receive(&mut element, &invite, "INFO", "p", 1, rebound);
+    receive(&mut element, &invite, "UPDATE", "p", 2, rebound);
+    assert_eq!(flow_of_bye(&mut element, id), rebound);
+
+    let (mut element, id, invite) = standing(Transport::Udp);
+    receive(&mut element, &invite, "INFO", "p", 1, rebound);
+    let (local, call_id) = (invite.header.from.tag().unwrap(), &invite.header.call_id.0);
+    let update = request_text("UPDATE", call_id, "p", local, 2, "");
+    element.receive_along(
+        update.replace("Contact: <sip:bob@192.0.2.9:5070>", "Contact: <sip:bob@192.0.2.9:5080>"),
+        rebound,
+    );
+    let there = Flow { remote: "192.0.2.9:5080".parse().unwrap(), ..rebound };
+    assert_eq!(flow_of_bye(&mut element, id), there);
+}
+
+#[test]
+fn a_peer_that_does_not_ask_for_answers_where_it_sends_from_is_reached_at_its_contact() {
+    let sends_from = Flow { remote: "192.0.2.9:39000".parse().unwrap(), ..flow(Transport::Udp) };
+    let (mut element, id, invite) = standing(Transport::Udp);
+    let (local, call_id) = (invite.header.from.tag().unwrap(), &invite.header.call_id.0);
+    let info = request_text("INFO", call_id, "p", local, 1, "").replace(";rport", "");
+    element.receive_along(info, sends_from);
+    assert_eq!(flow_of_bye(&mut element, id), flow(Transport::Udp));
+}
+
+#[test]
 fn what_does_not_belong_to_the_dialog_moves_nothing() {
     let there = flow(Transport::Tcp);
     let (mut element, id, invite) = standing(Transport::Tcp);

@@ -10,9 +10,10 @@ const SOURCES: [(&str, &str); 3] = [
     ("established", include_str!("../src/invite/established.rs")),
 ];
 
-const TESTS: [(&str, &str); 6] = [
+const TESTS: [(&str, &str); 7] = [
     ("calls", include_str!("calls.rs")),
     ("crossings", include_str!("crossings.rs")),
+    ("expiry", include_str!("expiry.rs")),
     ("late_success", include_str!("late_success.rs")),
     ("race_conditions", include_str!("race_conditions.rs")),
     ("reliable_provisionals", include_str!("reliable_provisionals.rs")),

@@ -19,7 +19,7 @@ fn standing() -> (Element, sip_message::Request) {
 }
 
 #[test]
-fn a_method_that_is_not_known_is_for_the_user_outside_a_dialog_and_405_inside() {
+fn a_method_that_is_not_served_is_for_the_user_outside_a_dialog_and_405_or_501_inside() {
     let (mut element, invite) = standing();
     let text = invite_text("z9hG4bKf").replace("INVITE", "FROB");
     element.receive(&text);
@@ -27,6 +27,8 @@ fn a_method_that_is_not_known_is_for_the_user_outside_a_dialog_and_405_inside() 
         matches!(element.events.last(), Some(Event::Request(incoming)) if incoming.request.method.as_str() == "FROB")
     );
     element.request_in_dialog_of(&invite, "FROB", "p", 1, "");
+    assert_eq!(element.last_response().status.code(), 501);
+    element.request_in_dialog_of(&invite, "REFER", "p", 2, "");
     let response = element.last_response();
     assert_eq!(response.status.code(), 405);
     let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO";
@@ -161,6 +163,20 @@ fn a_request_for_the_user_waits_for_its_answer() {
     element.collect();
     element.request_in_dialog_of(&invite, "INFO", "p", 1, "x");
     assert_eq!(element.statuses(), [200, 200], "answered once, repeated to a copy");
+}
+
+#[test]
+fn an_info_of_a_package_is_469_and_says_that_none_is_taken() {
+    let (mut element, invite) = standing();
+    let (local, call_id) = (invite.header.from.tag().unwrap(), &invite.header.call_id.0);
+    let info = request_text("INFO", call_id, "p", local, 1, "x");
+    element.receive(info.replace("Max-Forwards", "Info-Package: foo\r\nMax-Forwards"));
+    assert_eq!(element.last_response().status.code(), 469);
+    assert_eq!(element.last_response().header.fields.get(&FieldName::RECV_INFO), Some(""));
+    assert!(!matches!(
+        element.events.last(),
+        Some(Event::Invite { event: InviteEvent::Requested { .. }, .. })
+    ));
 }
 
 #[test]

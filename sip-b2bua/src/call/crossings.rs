@@ -122,7 +122,11 @@ impl World {
                     self.done.push("the record".to_owned());
                 }
                 Effect::Changed => {}
-                effect @ (Effect::AnswerOffer { .. } | Effect::RefuseOffer { .. } | Effect::Offer { .. }) => {
+                effect @ (Effect::AnswerOffer { .. }
+                | Effect::RefuseOffer { .. }
+                | Effect::Offer { .. }
+                | Effect::Respond { .. }
+                | Effect::Inform { .. }) => {
                     self.done.push(format!("{effect:?}"));
                 }
             }

@@ -1,8 +1,9 @@
 //! What a call is told, and what it wants done.
 
+use crate::leg::Information;
 use call_control::{CallEventKind, Party, Timestamp};
 use media_relay::{Description, Side, Sound};
-use sip_core::{InviteId, NewInvite};
+use sip_core::{InviteId, NewInvite, Responder};
 use sip_message::{Reason, StatusCode};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,15 @@ pub(crate) enum Effect {
     Offer {
         invite: InviteId,
         body: Vec<u8>,
+    },
+    Respond {
+        responder: Responder,
+        status: StatusCode,
+    },
+    /// Send an INFO.
+    Inform {
+        invite: InviteId,
+        information: Information,
     },
     Relay(RelayAction),
     /// The view changed, and this happened.

@@ -29,6 +29,24 @@ impl Talk {
     pub(super) fn new(fork: usize, format: Format, wish: Direction) -> Self {
         Self { fork, format, wish, other: Direction::SendRecv, late: None, reoffer: None }
     }
+
+    /// What a party wants that says this. What the other one does not let it do anyway it may leave out of its offers
+    /// and still want.
+    const fn wish_behind(&self, said: Direction) -> Direction {
+        Direction::from_parts(
+            said.sends() || (!self.other.receives() && self.wish.sends()),
+            said.receives() || (!self.other.sends() && self.wish.receives()),
+        )
+    }
+
+    /// What is spoken under an offer of the party: what is in use, else what it likes best of `ours`.
+    fn choose<'a>(&'a self, offered: &AudioStream, ours: &'a [Format]) -> Option<&'a Format> {
+        if offered.formats.iter().any(|format| format.is_same_encoding(&self.format)) {
+            return Some(&self.format);
+        }
+        let audio = offered.formats.iter().filter(|format| format.is_audio());
+        audio.filter_map(|format| ours.iter().find(|our| our.is_same_encoding(format))).next()
+    }
 }
 
 impl Leg {
@@ -60,7 +78,8 @@ impl Leg {
         talk.reoffer = Some(offer);
     }
 
-    /// The party changes the session (re-INVITE or UPDATE): answered here, with the codec that was agreed first.
+    /// The party changes the session (re-INVITE or UPDATE): answered here, with the codec in use where it is still
+    /// offered, else with the first that is one of ours.
     pub(super) fn offered(&mut self, from_fork: usize, body: Option<&[u8]>, flow: Flow) {
         let ForkState::Answered(invite) = self.forks[from_fork].state else { return };
         let State::Answered(talk) = &mut self.state else { return };
@@ -68,17 +87,20 @@ impl Leg {
             return;
         }
         self.origin.version += 1;
+        self.forks[from_fork].flow = flow;
         let announced = self.forks[from_fork].announced;
-        let formats = media::with_events(&talk.format, &self.formats);
         let Some(body) = body else {
+            let formats = media::beginning_with(&talk.format, &self.formats);
             let offer = Offer::new(&self.origin, media::stream(announced, formats, talk.other));
             self.outputs.push_back(Output::AnswerOffer { invite, body: offer.print() });
             talk.late = Some(offer);
             return self.reoffer_anew();
         };
         let answered = ReceivedOffer::parse(body).and_then(|offer| {
-            let answer = offer.answer(&self.origin, announced.rtp, &formats, talk.other)?;
             let offered = offer.audio().cloned().ok_or(SdpError::NoAudio)?;
+            let format = talk.choose(&offered, &self.formats).ok_or(SdpError::NoCommonFormat)?;
+            let formats = media::with_events(format, &self.formats);
+            let answer = offer.answer(&self.origin, announced.rtp, &formats, talk.other)?;
             // Addresses and direction are those of the offer; of its formats the answer takes the one that holds.
             Ok((AudioStream { formats: answer.stream.formats.clone(), ..offered }, answer))
         });
@@ -127,15 +149,25 @@ impl Leg {
     }
 
     fn redescribe(&mut self, stream: &AudioStream, flow: Flow) {
-        if let Some((description, _)) = media::agree(stream, flow) {
-            self.outputs.push_back(Output::Describe(description));
+        let (Some((description, format)), State::Answered(talk)) =
+            (media::agree(stream, flow), &mut self.state)
+        else {
+            return;
+        };
+        self.outputs.push_back(Output::Describe(description));
+        let is_other = !format.is_same_encoding(&talk.format);
+        // Its payload type stays for the life of the session (RFC 3264 §8.3.2).
+        talk.format = format;
+        if is_other {
+            self.outputs.push_back(Output::CodecChanged(talk.format.clone()));
         }
     }
 
     fn wishes(&mut self, direction: Direction) {
         let State::Answered(talk) = &mut self.state else { return };
-        if talk.wish != direction {
-            talk.wish = direction;
+        let wish = talk.wish_behind(direction);
+        if talk.wish != wish {
+            talk.wish = wish;
             self.outputs.push_back(Output::Wishes);
         }
     }

@@ -35,14 +35,9 @@ pub(super) fn password(user: &str) -> String {
 /// A server that has just been started, and its relay.
 pub(super) fn server(random: &mut impl Rng) -> (Switchboard, Relay) {
     let settings = settings();
-    let endpoint_config = sip_core::Config {
-        user_agent: "dialbridge".into(),
-        transactions_max: 10_000,
-        // Those of one world know each other's calls.
-        call_key: Some([7; 32]),
-        ..sip_core::Config::default()
-    };
-    let endpoint = Endpoint::new(endpoint_config, random.random());
+    // Those of one world know each other's calls.
+    let config = sip_core::Config { call_key: Some([7; 32]), ..settings.endpoint() };
+    let endpoint = Endpoint::new(config, random.random());
     let registrar = registrar(&settings, random.random());
     let relay = Relay::new(media_relay::Config {
         ports: settings.media.ports.clone(),

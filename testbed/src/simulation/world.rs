@@ -5,8 +5,9 @@ mod raw;
 mod restart;
 
 use super::network::UnderWay;
+use super::phone_set::PhoneSet;
 use super::server::{DOMAIN, SERVER, password, server};
-use super::{Network, RawPhone};
+use super::{ByHand, Network};
 use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Explanation, Ladder, Number, Refusal,
     Timestamp,
@@ -61,9 +62,7 @@ pub struct World {
 }
 
 struct PhoneInWorld {
-    handset: Handset,
-    /// Takes everything but the registration off the handset.
-    raw: Option<RawPhone>,
+    handset: PhoneSet,
     sip: SocketAddr,
     rtp: SocketAddr,
     plugged_in: bool,
@@ -120,9 +119,14 @@ impl World {
 
     /// Plugs in a phone of an extension, which registers, and plays `hertz` in calls.
     pub fn phone(&mut self, user: &str, script: Script, hertz: f64) -> PhoneId {
-        let index = u8::try_from(self.phones.len() + 1).expect("a world has few phones");
-        let ip = IpAddr::from([10, 0, 1, index]);
-        let (sip, rtp) = (SocketAddr::new(ip, 5060), SocketAddr::new(ip, 4000));
+        let (sip, rtp) = self.free_place();
+        let handset = self.handset(user, script, Source::Tone { hertz });
+        self.plug_in(PhoneSet::Whole(handset), sip, rtp)
+    }
+
+    /// A whole phone for the next free place.
+    fn handset(&mut self, user: &str, script: Script, source: Source) -> Handset {
+        let (sip, rtp) = self.free_place();
         let flow = Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060) };
         let account = Account {
             user: user.into(),
@@ -133,10 +137,46 @@ impl World {
             rtp,
         };
         let seed = self.random.random();
-        let handset = Handset::new(account, script, Source::Tone { hertz }, None, seed, self.now);
+        Handset::new(account, script, source, None, seed, self.now)
+    }
+
+    /// Plugs in a phone of an extension whose part the story plays; it registers, and plays `hertz` in calls.
+    pub fn phone_by_hand(&mut self, user: &str, hertz: f64) -> PhoneId {
+        let (sip, rtp) = self.free_place();
+        let server = SocketAddr::new(SERVER, 5060);
+        let phone = ByHand::new((user, &password(user), DOMAIN), (sip, rtp, server), hertz);
+        self.plug_in(PhoneSet::ByHand(phone), sip, rtp)
+    }
+
+    /// Lets a phone that is played by hand do something now.
+    pub fn play<T>(&mut self, phone: PhoneId, act: impl FnOnce(&mut ByHand, Instant) -> T) -> T {
+        let now = self.now;
+        let entry = &mut self.phones[phone.0];
+        let PhoneSet::ByHand(by_hand) = &mut entry.handset else { panic!("{phone:?} plays its part itself") };
+        let done = act(by_hand, now);
+        (entry.sip, entry.rtp) = (by_hand.sip, by_hand.rtp);
+        self.settle();
+        done
+    }
+
+    /// A phone that is played by hand.
+    pub fn by_hand(&self, phone: PhoneId) -> &ByHand {
+        let PhoneSet::ByHand(by_hand) = &self.phones[phone.0].handset else {
+            panic!("{phone:?} plays its part itself")
+        };
+        by_hand
+    }
+
+    /// SIP and RTP addresses of the next phone.
+    fn free_place(&self) -> (SocketAddr, SocketAddr) {
+        let index = u8::try_from(self.phones.len() + 1).expect("a world has few phones");
+        let ip = IpAddr::from([10, 0, 1, index]);
+        (SocketAddr::new(ip, 5060), SocketAddr::new(ip, 4000))
+    }
+
+    fn plug_in(&mut self, handset: PhoneSet, sip: SocketAddr, rtp: SocketAddr) -> PhoneId {
         let (events, media) = (Vec::new(), Vec::new());
-        let raw = None;
-        let phone = PhoneInWorld { handset, raw, sip, rtp, plugged_in: true, muted: false, events, media };
+        let phone = PhoneInWorld { handset, sip, rtp, plugged_in: true, muted: false, events, media };
         self.phones.push(phone);
         self.settle();
         PhoneId(self.phones.len() - 1)
@@ -305,7 +345,7 @@ impl World {
 
     /// Whether a phone has a call: it rings, or somebody talks.
     pub fn is_busy(&self, phone: PhoneId) -> bool {
-        if let Some(raw) = &self.phones[phone.0].raw {
+        if let PhoneSet::Raw { raw, .. } = &self.phones[phone.0].handset {
             return raw.is_left_alone();
         }
         let events = &self.phones[phone.0].events;

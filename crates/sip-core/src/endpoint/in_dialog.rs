@@ -1,6 +1,8 @@
 //! Requests in a dialog (RFC 3261 §12.2.2), and the ACK of our 2xx.
 
 use super::compose::{SDP, body_of};
+use super::provisional::RELIABLE;
+use super::session_timer::TIMER;
 use super::usage::{Stage, moved};
 use super::{Endpoint, TransactionId};
 use crate::dialog::contact_of;
@@ -16,6 +18,7 @@ enum Kind {
     Prack,
     Options,
     ForUser,
+    NotServed,
     Unknown,
 }
 
@@ -31,7 +34,7 @@ impl Endpoint {
         );
         match kind {
             // RFC 5407 §3.3.3: the session is over for whoever did not hear of our BYE, too.
-            Kind::Prack | Kind::Options | Kind::ForUser | Kind::Unknown if is_over => {
+            Kind::Prack | Kind::Options | Kind::ForUser | Kind::NotServed | Kind::Unknown if is_over => {
                 self.refuse(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
             }
             Kind::Bye => self.handle_bye(invite, request, flow, now),
@@ -39,7 +42,8 @@ impl Endpoint {
             Kind::Prack => self.handle_prack(invite, request, flow, now),
             Kind::Options => self.handle_options(request, flow, now),
             Kind::ForUser => self.hand_up(invite, request, flow, now),
-            Kind::Unknown => self.refuse(&request, StatusCode::METHOD_NOT_ALLOWED, flow),
+            Kind::NotServed => self.refuse(&request, StatusCode::METHOD_NOT_ALLOWED, flow),
+            Kind::Unknown => self.refuse(&request, StatusCode::NOT_IMPLEMENTED, flow),
         }
     }
 
@@ -68,7 +72,8 @@ impl Endpoint {
         if !dialog.take_cseq(header.cseq.number) {
             return Err(StatusCode::SERVER_INTERNAL_ERROR);
         }
-        if dialog.follow(flow) {
+        let listens_there = header.via.first().is_some_and(|via| via.parameters.get("rport").is_some());
+        if dialog.follow(flow, listens_there) {
             usage.contact = moved(&usage.contact, flow);
         }
         Ok(())
@@ -86,7 +91,10 @@ impl Endpoint {
         } else if *method == Method::OPTIONS {
             Kind::Options
         } else {
-            Kind::Unknown
+            match method {
+                Method::Known(_) => Kind::NotServed,
+                Method::Extension(_) => Kind::Unknown,
+            }
         }
     }
 
@@ -141,10 +149,17 @@ impl Endpoint {
         let mut response = request.response(StatusCode::OK);
         self.add_allow(&mut response);
         response.header.fields.push(FieldName::ACCEPT, SDP);
+        response.header.fields.push(FieldName::SUPPORTED, format!("{TIMER}, {RELIABLE}"));
         self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
     }
 
     fn hand_up(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
+        if request.method == Method::INFO && request.header.fields.get(&FieldName::INFO_PACKAGE).is_some() {
+            // RFC 6086 §4.2.2: we said that we take none.
+            let mut response = request.response(StatusCode::BAD_INFO_PACKAGE);
+            response.header.fields.push(FieldName::RECV_INFO, "");
+            return self.send_statelessly(&request, response, flow);
+        }
         let mut kept = request.clone();
         kept.body = Vec::new();
         let Some(TransactionId(id)) = self.start_server(kept, flow, None, now) else { return };

@@ -116,8 +116,9 @@ impl Endpoint {
         let (Stage::Established(machine), Some(dialog)) = (&usage.stage, usage.dialog.as_mut()) else {
             return;
         };
-        if !machine.is_live() || matches!(method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE)
-        {
+        let is_other = matches!(method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE);
+        let is_allowed = usage.peer_allows.as_ref().is_none_or(|methods| methods.contains(&method));
+        if !machine.is_live() || is_other || !is_allowed {
             return;
         }
         let mut request = dialog.request(method);

@@ -66,8 +66,8 @@ impl Endpoint {
             },
             Owner::Bye(invite) => self.established(invite, EstablishedEvent::ByeDone, now),
             Owner::InDialog(invite) => {
-                if let Some(event) = lost_by(response.status) {
-                    self.established(invite, event, now);
+                if response.status == StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST {
+                    self.established(invite, EstablishedEvent::Lost { dialog_unknown: true }, now);
                 }
             }
             Owner::Request(request) => self.finish_request(request, Outcome::Final(Box::new(response))),
@@ -84,10 +84,7 @@ impl Endpoint {
                 self.outgoing(invite, OutgoingEvent::Unreachable, now);
             }
             // RFC 3261 §8.1.3.1: silence counts as a 408, a transport error as a 503.
-            (
-                Owner::Reinvite(invite) | Owner::InDialog(invite) | Owner::Refresh(invite),
-                Failure::TimedOut,
-            ) => {
+            (Owner::Reinvite(invite) | Owner::Refresh(invite), Failure::TimedOut) => {
                 self.established(invite, EstablishedEvent::Lost { dialog_unknown: false }, now);
             }
             (Owner::Reinvite(invite), Failure::Unreachable) => {
@@ -98,7 +95,8 @@ impl Endpoint {
                 let event = EstablishedEvent::RefreshRefused { by_update: true };
                 self.established(invite, event, now);
             }
-            (Owner::InDialog(_), Failure::Unreachable) => {}
+            // Whoever takes no INFO, and does not even say so, may talk on.
+            (Owner::InDialog(_), _) => {}
             (Owner::Bye(invite), _) => self.established(invite, EstablishedEvent::ByeDone, now),
             (Owner::Request(request), Failure::TimedOut) => self.finish_request(request, Outcome::TimedOut),
             (Owner::Request(request), Failure::Unreachable) => {

@@ -30,7 +30,7 @@ impl Endpoint {
             }
             Stage::Established(_) => {
                 let dialog = usage.dialog.as_ref()?;
-                (dialog.saved(), dialog.last_flow(), 0)
+                (dialog.saved(), dialog.flow(), 0)
             }
             Stage::Incoming(_) => return None,
         };

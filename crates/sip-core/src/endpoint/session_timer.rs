@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// The option tag (RFC 4028 §3).
 pub(super) const TIMER: &str = "timer";
 
+/// Methods of an Allow that are looked at.
+const METHODS_MAX: usize = 32;
+
 /// Intervals of ours that one peer may refuse.
 const REFUSALS_MAX: u8 = 4;
 
@@ -167,7 +170,10 @@ impl Usage {
 
     fn note_allow(&mut self, header: &Header) {
         if header.fields.get(&FieldName::ALLOW).is_some() {
-            self.peer_takes_update = has_option(header, &FieldName::ALLOW, Method::UPDATE.as_str());
+            let tokens = header.fields.tokens(&FieldName::ALLOW);
+            let methods: Vec<Method> = tokens.into_iter().take(METHODS_MAX).filter_map(Method::new).collect();
+            self.peer_takes_update = methods.contains(&Method::UPDATE);
+            self.peer_allows = Some(methods);
         }
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Usage {
     pub(super) intervals_refused: u8,
     /// Its Allow says so.
     pub(super) peer_takes_update: bool,
+    /// What its last Allow lists, if it sent one.
+    pub(super) peer_allows: Option<Vec<Method>>,
     /// The INVITE with credentials, or a longer session interval, ready to be sent.
     pub(super) retry: Option<(Request, Attempts)>,
     pub(super) authentication: Authentication,
@@ -335,6 +337,7 @@ impl Usage {
             min_se: None,
             intervals_refused: 0,
             peer_takes_update: false,
+            peer_allows: None,
             retry: None,
             authentication: Authentication::new(None),
             acks: BTreeMap::new(),

@@ -13,7 +13,7 @@ use test_phone::HandsetOutput;
 impl World {
     /// Goes on to the next thing that happens before `end`; `false` when there is none.
     pub(super) fn step(&mut self, end: Instant) -> bool {
-        let phones = self.phones.iter().flat_map(PhoneInWorld::timeouts);
+        let phones = self.phones.iter().filter_map(|phone| phone.handset.poll_timeout());
         let others = [self.under_way.next(), self.switchboard.poll_timeout(), self.relay.poll_timeout()];
         let next = phones.chain(others.into_iter().flatten()).min();
         let Some(next) = next.filter(|next| *next <= end) else {
@@ -34,7 +34,6 @@ impl World {
             if phone.handset.poll_timeout().is_some_and(|due| due <= self.now) {
                 phone.handset.handle_timeout(self.now);
             }
-            phone.handle_raw_timeout(self.now);
         }
         self.settle();
         true
@@ -54,7 +53,7 @@ impl World {
                     }
                     self.switchboard.handle_octets(&octets, flow, self.moment());
                 } else if let Some(phone) = self.plugged_in(|phone| phone.sip == to) {
-                    phone.handle_sip(&octets, flow, now);
+                    phone.handset.handle_sip(&octets, flow, now);
                 }
             }
             Delivery::Rtp { from, to, mut octets } => {
@@ -95,7 +94,6 @@ impl World {
                     idle = false;
                     self.perform_phone(index, output);
                 }
-                idle &= !self.settle_raw(index);
             }
             if idle {
                 return;

@@ -63,10 +63,13 @@ impl Established {
         }
     }
 
-    /// The session stands until its interval ends: another attempt may succeed.
+    /// The session stands until its interval ends: another attempt may succeed, if it comes in time.
     pub(super) fn refresh_later(&mut self, now: Instant) {
-        if self.agreement.is_some() {
-            self.session.set(SessionTimer::Refresh, now + patience(self.timers));
+        // Of the two timers only that of the end runs now.
+        if let Some(end) = self.session.next() {
+            let left = end.saturating_duration_since(now);
+            let pause = (left / 2).max(self.timers.t2).min(patience(self.timers));
+            self.session.set(SessionTimer::Refresh, now + pause);
         }
     }
 

@@ -1,0 +1,85 @@
+//! What is plugged in: a whole phone, one whose part the story plays, or one that says what no proper stack says.
+
+use super::{ByHand, RawPhone};
+use sip_core::Flow;
+use std::net::SocketAddr;
+use std::time::Instant;
+use test_phone::{Command, Handset, HandsetOutput};
+
+#[expect(clippy::large_enum_variant, reason = "a world has a handful of them")]
+pub(super) enum PhoneSet {
+    Whole(Handset),
+    ByHand(ByHand),
+    /// The handset registers; `raw` takes everything else.
+    Raw {
+        handset: Handset,
+        raw: RawPhone,
+        flow: Flow,
+    },
+}
+
+impl PhoneSet {
+    pub(super) fn handle_sip(&mut self, octets: &[u8], flow: Flow, now: Instant) {
+        match self {
+            Self::Whole(handset) => handset.handle_sip(octets, flow, now),
+            Self::ByHand(phone) => phone.handle_sip(octets, now),
+            Self::Raw { handset, raw, .. } => {
+                if !raw.handle_sip(octets, now) {
+                    handset.handle_sip(octets, flow, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn handle_rtp(&mut self, octets: &[u8], from: SocketAddr, now: Instant) {
+        match self {
+            Self::Whole(handset) => handset.handle_rtp(octets, from, now),
+            Self::ByHand(phone) => phone.handle_rtp(octets, from, now),
+            Self::Raw { handset, .. } => handset.handle_rtp(octets, from, now),
+        }
+    }
+
+    /// Only a whole phone has keys.
+    pub(super) fn handle_command(&mut self, key: &Command, now: Instant) {
+        match self {
+            Self::Whole(handset) => handset.handle_command(key, now),
+            Self::ByHand(_) | Self::Raw { .. } => {}
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Whole(handset) => handset.handle_timeout(now),
+            Self::ByHand(phone) => phone.handle_timeout(now),
+            Self::Raw { handset, raw, .. } => {
+                if handset.poll_timeout().is_some_and(|due| due <= now) {
+                    handset.handle_timeout(now);
+                }
+                if raw.poll_timeout().is_some_and(|due| due <= now) {
+                    raw.handle_timeout(now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Whole(handset) => handset.poll_timeout(),
+            Self::ByHand(phone) => phone.poll_timeout(),
+            Self::Raw { handset, raw, .. } => {
+                handset.poll_timeout().into_iter().chain(raw.poll_timeout()).min()
+            }
+        }
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<HandsetOutput> {
+        match self {
+            Self::Whole(handset) => handset.poll_output(),
+            Self::ByHand(phone) => phone.poll_output(),
+            Self::Raw { handset, raw, flow } => {
+                let said = raw.poll_output().map(|octets| HandsetOutput::Sip { flow: *flow, octets });
+                said.or_else(|| handset.poll_output())
+            }
+        }
+    }
+}
