@@ -2,6 +2,7 @@
 
 use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -74,6 +75,16 @@ impl Api {
     /// Waits for a state, such as `talking`.
     pub fn wait_for_state(&self, call: &str, state: &str, limit: Duration) -> Value {
         self.wait(call, limit, state, |it| it["state"] == state)
+    }
+
+    /// Waits until this is told of a call, such as `call.ringing`: then it is on disk.
+    pub fn wait_for_event(&self, call: &str, kind: &str, limit: Duration) {
+        let path = format!("/calls/{call}/events");
+        let request = self.client.get(self.at(&path)).header("X-API-Key", &self.key).timeout(limit);
+        let events = request.send().unwrap_or_else(|error| panic!("no events: {error}"));
+        let wanted = format!("event: {kind}");
+        let told = BufReader::new(events).lines().map_while(Result::ok).any(|line| line == wanted);
+        assert!(told, "{kind} is not told within {limit:?}");
     }
 
     fn at(&self, path: &str) -> String {

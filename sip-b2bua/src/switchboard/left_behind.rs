@@ -27,6 +27,8 @@ struct LeftBehind {
     saved: SavedInvite,
     /// Its connection was closed before it could be told.
     untold: bool,
+    /// It has registered along this way in the meantime.
+    returned_along: Option<Flow>,
 }
 
 /// How long a phone may take to come back after its connection was cut; phones register every hour at least.
@@ -60,12 +62,14 @@ impl Switchboard {
 
     /// A phone has registered along `flow`: what it could not be told when its connection was gone it is told now.
     pub(super) fn tell_returned(&mut self, user: &str, flow: Flow, moment: Moment) {
+        for left in self.saved.ending.values_mut().filter(|left| left.is_of(user, flow)) {
+            left.returned_along = Some(flow);
+        }
         for (mut left, until) in std::mem::take(&mut self.saved.waiting) {
             if until <= moment.now {
                 self.outputs.push_back(Output::ForgetInvite(left.sip_call_id));
-            } else if *left.user == *user && left.saved.flow.remote.ip() == flow.remote.ip() {
+            } else if left.is_of(user, flow) {
                 left.saved.flow = flow;
-                left.untold = false;
                 self.end_left(left, moment);
             } else {
                 self.saved.waiting.push((left, until));
@@ -109,8 +113,14 @@ impl Switchboard {
     fn forget_saved(&mut self, invite: InviteId, moment: Moment) {
         let running = self.saved.running.remove(&invite).map(|(sip_call_id, _)| sip_call_id);
         let ended = match self.saved.ending.remove(&invite) {
-            Some(left) if left.untold => {
-                self.saved.waiting.push((left, moment.now + COMES_BACK));
+            Some(mut left) if left.untold => {
+                match left.returned_along.take() {
+                    Some(flow) => {
+                        left.saved.flow = flow;
+                        self.end_left(left, moment);
+                    }
+                    None => self.saved.waiting.push((left, moment.now + COMES_BACK)),
+                }
                 None
             }
             ended => ended.map(|left| left.sip_call_id),
@@ -118,7 +128,8 @@ impl Switchboard {
         self.outputs.extend(running.or(ended).map(Output::ForgetInvite));
     }
 
-    fn end_left(&mut self, left: LeftBehind, moment: Moment) {
+    fn end_left(&mut self, mut left: LeftBehind, moment: Moment) {
+        left.untold = false;
         let reason = Reason {
             protocol: "Q.850".into(),
             cause: Some(41), // Temporary failure.
@@ -140,7 +151,13 @@ impl LeftBehind {
         let Ok(Message::Request(request)) = Message::parse(&stored.request) else { return None };
         let user = request.header.to.uri.as_sip()?.decoded_user()?.into();
         let saved = SavedInvite { flow, request: stored.request.clone() };
-        Some(Self { user, sip_call_id: stored.sip_call_id.clone(), saved, untold: false })
+        let sip_call_id = stored.sip_call_id.clone();
+        Some(Self { user, sip_call_id, saved, untold: false, returned_along: None })
+    }
+
+    /// Whether the phone that registers along `flow` may be the one.
+    fn is_of(&self, user: &str, flow: Flow) -> bool {
+        *self.user == *user && self.saved.flow.remote.ip() == flow.remote.ip()
     }
 
     /// A connection has not outlived the process; perhaps the phone listens where its Contact says.
