@@ -103,7 +103,9 @@ impl B2bua {
         };
         let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
         let shared = Arc::new(Shared::new(sockets.bound().to_vec(), settings.limits.calls_per_second));
-        let endpoint = Endpoint::new(settings.endpoint(), rand::random());
+        let call_key = Some(store.secret("call_key", rand::random()).await?);
+        let config = sip_core::Config { call_key, ..settings.endpoint() };
+        let endpoint = Endpoint::new(config, rand::random());
         let mut switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
         switchboard.restore_bindings(store.bindings().await?, driver::present());
         switchboard.end_left_behind(store.invites().await?, driver::present());

@@ -126,7 +126,6 @@ fn real_phones_whose_connections_were_cut_are_released_when_they_return() {
     // One that came back too early, to nobody, tries again after a minute.
     for phone in [&mut from, &mut to] {
         phone.process().wait_for_output("LinphoneCallReleased", Duration::from_secs(100));
-        assert!(phone.process().output().contains("The server was restarted"));
     }
     cut_off(&server, &call);
 }

@@ -8,3 +8,10 @@ CREATE TABLE invites (
     remote      TEXT NOT NULL,
     request     BLOB NOT NULL
 ) STRICT;
+
+-- Secrets of this installation that outlive the process.
+
+CREATE TABLE secrets (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL CHECK (length(value) = 32)
+) STRICT;

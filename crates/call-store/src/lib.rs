@@ -14,6 +14,7 @@ mod invites;
 mod lists;
 mod messages;
 mod round;
+mod secrets;
 mod store;
 
 pub use bindings::StoredBinding;

@@ -92,3 +92,14 @@ async fn a_round_is_written_whole_or_not_at_all() {
     assert_eq!(store.invites().await.unwrap().len(), 1);
     assert_eq!(store.messages(id(1)).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_secret_stays_what_it_was_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    assert_eq!(store.secret("one", [1; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.secret("two", [2; 32]).await.unwrap(), [2; 32]);
+    store.close().await;
+    let store = Store::open(folder.path()).await.unwrap();
+    assert_eq!(store.secret("one", [3; 32]).await.unwrap(), [1; 32]);
+}

@@ -172,3 +172,140 @@ impl LeftBehind {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registrar::RegistrarConfig;
+    use crate::settings::{Limits, MediaSettings, RegistrationTimes};
+    use audio::TonePlan;
+
+    fn moment(start: Instant, seconds: u64) -> Moment {
+        let unix_milliseconds = i64::try_from(seconds).unwrap() * 1000;
+        Moment { now: start + Duration::from_secs(seconds), unix_milliseconds }
+    }
+
+    fn switchboard() -> Switchboard {
+        let registration = RegistrationTimes {
+            min: Duration::from_secs(60),
+            default: Duration::from_secs(600),
+            max: Duration::from_secs(3600),
+        };
+        let settings = Settings {
+            listen: Vec::new(),
+            domain: "pbx.test".into(),
+            external_address: None,
+            user_agent: "test".into(),
+            session_expires: Duration::from_secs(1800),
+            registration,
+            media: MediaSettings {
+                address: None,
+                ports: 20_000..=20_003,
+                codecs: vec![audio::Codec::Pcmu],
+                silence_timeout: Duration::from_secs(60),
+                ringback: TonePlan::ringback("us").unwrap(),
+            },
+            limits: Limits { calls: 1, calls_per_second: 1, calls_per_key: 1 },
+            extensions: Vec::new(),
+        };
+        let config = RegistrarConfig {
+            domain: settings.domain.clone(),
+            min: registration.min,
+            default: registration.default,
+            max: registration.max,
+            bindings_max: 10,
+            nonce_key: [0; 32],
+        };
+        let registrar = Registrar::new(config, []);
+        let endpoint = Endpoint::new(settings.endpoint(), [1; 32]);
+        Switchboard::new(settings, endpoint, registrar, [2; 32])
+    }
+
+    fn flow(remote: &str) -> Flow {
+        let local = "192.0.2.1:5060".parse().unwrap();
+        Flow { transport: Transport::Tcp, local, remote: remote.parse().unwrap() }
+    }
+
+    /// The dialog with a phone at 192.0.2.7 whose Contact names port 5062.
+    fn stored(remote: &str) -> StoredInvite {
+        let request = "BYE sip:1001@192.0.2.7:5062;transport=tcp SIP/2.0\r\n\
+                       Via: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK0000000000000000\r\n\
+                       From: <sip:1002@pbx.test>;tag=0123456789abcdef\r\nTo: <sip:1001@pbx.test>;tag=p\r\n\
+                       Call-ID: c\r\nCSeq: 65536 BYE\r\nContent-Length: 0\r\n\r\n";
+        let [transport, local, remote] = stored_flow::words(flow(remote));
+        StoredInvite {
+            sip_call_id: "c".into(),
+            call_id: CallId::new(1, &[0; 10]),
+            transport,
+            local,
+            remote,
+            request: request.into(),
+        }
+    }
+
+    /// Where a BYE was sent, and whether the INVITE was forgotten.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is done is a fault")]
+    fn done(board: &mut Switchboard) -> (Vec<Flow>, bool) {
+        let (mut byes, mut forgotten) = (Vec::new(), false);
+        while let Some(output) = board.poll_output() {
+            match output {
+                Output::Send { flow, octets } => {
+                    assert!(octets.starts_with(b"BYE "));
+                    byes.push(flow);
+                }
+                Output::ForgetInvite(sip_call_id) => {
+                    assert_eq!(&*sip_call_id, "c");
+                    forgotten = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (byes, forgotten)
+    }
+
+    #[test]
+    fn a_phone_whose_connection_was_cut_is_tried_at_its_contact_and_told_when_it_returns() {
+        let start = Instant::now();
+        let (contact, back) = (flow("192.0.2.7:5062"), flow("192.0.2.7:50001"));
+        let mut board = switchboard();
+        board.end_left_behind(vec![stored("192.0.2.7:50000")], moment(start, 0));
+        assert_eq!(done(&mut board), (vec![contact], false));
+        board.handle_unreachable(contact, moment(start, 1));
+        assert_eq!(done(&mut board), (vec![], false));
+        board.tell_returned("1002", back, moment(start, 2));
+        board.tell_returned("1001", flow("192.0.2.8:50001"), moment(start, 2));
+        board.drain_endpoint(moment(start, 2));
+        assert_eq!(done(&mut board), (vec![], false), "that is somebody else");
+        board.tell_returned("1001", back, moment(start, 3));
+        board.drain_endpoint(moment(start, 3));
+        assert_eq!(done(&mut board), (vec![back], false));
+        board.handle_timeout(moment(start, 40));
+        assert_eq!(done(&mut board), (vec![], true));
+        assert_eq!(board.counts(), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_phone_that_returns_before_its_old_connection_is_known_to_be_gone_is_told_too() {
+        let start = Instant::now();
+        let (contact, back) = (flow("192.0.2.7:5062"), flow("192.0.2.7:50001"));
+        let mut board = switchboard();
+        board.end_left_behind(vec![stored("192.0.2.7:50000")], moment(start, 0));
+        board.tell_returned("1001", back, moment(start, 1));
+        board.handle_unreachable(contact, moment(start, 2));
+        assert_eq!(done(&mut board), (vec![contact, back], false));
+    }
+
+    #[test]
+    fn a_phone_that_does_not_return_is_given_up_and_what_cannot_be_read_is_forgotten() {
+        let start = Instant::now();
+        let mut board = switchboard();
+        board.end_left_behind(vec![stored("192.0.2.7:50000")], moment(start, 0));
+        board.handle_unreachable(flow("192.0.2.7:5062"), moment(start, 1));
+        done(&mut board);
+        board.tell_returned("1002", flow("192.0.2.9:1"), moment(start, 3700));
+        assert_eq!(done(&mut board), (vec![], true));
+        let broken = StoredInvite { request: b"BYE".to_vec(), ..stored("192.0.2.7:50000") };
+        board.end_left_behind(vec![broken], moment(start, 3800));
+        assert_eq!(done(&mut board), (vec![], true));
+    }
+}
