@@ -5,6 +5,7 @@ use call_control::CallEventKind::{Answered, Connected, Ringing, Talking};
 use call_control::{Call, CallId, ClickToCall, Party, PartyState};
 use sip_message::{FieldName, Method, Reason, Request};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A call of 1001 and 1002, each with some raw phones.
 pub struct Story {
@@ -99,4 +100,11 @@ impl Story {
             Reason::parse_list(request.header.fields.get(&FieldName::REASON)?).ok()?.into_iter().next()
         })
     }
+}
+
+/// How long a call that has ended took from the request on.
+pub fn took(call: &Call) -> Duration {
+    let end = call.ended_at.expect("it has ended").unix_milliseconds();
+    let milliseconds = u64::try_from(end - call.created_at.unix_milliseconds()).expect("time runs on");
+    Duration::from_millis(milliseconds)
 }
