@@ -16,5 +16,5 @@ pub use raw_phone::{
     says_with,
 };
 pub use scripts::{answers_after, seconds};
-pub use story::{Story, took};
+pub use story::Story;
 pub use world::{PhoneId, World, percent};

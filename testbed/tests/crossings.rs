@@ -3,7 +3,7 @@
 use call_control::{CallState, EndReason, EndedBy, Party, Refusal};
 use sip_message::Method;
 use testbed::simulation::{
-    Deed, RawScript, Standing, Story, World, hangs_up, reinvites, says, says_of_cancel, seconds, took,
+    Deed, RawScript, Standing, Story, World, hangs_up, reinvites, says, says_of_cancel, seconds,
 };
 
 const PARTIES: [Party; 2] = [Party::From, Party::To];
@@ -158,7 +158,7 @@ fn a_phone_that_ignores_the_cancel_does_not_keep_the_call() {
             let call = story.end();
             let end = call.end.as_ref().unwrap();
             assert_eq!((end.reason, end.by, end.party), given_up.end(party));
-            assert!(took(&call) < seconds(8.0), "it took {:?}", took(&call));
+            assert!(Story::took(&call) < seconds(8.0), "it took {:?}", Story::took(&call));
             assert!(story.count(party, 0, &Method::CANCEL) > 5, "it is asked again and again");
         }
     }
@@ -265,7 +265,7 @@ fn a_bye_that_overtakes_a_lost_2xx_ends_the_call_as_that_party_wanted() {
             let call = story.end();
             let end = call.end.as_ref().unwrap();
             assert_eq!((end.reason, end.by), (EndReason::Cancelled, party.into()), "{}", story.world.story());
-            assert!(took(&call) < seconds(1.0), "{:?}", took(&call));
+            assert!(Story::took(&call) < seconds(1.0), "{:?}", Story::took(&call));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use call_control::{Call, CallEventKind, EndReason, EndedBy, Party};
 use std::time::Duration;
-use testbed::simulation::{Deed, RawScript, Story, World, hangs_up, says, says_as, seconds, took};
+use testbed::simulation::{Deed, RawScript, Story, World, hangs_up, says, says_as, seconds};
 
 const PARTIES: [Party; 2] = [Party::From, Party::To];
 
@@ -84,9 +84,9 @@ fn ended_at_every_moment(end: impl Fn(&mut Story), fits: impl Fn(&Call, &Call) -
                 story.world.story()
             );
             assert!(
-                took(&call) <= seconds(after + 5.2),
+                Story::took(&call) <= seconds(after + 5.2),
                 "{name}, after {after} s: it took {:?}",
-                took(&call)
+                Story::took(&call)
             );
         }
     }

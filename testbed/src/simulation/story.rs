@@ -110,11 +110,11 @@ impl Story {
             Reason::parse_list(request.header.fields.get(&FieldName::REASON)?).ok()?.into_iter().next()
         })
     }
-}
 
-/// How long a call that has ended took from the request on.
-pub fn took(call: &Call) -> Duration {
-    let end = call.ended_at.expect("it has ended").unix_milliseconds();
-    let milliseconds = u64::try_from(end - call.created_at.unix_milliseconds()).expect("time runs on");
-    Duration::from_millis(milliseconds)
+    /// How long a call that has ended took from the request on.
+    pub fn took(call: &Call) -> Duration {
+        let end = call.ended_at.expect("it has ended").unix_milliseconds();
+        let milliseconds = u64::try_from(end - call.created_at.unix_milliseconds()).expect("time runs on");
+        Duration::from_millis(milliseconds)
+    }
 }

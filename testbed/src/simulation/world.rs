@@ -305,9 +305,9 @@ impl World {
         &self.trace
     }
 
-    /// The end of the trace as a text, for those who ask why; all of it when `STORY_ALL` is set.
+    /// The trace as a text, for those who ask why.
     pub fn story(&self) -> String {
-        let last = if std::env::var("STORY_ALL").is_ok() { 0 } else { self.trace.len().saturating_sub(60) };
+        let last = self.trace.len().saturating_sub(60);
         format!("{}\n{:#?}", self.trace[last..].join("\n"), self.views.values().last())
     }
 
