@@ -317,6 +317,26 @@ fn a_bye_of_ours_ends_the_leg_whatever_comes_back() {
 }
 
 #[test]
+fn a_phone_that_is_not_there_any_more_is_not_waited_for() {
+    for party in PARTIES {
+        for rings in [true, false] {
+            let script = if rings { RawScript::rings() } else { RawScript::answers_after(0.3) };
+            let mut story = Story::where_one_is(party, &[script]);
+            story.run_for(2.0);
+            let phone = story.id(party, 0);
+            story.world.unplug(phone);
+            story.hang_up();
+            story.run_for(0.001);
+            story.world.refuse_packets_to(phone);
+            let over = |world: &World| world.call(story.call).end.is_some();
+            assert!(story.world.run_until(seconds(0.1), over), "{party:?}");
+            let end = story.world.run_until_ended(story.call).end.clone().unwrap();
+            assert_eq!(end.by, EndedBy::Api);
+        }
+    }
+}
+
+#[test]
 fn a_2xx_after_the_cancel_was_given_up_gets_ack_and_bye() {
     for party in PARTIES {
         for after in [25.0, 33.0, 40.0, 100.0, 1000.0] {
