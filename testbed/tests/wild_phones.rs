@@ -100,8 +100,8 @@ fn life(seed: u64) -> std::sync::Arc<Call> {
             story.world.end_all();
         }
     }
-    // Behind it nothing is under way any more that a phone was told to say.
-    story.run_for(90.0);
+    // Behind it nothing is under way any more that a phone was told to say: 40 s after a CANCEL, 60 s after the answer of `from`.
+    story.run_for(150.0);
     story.end_despite_losses()
 }
 
