@@ -16,6 +16,9 @@
 //! | `Connected` | cannot | cannot | **4** hang up `to` → `Ending` | **4** hang up `from` → `Ending` | hang up both → `Ending` |
 //! | `Ending` | ignored | ignored | last one → `Ended` | last one → `Ended` | ignored |
 //! | `Ended` | cannot | cannot | cannot | cannot | ignored |
+//!
+//! The tests below try every order of these. What comes of each event on the legs and the relay stands in
+//! `call/crossings.md`, with the name of its test.
 
 use crate::end::{self, EndCause, LegEnd};
 use Action::{ConnectMedia, Finish, HangUp, Invite, PlayRingback};

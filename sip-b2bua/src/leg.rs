@@ -2,10 +2,12 @@
 //!
 //! | | progress | answered | fork gone | hang up | no answer | release time over |
 //! |---|---|---|---|---|---|---|
-//! | `Ringing` | first 18x → `Ringing` event; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one, or a 6xx: the best status → gone | → `Releasing` | → `Releasing` | cannot |
+//! | `Ringing` | first 18x → `Ringing` event; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one, or a 6xx: the best status → gone; hung up before its answer came → gone | → `Releasing` | → `Releasing` | cannot |
 //! | `Answered` | — | — | the answered one → gone | → `Releasing` | cannot | cannot |
 //! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
 //! | `Gone` | — | — | — | — | cannot | cannot |
+//!
+//! The tests below try every order of these with one phone and with two; `call/crossings.md` has them beside the other leg.
 
 #[cfg(test)]
 pub(crate) mod by_hand;

@@ -74,7 +74,7 @@ fn the_other_is_let_go(story: &Story, party: Party, status: u16) {
         Party::To => {
             assert_eq!(story.count(Party::From, 0, &Method::BYE), 1);
             let told = story.told(Party::From, 0).expect("a Reason");
-            let text = StatusCode::new(status).unwrap().reason();
+            let text = StatusCode::new(status).expect("a status").reason();
             assert_eq!((told.cause, told.text.as_deref()), (Some(status), Some(text)), "RFC 3326");
             assert!(told.is_protocol("SIP"));
         }

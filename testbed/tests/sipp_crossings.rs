@@ -131,7 +131,10 @@ fn a_2xx_whose_ack_is_lost_is_acknowledged_again() {
         let answers = |phone: &Sipp| {
             phone.seen().iter().filter(|it| it.sent && it.message.status() == Some(200)).count()
         };
-        let third = testbed::wait_for(SOON, || (answers(&crossing.phone) == 3).then_some(()));
+        let third = testbed::wait_for(SOON, || {
+            let counts = (answers(&crossing.phone), crossing.phone.count("ACK"));
+            (counts == (3, 3)).then_some(())
+        });
         assert!(third.is_some(), "{party}: {} copies of the 200", answers(&crossing.phone));
         crossing.hang_up();
         let ended = crossing.ended();

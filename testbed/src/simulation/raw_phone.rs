@@ -117,9 +117,19 @@ impl RawPhone {
     /// Whether it was left alone with a call: it rings on, or talks on, and nobody told it otherwise.
     pub fn is_left_alone(&self) -> bool {
         self.standing().iter().any(|standing| match standing {
+            Standing::Silent => false,
             Standing::Ringing { cancelled } => !cancelled,
-            Standing::Answered { acknowledged, ended } => !acknowledged || !ended,
-            Standing::Refused { acknowledged } => !acknowledged,
+            Standing::Answered { ended, .. } => !ended,
+            Standing::Refused { .. } => false,
+        })
+    }
+
+    /// Whether a final response of it had no ACK. With losses that can be: the BYE behind a 2xx ends the call all the
+    /// same, and a refusal leaves nothing to be ended.
+    pub fn has_unacknowledged(&self) -> bool {
+        self.standing().iter().any(|standing| match standing {
+            Standing::Silent | Standing::Ringing { .. } => false,
+            Standing::Answered { acknowledged, .. } | Standing::Refused { acknowledged } => !acknowledged,
         })
     }
 

@@ -5,6 +5,7 @@ use call_control::CallEventKind::{Answered, Connected, Ringing, Talking};
 use call_control::{Call, CallId, ClickToCall, Party, PartyState};
 use sip_message::{FieldName, Method, Reason, Request};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A call of 1001 and 1002, each with some raw phones.
 pub struct Story {
@@ -69,6 +70,16 @@ impl Story {
 
     /// Runs to the end and beyond, and checks that nothing is left: in the server, in the record, and at any phone.
     pub fn end(&mut self) -> Arc<Call> {
+        let call = self.end_despite_losses();
+        for phone in self.phones.iter().flatten() {
+            let raw = self.world.raw(*phone);
+            assert!(!raw.has_unacknowledged(), "{:?}\n{}", raw.standing(), self.world.story());
+        }
+        call
+    }
+
+    /// The same on a network that loses packets.
+    pub fn end_despite_losses(&mut self) -> Arc<Call> {
         let call = self.world.run_until_ended(self.call);
         let kinds = self.world.events_of(self.call);
         for (kind, most) in [(Ringing, 2), (Answered, 2), (Connected, 1), (Talking, 1)] {
@@ -98,5 +109,12 @@ impl Story {
         requests.find_map(|request: &Request| {
             Reason::parse_list(request.header.fields.get(&FieldName::REASON)?).ok()?.into_iter().next()
         })
+    }
+
+    /// How long a call that has ended took from the request on.
+    pub fn took(call: &Call) -> Duration {
+        let end = call.ended_at.expect("it has ended").unix_milliseconds();
+        let milliseconds = u64::try_from(end - call.created_at.unix_milliseconds()).expect("time runs on");
+        Duration::from_millis(milliseconds)
     }
 }

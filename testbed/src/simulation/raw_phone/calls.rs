@@ -10,6 +10,8 @@ use std::time::Instant;
 /// How a call stands that a phone was invited to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
+    /// It said nothing at all, and need not be told anything.
+    Silent,
     /// It said nothing final.
     Ringing {
         /// A CANCEL came.
@@ -141,8 +143,12 @@ impl Calls {
     pub(super) fn standing(&self) -> Vec<Standing> {
         let each = self.invitations.iter().flat_map(|invitation| {
             let cancelled = invitation.cancel.is_some();
-            let silent = invitation.finals.is_empty().then_some(Standing::Ringing { cancelled });
-            silent.into_iter().chain(invitation.finals.values().map(Final::standing))
+            let open = match invitation.last {
+                None => Standing::Silent,
+                Some(_) => Standing::Ringing { cancelled },
+            };
+            let open = invitation.finals.is_empty().then_some(open);
+            open.into_iter().chain(invitation.finals.values().map(Final::standing))
         });
         each.collect()
     }
@@ -270,12 +276,12 @@ impl Calls {
         self.outputs.extend(invite.map(String::into_bytes));
     }
 
-    /// The next request in the dialog of a branch.
+    /// The next request in the dialog of a branch, if its 2xx made one.
     fn request(&mut self, index: usize, branch: char, method: &str, body: &str) -> Option<String> {
         self.requests += 1;
         let (sip, number) = (self.sip, self.requests);
         let header = &self.invitations[index].request.header;
-        let tag = &self.invitations[index].finals.get(&branch)?.to_tag;
+        let tag = &self.invitations[index].finals.get(&branch).filter(|answer| answer.is_success)?.to_tag;
         let target = match &header.contact {
             Some(Contacts::List(list)) => list.first()?.uri.to_string(),
             Some(Contacts::Star) | None => return None,

@@ -1,0 +1,170 @@
+//! Stories out of a seed: phones that do anything, in any order, on both legs, on a network that loses packets, and an API
+//! that hangs up at any moment. Whatever happens, the call ends once and no phone is left alone with it.
+
+use call_control::{Call, EndReason, EndedBy, Party};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use std::time::Duration;
+use testbed::simulation::{
+    Deed, Network, RawScript, Story, World, hangs_up, percent, reinvites, says, says_as, says_of_cancel,
+    seconds,
+};
+
+const REFUSALS: [u16; 14] = [300, 302, 401, 404, 407, 408, 480, 486, 487, 488, 500, 503, 600, 603];
+const BRANCHES: [char; 3] = ['a', 'b', 'c'];
+
+struct Wild(ChaCha12Rng);
+
+impl Wild {
+    fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
+        these[self.0.random_range(0..these.len())]
+    }
+
+    fn within(&mut self, longest: f64) -> f64 {
+        // Some things come a hair apart, some very late.
+        let scale = self.one_of(&[0.002, 0.3, 1.0, 1.0]);
+        self.0.random::<f64>() * longest * scale
+    }
+
+    /// Provisional responses, then nothing, a refusal, or one or more 2xx.
+    fn course(&mut self, longest: f64) -> Vec<Deed> {
+        let mut deeds = Vec::new();
+        for _ in 0..self.0.random_range(0..3_u8) {
+            let (branch, status) = (self.one_of(&BRANCHES), self.one_of(&[100, 180, 180, 183]));
+            let time = self.within(longest);
+            deeds.push(says_as(branch, time, status));
+        }
+        let time = self.within(longest);
+        match self.0.random_range(0..10_u8) {
+            0 | 1 => {}
+            2..=4 => deeds.push(says(time, self.one_of(&REFUSALS))),
+            5..=7 => deeds.push(says(time, 200)),
+            _ => {
+                for branch in BRANCHES {
+                    let time = self.within(longest);
+                    deeds.push(says_as(branch, time, 200));
+                }
+            }
+        }
+        if self.0.random_bool(0.2) {
+            deeds.push(hangs_up(time + self.within(longest)));
+        }
+        deeds
+    }
+
+    fn phone(&mut self) -> RawScript {
+        let mut to_cancel = self.course(40.0);
+        if self.0.random_bool(0.7) {
+            to_cancel.push(says_of_cancel(0.0, self.one_of(&[200, 200, 481, 500])));
+        }
+        let mut to_ack = Vec::new();
+        if self.0.random_bool(0.5) {
+            to_ack.push(hangs_up(self.within(5.0)));
+        }
+        if self.0.random_bool(0.2) {
+            to_ack.push(reinvites(self.within(5.0)));
+        }
+        RawScript {
+            to_bye: self.one_of(&[200, 200, 200, 0, 401, 481, 500]),
+            lost_finals: self.one_of(&[0, 0, 1, 3]),
+            lost_acks: self.one_of(&[0, 0, 1, 3]),
+            ..RawScript::new(self.course(4.0)).to_cancel(to_cancel).to_ack(to_ack)
+        }
+    }
+
+    fn phones(&mut self) -> Vec<RawScript> {
+        (0..self.one_of(&[1, 1, 2, 3])).map(|_| self.phone()).collect()
+    }
+
+    fn network(&mut self) -> Network {
+        let (loss, jitter) = (percent(self.one_of(&[0, 0, 5, 15])), self.one_of(&[0, 0, 5, 40]));
+        let jitter = Duration::from_millis(jitter);
+        Network { loss, doubling: loss, jitter, ..Network::default() }
+    }
+}
+
+fn life(seed: u64) -> std::sync::Arc<Call> {
+    let mut wild = Wild(ChaCha12Rng::seed_from_u64(seed));
+    let mut request = World::request("1001", "1002");
+    request.timeout = wild.one_of(&[seconds(1.0), seconds(3.0), seconds(30.0)]);
+    request.to_timeout = wild.one_of(&[seconds(1.0), seconds(3.0), seconds(60.0)]);
+    request.max_duration = wild.one_of(&[None, Some(seconds(1.0)), Some(seconds(4.0))]);
+    let (from, to) = (wild.phones(), wild.phones());
+    let mut story = Story::asked(request, &from, &to);
+    story.world.set_network(wild.network());
+    if wild.0.random_bool(0.5) {
+        story.run_for(wild.within(8.0));
+        if wild.0.random_bool(0.8) {
+            story.hang_up();
+        } else {
+            story.world.end_all();
+        }
+    }
+    // Behind it nothing is under way any more that a phone was told to say: 40 s after a CANCEL, 60 s after the answer of `from`.
+    story.run_for(150.0);
+    story.end_despite_losses()
+}
+
+fn check(call: &Call) {
+    let end = call.end.as_ref().expect("it has ended");
+    let connected = call.connected_at.is_some();
+    match end.reason {
+        EndReason::HungUp => assert!(connected && end.party.is_none(), "{end:?}"),
+        EndReason::Cancelled => assert!(!connected && end.party.is_none(), "{end:?}"),
+        EndReason::NoAnswer => {
+            assert!(!connected && end.by == EndedBy::Server && end.party.is_some(), "{end:?}")
+        }
+        EndReason::MaxDuration => assert!(connected && end.by == EndedBy::Server, "{end:?}"),
+        EndReason::MediaTimeout | EndReason::ServerStopped => assert_eq!(end.by, EndedBy::Server, "{end:?}"),
+        EndReason::Busy
+        | EndReason::Declined
+        | EndReason::Unreachable
+        | EndReason::NotFound
+        | EndReason::Refused
+        | EndReason::NoCommonCodec => {
+            let party = end.party.expect("whose refusal it is");
+            assert!(!connected, "{end:?}");
+            assert_eq!(
+                call.party(party).sip_status,
+                end.sip_status.or(call.party(party).sip_status),
+                "{end:?}"
+            );
+        }
+        EndReason::SessionExpired
+        | EndReason::TrunkFailed
+        | EndReason::ServerCrashed
+        | EndReason::InternalError => panic!("{end:?}"),
+    }
+    if let Some(status) = end.sip_status {
+        assert_eq!(end.reason, EndReason::of_status(status), "{end:?}");
+    }
+    assert!(call.to.answered_at.is_none() || call.from.answered_at.is_some(), "{:?} before from", Party::To);
+}
+
+/// Seeds to try; `STORY_SEEDS` asks for more, `STORY_SEED` for one.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let from_environment = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match (from_environment("STORY_SEED"), from_environment("STORY_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(count)) => 0..count,
+        (None, None) => 0..usual,
+    }
+}
+
+#[test]
+fn whatever_phones_do_the_call_ends_once_and_nobody_is_left_alone() {
+    let mut reasons = std::collections::BTreeSet::new();
+    for seed in seeds(500) {
+        match std::panic::catch_unwind(|| life(seed)) {
+            Ok(call) => {
+                check(&call);
+                reasons.extend(call.end.as_ref().map(|end| end.reason));
+            }
+            Err(panic) => {
+                eprintln!("failed with STORY_SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    assert!(std::env::var("STORY_SEED").is_ok() || reasons.len() >= 9, "only {reasons:?}");
+}
