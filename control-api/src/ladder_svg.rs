@@ -46,7 +46,7 @@ impl Picture {
         };
         let opacity = if message.repeats.is_some() { " opacity=\"0.45\"" } else { "" };
         let again = if message.repeats.is_some() { " (again)" } else { "" };
-        let sdp = if message.sdp { " + SDP" } else { "" };
+        let sdp = if message.sdp { "+ SDP" } else { "" };
         let (class, colour) = colour(message.kind);
         let tip = if start < end { (end - 9, arrow - 4, arrow + 4) } else { (end + 9, arrow - 4, arrow + 4) };
         let middle = (start + end) / 2;
@@ -57,7 +57,7 @@ impl Picture {
              <text class=\"dim\" x=\"{TIME}\" y=\"{}\" fill=\"{DIM}\" text-anchor=\"end\">{:.3} s</text>\n\
              <path class=\"{class}\" d=\"M{start} {arrow}H{end}M{} {}L{end} {arrow}L{} {}\" fill=\"none\" \
              stroke=\"{colour}\" stroke-width=\"1.6\"/>\n\
-             <text class=\"ink\" x=\"{middle}\" y=\"{}\" fill=\"{INK}\" text-anchor=\"middle\">{}{again}\
+             <text class=\"ink\" x=\"{middle}\" y=\"{}\" fill=\"{INK}\" text-anchor=\"middle\">{}{again} \
              <tspan class=\"sdp\" fill=\"{SDP}\">{sdp}</tspan></text>\n",
             Hover(message),
             top,
@@ -102,7 +102,7 @@ impl Picture {
              height=\"{height}\" font-family=\"{FONT}\" font-size=\"13\">\n<style>{STYLE}</style>\n\
              <title>SIP messages of call {}</title>\n\
              <rect class=\"page\" width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
-             <text class=\"ink\" x=\"{NUMBER}\" y=\"28\" fill=\"{INK}\" font-size=\"15\" font-weight=\"600\">{} calls \
+             <text class=\"ink\" x=\"{NUMBER}\" y=\"28\" fill=\"{INK}\" font-size=\"15\" font-weight=\"600\">{} and \
              {}</text>\n<text class=\"dim\" x=\"{NUMBER}\" y=\"46\" fill=\"{DIM}\">{}, call {}</text>\n",
             ladder.call_id,
             Xml(ladder.from.number.as_str()),
@@ -132,7 +132,7 @@ impl Picture {
             HEAD_TOP + 19,
             Xml(&shortened(name, 26)),
             HEAD_TOP + 35,
-            Xml(&shortened(&below, 38)),
+            Xml(&shortened(&below, 40)),
         ));
     }
 
@@ -224,7 +224,7 @@ const TIME: u32 = 118;
 const FROM: u32 = 235;
 const US: u32 = 540;
 const TO: u32 = 845;
-const BOX: u32 = 210;
+const BOX: u32 = 250;
 const HEAD_TOP: u32 = 62;
 const HEAD_BOTTOM: u32 = 106;
 /// Where the rows begin.

@@ -9,6 +9,7 @@
 
 mod api;
 mod digest;
+pub mod line;
 mod loopback;
 mod phones;
 mod process;
