@@ -390,8 +390,22 @@ async fn messages_are_written_once_with_their_call_and_the_oldest_are_forgotten(
     store.close().await;
     meddle(folder.path(), "UPDATE messages SET id = id + 20000 WHERE at > 1795255200000 + 604800000").await;
     let store = Store::open(folder.path()).await.unwrap();
-    put(&store, messages(4, at(WEEK + 1), b"more")).await;
+    put(&store, messages(4, at(WEEK + 1), &[b'x'; 50_000])).await;
+    assert_eq!(store.messages(id(4)).await.unwrap(), Some(vec![b'x'; 50_000]));
     assert_eq!(store.messages(id(2)).await.unwrap(), None, "too many");
     assert!(store.messages(id(3)).await.unwrap().is_some());
     assert!(store.call(id(1)).await.unwrap().is_some(), "calls stay");
+    store.close().await;
+
+    meddle(
+        folder.path(),
+        "UPDATE messages SET body = x'' WHERE at = 1795255200000 + 604800001 AND length(body) < 20;
+         UPDATE messages SET body = x'ffffffff00' WHERE length(body) > 20",
+    )
+    .await;
+    let store = Store::open(folder.path()).await.unwrap();
+    for n in [3, 4] {
+        let damaged = store.messages(id(n)).await;
+        assert!(matches!(damaged, Err(StoreError::Corrupt { table: "messages", .. })), "{damaged:?}");
+    }
 }
