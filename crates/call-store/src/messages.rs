@@ -5,13 +5,17 @@
 
 use crate::{RowFault, Store, StoreError};
 use call_control::{CallId, Timestamp};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 use std::sync::Arc;
 
 /// Calls whose messages are kept: with 2 KiB each, 40 MiB.
 const CALLS_MAX: i64 = 20_000;
 /// How long they are kept, in milliseconds before the newest: a week.
 const AGE: i64 = 7 * 24 * 60 * 60 * 1000;
+/// How often old ones are looked for, in calls.
+const FORGET_EVERY: i64 = 100;
+/// Rows of one statement: three values each stay far below SQLite's 32,766 (`SQLITE_MAX_VARIABLE_NUMBER`).
+const ROWS: usize = 200;
 /// Octets of a call beyond which a row makes no sense.
 const OCTETS_MAX: usize = 1024 * 1024;
 
@@ -56,31 +60,38 @@ pub(crate) fn message_rows(messages: &[CallMessages]) -> Vec<Row> {
     messages.iter().map(row).collect()
 }
 
-/// Those of calls that ended over a week before, or more than 20,000 calls ago, are forgotten.
+/// With every hundredth call, those of calls that ended over a week before, or more than 20,000 calls ago, are
+/// forgotten.
 pub(crate) async fn insert_messages(
     transaction: &mut Transaction<'static, Sqlite>,
     rows: &[Row],
 ) -> Result<(), sqlx::Error> {
-    let mut newest = None;
-    for Row { call_id, at, body } in rows {
-        let done = sqlx::query(
-            "INSERT INTO messages (call_id, at, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-        )
-        .bind(call_id)
-        .bind(at)
-        .bind(body)
-        .execute(&mut **transaction)
-        .await?;
-        if done.rows_affected() == 1 {
-            newest = Some((done.last_insert_rowid(), at));
+    for chunk in rows.chunks(ROWS) {
+        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO messages (call_id, at, body) ");
+        query.push_values(chunk, |mut values, row| {
+            values.push_bind(row.call_id.clone()).push_bind(row.at).push_bind(&*row.body);
+        });
+        query.push(" ON CONFLICT DO NOTHING");
+        let done = query.build().execute(&mut **transaction).await?;
+        let (newest, written) = (done.last_insert_rowid(), done.rows_affected());
+        let is_round = newest.rem_euclid(FORGET_EVERY).unsigned_abs() < written;
+        if let Some(Row { at, .. }) = chunk.last().filter(|_| is_round) {
+            forget_old(transaction, newest, *at).await?;
         }
     }
-    let Some((id, at)) = newest else { return Ok(()) };
+    Ok(())
+}
+
+async fn forget_old(
+    transaction: &mut Transaction<'static, Sqlite>,
+    newest: i64,
+    at: i64,
+) -> Result<(), sqlx::Error> {
     // The newest is young enough: there is always a first one that stays.
     sqlx::query(
         "DELETE FROM messages WHERE id <= ?1 OR id < (SELECT id FROM messages WHERE at >= ?2 ORDER BY id LIMIT 1)",
     )
-    .bind(id - CALLS_MAX)
+    .bind(newest - CALLS_MAX)
     .bind(at - AGE)
     .execute(&mut **transaction)
     .await

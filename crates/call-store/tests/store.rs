@@ -384,14 +384,21 @@ async fn messages_are_written_once_with_their_call_and_the_oldest_are_forgotten(
     assert_eq!(store.messages(id(2)).await.unwrap().as_deref(), Some(&b""[..]));
     assert_eq!(store.messages(id(3)).await.unwrap(), None);
 
+    // Old ones are looked for with every hundredth call.
+    store.close().await;
+    meddle(folder.path(), "UPDATE messages SET id = 98 WHERE id = 2").await;
+    let store = Store::open(folder.path()).await.unwrap();
     put(&store, messages(3, at(WEEK + 1), b"late")).await;
+    assert!(store.messages(id(1)).await.unwrap().is_some());
+    put(&store, messages(4, at(WEEK + 1), b"later")).await;
     assert_eq!(store.messages(id(1)).await.unwrap(), None, "too old");
     assert!(store.messages(id(2)).await.unwrap().is_some());
     store.close().await;
-    meddle(folder.path(), "UPDATE messages SET id = id + 20000 WHERE at > 1795255200000 + 604800000").await;
+    meddle(folder.path(), "UPDATE messages SET id = id + 19999 WHERE id > 98").await;
     let store = Store::open(folder.path()).await.unwrap();
-    put(&store, messages(4, at(WEEK + 1), &[b'x'; 50_000])).await;
-    assert_eq!(store.messages(id(4)).await.unwrap(), Some(vec![b'x'; 50_000]));
+    let many: Vec<_> = (5..105).map(|n| messages(n, at(WEEK + 1), &[b'x'; 50_000])).collect();
+    store.put_with_messages(&[], &[], &many).await.unwrap();
+    assert_eq!(store.messages(id(104)).await.unwrap(), Some(vec![b'x'; 50_000]));
     assert_eq!(store.messages(id(2)).await.unwrap(), None, "too many");
     assert!(store.messages(id(3)).await.unwrap().is_some());
     assert!(store.call(id(1)).await.unwrap().is_some(), "calls stay");
