@@ -1,4 +1,4 @@
-//! The messages of a call as a picture: `from` on the left, we in the middle, `to` on the right, time from top to bottom.
+//! The messages of a call as a picture: `from` on the left, we in the middle, `to` on the right, time going down.
 //!
 //! Pure. Whatever stands in a message, it ends no element and begins none; there is no script, and nothing is loaded.
 //! The colours are those of a light page; `STYLE` has those of a dark one.

@@ -169,6 +169,20 @@ fn a_phone_that_sends_elsewhere_or_wants_a_password_is_understood() {
 }
 
 #[test]
+fn what_a_phone_answers_once_it_was_cancelled_is_no_refusal() {
+    let mut case = Case::begin(Transport::Udp);
+    case.receive("180 Ringing", "1 INVITE", "", "");
+    case.now = 30_000;
+    case.send("CANCEL", "1 CANCEL", "", "");
+    case.receive("486 Busy Here", "1 INVITE", "", "");
+    case.end(EndReason::NoAnswer, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::NoAnswer]);
+    says(&findings[0], &["rang for 30.1 s"]);
+    assert_eq!(numbers(&findings[0]), [1, 2, 3]);
+}
+
+#[test]
 fn codecs_that_were_offered_and_those_that_the_phone_has_are_named() {
     let findings =
         Case::begin(Transport::Udp).refused("488 Not Acceptable Here", "", &sdp("203.0.113.7", "18 3"));
