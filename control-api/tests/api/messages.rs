@@ -99,7 +99,7 @@ async fn a_ladder_is_json_unless_a_picture_is_liked_better() {
 }
 
 fn text_of(node: Node<'_, '_>) -> String {
-    node.descendants().filter_map(|node| node.is_text().then(|| node.text().unwrap())).collect()
+    node.descendants().filter(Node::is_text).map(|node| node.text().unwrap()).collect()
 }
 
 #[tokio::test]
