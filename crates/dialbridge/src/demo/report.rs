@@ -70,7 +70,7 @@ pub(super) fn where_it_is(folder: &Path, recorded: &Recorded) -> String {
     )
 }
 
-/// The messages as they went over the wire, one after the other.
+/// The messages as they went over the wire but for their secrets, one after the other.
 pub(super) fn messages(story: &Story<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
     for message in &story.recorded.wire {
@@ -78,7 +78,7 @@ pub(super) fn messages(story: &Story<'_>) -> Vec<u8> {
         let direction = if message.sent { "to" } else { "from" };
         octets
             .extend_from_slice(format!("==== {seconds:.3} s, {direction} {}\r\n", message.remote).as_bytes());
-        octets.extend_from_slice(&message.octets);
+        octets.extend_from_slice(&message.redacted());
         octets.extend_from_slice(b"\r\n");
     }
     octets

@@ -109,6 +109,11 @@ fn the_demo_shows_a_call_and_keeps_its_picture() {
         for name in ["ladder.json", "call.json", "explanation.json", "report.txt", "heard-by-1001.wav"] {
             assert!(size(name) > 0, "{name}");
         }
+        let messages = std::fs::read_to_string(kept.join("messages.sip")).unwrap();
+        assert!(
+            messages.contains("Authorization: Digest realm=") && !messages.contains("nonce="),
+            "{messages}"
+        );
         assert!(std::fs::read_to_string(kept.join("ladder.svg")).unwrap().starts_with("<svg "));
     }
     let left: Vec<_> =
