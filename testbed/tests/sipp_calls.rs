@@ -1,15 +1,9 @@
 //! Click-to-call against SIPp: every way a call can go, in signalling and in sound.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
-use testbed::line::{FROM_TONE, Line, SOON, TO_TONE};
+use testbed::line::{FROM_TONE, Line, SOON, TO_TONE, end, refused};
 use testbed::{RtpPeer, Server, Sipp};
-
-fn end(call: &Value) -> (&str, &str, Option<&str>, Option<u64>) {
-    let end = &call["end"];
-    let text = |key: &str| end[key].as_str();
-    (text("reason").unwrap_or("-"), text("by").unwrap_or("-"), text("party"), end["sip_status"].as_u64())
-}
 
 #[test]
 fn both_answer_and_hear_each_other_until_to_hangs_up() {
@@ -93,25 +87,6 @@ fn from_is_hung_up_when_it_leaves_while_to_rings() {
     to.succeeds(SOON);
     let ended = line.ended(&call);
     assert_eq!((end(&ended).0, end(&ended).1), ("cancelled", "from"));
-}
-
-/// `who` refuses with `status`; the call ends for this reason, and the other party is let go.
-fn refused(who: &str, status: &str, reason: &str) {
-    let line = Line::open();
-    let code = status[..3].parse().ok();
-    if who == "from" {
-        let (mut from, to) = (line.phone_of_from("refuse", status), line.phone_of_to("answer", "-"));
-        let call = line.call();
-        from.succeeds(SOON);
-        assert_eq!(end(&line.ended(&call)), (reason, "from", Some("from"), code));
-        assert_eq!(to.count("INVITE"), 0, "to was called although from has refused");
-    } else {
-        let (mut from, mut to) = (line.phone_of_from("answer", "-"), line.phone_of_to("refuse", status));
-        let call = line.call();
-        to.succeeds(SOON);
-        from.succeeds(SOON);
-        assert_eq!(end(&line.ended(&call)), (reason, "to", Some("to"), code));
-    }
 }
 
 #[test]
