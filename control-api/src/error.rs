@@ -32,6 +32,8 @@ pub enum Code {
     PathNotFound,
     /// There is no such call.
     CallNotFound,
+    /// The SIP messages of the call are not kept.
+    MessagesNotKept,
     /// There is no such extension, queue, IVR or AI agent.
     DestinationNotFound,
     /// The path does not take this method; `Allow` names those it takes.
@@ -79,6 +81,7 @@ impl Code {
             Self::CallerIdNotAllowed => (StatusCode::FORBIDDEN, "caller_id_not_allowed"),
             Self::PathNotFound => (StatusCode::NOT_FOUND, "path_not_found"),
             Self::CallNotFound => (StatusCode::NOT_FOUND, "call_not_found"),
+            Self::MessagesNotKept => (StatusCode::NOT_FOUND, "messages_not_kept"),
             Self::DestinationNotFound => (StatusCode::NOT_FOUND, "destination_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),

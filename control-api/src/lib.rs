@@ -1,7 +1,8 @@
 //! The HTTP API: place a call, watch it, end it.
 //!
 //! Read [`router`] first: all routes on one screen. Then [`Code`]: every error there is. `calls.rs` has the handlers of
-//! one call, `lists.rs` those of many, `events.rs` what happens to them; `body.rs` and `query.rs` read what is asked,
+//! one call, `lists.rs` those of many, `events.rs` what happens to them, `messages.rs` how
+//! their signalling went; `body.rs` and `query.rs` read what is asked,
 //! `auth.rs` knows who asks, `repeats.rs` and `prefer.rs` how. The API knows nothing of SIP or RTP: it speaks to
 //! [`Calls`], and reads ended calls and past events from the store.
 
@@ -13,7 +14,9 @@ mod events;
 mod guard;
 mod health;
 mod json;
+mod ladder_svg;
 mod lists;
+mod messages;
 mod prefer;
 mod query;
 mod repeats;
@@ -53,6 +56,8 @@ pub fn router(calls: Arc<dyn Calls>, store: call_store::Store, keys: Keys) -> Ro
         .route("/calls/stats", get(lists::statistics))
         .route("/events", get(events::of_all))
         .route("/calls/{id}/events", get(events::of_one))
+        .route("/calls/{id}/ladder", get(messages::ladder))
+        .route("/calls/{id}/explain", get(messages::explanation))
         .route("/calls/{id}", get(calls::read))
         .route("/calls/{id}/hangup", post(calls::hang_up));
     let under_way = repeats::UnderWay::default();

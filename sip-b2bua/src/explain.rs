@@ -9,6 +9,8 @@ mod refusal;
 mod session;
 mod signalling;
 mod sound;
+#[cfg(test)]
+mod tests;
 
 use call_control::{Call, EndReason, Explanation, Finding, FindingCode, Party, Severity, Timestamp};
 use evidence::{Evidence, duration};
@@ -29,6 +31,9 @@ pub fn explain(call: &Call, recorded: Option<&[u8]>, now: Timestamp) -> Explanat
     findings.sort_by_key(|finding| finding.severity);
     if findings.first().is_none_or(|finding| finding.severity != Severity::Fault) {
         findings.splice(0..0, verdict(&evidence));
+    }
+    if findings.is_empty() {
+        findings.extend(ending::bare(&evidence));
     }
     findings.extend(missing_messages(&evidence, is_kept));
     Explanation { call_id: call.call_id, findings }

@@ -2,8 +2,8 @@
 
 use crate::recorder::{Entry, FarEnd, Recorded};
 use call_control::{
-    Call, Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, Party,
-    Timestamp,
+    Call, Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, MessageKind,
+    Party, Timestamp,
 };
 use sip_core::Transport;
 use sip_message::{FieldName, Message, Method};
@@ -46,6 +46,7 @@ pub(crate) fn read(call: &Call, recorded: &[u8]) -> Option<(Ladder, Vec<Option<M
             address: entry.flow_of.address,
             transport: transport(entry.flow_of),
             direction: if entry.sent { Direction::Sent } else { Direction::Received },
+            kind: read.as_ref().map_or(MessageKind::Unreadable, kind),
             summary: read.as_ref().map_or_else(|| start_of(octets), summary),
             sdp: read.as_ref().is_some_and(has_sdp),
             repeats: (first < number).then_some(first),
@@ -76,6 +77,15 @@ const fn transport(far_end: FarEnd) -> LadderTransport {
     match far_end.transport {
         Transport::Udp => LadderTransport::Udp,
         Transport::Tcp => LadderTransport::Tcp,
+    }
+}
+
+const fn kind(message: &Message) -> MessageKind {
+    match message {
+        Message::Request(_) => MessageKind::Request,
+        Message::Response(response) if response.status.is_provisional() => MessageKind::Provisional,
+        Message::Response(response) if response.status.is_success() => MessageKind::Success,
+        Message::Response(_) => MessageKind::Failure,
     }
 }
 

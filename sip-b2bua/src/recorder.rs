@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use recording::{Entry, FarEnd, Recorded};
+pub(crate) use redaction::push_redacted;
 
 /// What all running calls sent and received.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ impl Recorder {
         if let Some(CallRecorder::Open { recording, .. }) = self.calls.get_mut(call) {
             let entry =
                 Entry { is_device: false, party: *party, sent, flow_of: flow.into(), at: unix_milliseconds };
-            recording.push(&entry, |kept| redaction::push_redacted(kept, octets));
+            recording.push(&entry, |kept| push_redacted(kept, octets));
         }
     }
 

@@ -4,13 +4,14 @@
 
 mod dialling;
 mod left_behind;
+mod recording;
 mod requests;
 mod vocabulary;
 
 use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, side};
 use crate::end::EndCause;
 use crate::leg::Information;
-use crate::recorder::{self, Recorder};
+use crate::recorder::Recorder;
 use crate::registrar::{Changed, Registrar};
 use crate::settings::{Extension, Settings};
 use call_control::{
@@ -212,16 +213,6 @@ impl Switchboard {
         (self.calls.len(), transactions, usages)
     }
 
-    /// A call that runs, or whose record is being written, and what was recorded of it until now.
-    pub fn messages(&self, id: CallId) -> Option<(Call, Arc<[u8]>)> {
-        let call = match &self.calls.get(&id)?.stage {
-            Stage::Opening { .. } => return None,
-            Stage::Running { call, .. } => call.view().clone(),
-            Stage::Keeping { record } => Call::clone(record),
-        };
-        Some((call, self.recorder.octets_of(id)))
-    }
-
     /// A fault in the machine of one call, for tests of what becomes of it and of the others.
     ///
     /// # Panics
@@ -327,23 +318,6 @@ impl Switchboard {
         }
     }
 
-    /// The messages of this dialog are recorded from now on, the INVITE that is about to go out included.
-    fn record_dialog(&mut self, id: CallId, party: Party, sip_call_id: &str, flow: Flow, moment: Moment) {
-        let Some(Entry { stage: Stage::Running { request, .. }, .. }) = self.calls.get(&id) else { return };
-        let number = match party {
-            Party::From => &request.from,
-            Party::To => &request.to,
-        };
-        let binding = self.registrar.binding_along(number.as_str(), flow);
-        let registered = binding.map_or(moment.now, |binding| binding.registered);
-        let device = recorder::Device {
-            flow,
-            registered_at: moment.wall_clock_at(registered),
-            user_agent: binding.and_then(|binding| binding.user_agent.as_deref()).unwrap_or_default(),
-        };
-        self.recorder.begin_dialog(id, party, sip_call_id, &device);
-    }
-
     fn relay(&mut self, id: CallId, action: RelayAction) {
         if let Some(entry) = self.calls.get(&id) {
             self.outputs.push_back(Output::Relay { session: entry.session, action });
@@ -376,8 +350,7 @@ impl Switchboard {
         }
         self.sessions.remove(&entry.session);
         entry.stage = Stage::Keeping { record: Arc::clone(&record) };
-        let at = record.ended_at.unwrap_or(record.created_at);
-        self.outputs.push_back(Output::KeepMessages { call: id, at, octets: self.recorder.close(id) });
+        self.keep_messages(&record);
         self.outputs.push_back(Output::KeepCall(record));
     }
 

@@ -1,5 +1,6 @@
 //! SIP messages as they go over the wire, for people: secrets left out, control characters escaped.
 
+use crate::recorder::push_redacted;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -28,6 +29,11 @@ impl WireMessage {
         Self { at: SystemTime::now(), sent, remote, transport, octets: octets.to_vec() }
     }
 
+    /// As it was sent or received, but for its secrets: credentials, challenges, keys of encrypted audio.
+    pub fn redacted(&self) -> Vec<u8> {
+        redacted(&self.octets)
+    }
+
     /// One line on the target `sip.wire`, when somebody listens to it.
     pub(crate) fn log(sent: bool, flow: Flow, octets: &[u8]) {
         if !tracing::enabled!(target: "sip.wire", tracing::Level::DEBUG) {
@@ -39,19 +45,17 @@ impl WireMessage {
     }
 }
 
-/// The message on one line, credentials left out.
+/// The message on one line, secrets left out.
 fn legible(octets: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&octets[..octets.len().min(LOGGED)]);
-    let lines = text.split("\r\n").map(|line| match line.split_once(':') {
-        Some((name, _)) if is_secret(name) => format!("{name}: (left out)"),
-        Some(_) | None => line.escape_debug().to_string(),
-    });
-    lines.collect::<Vec<_>>().join("\\n")
+    let octets = redacted(&octets[..octets.len().min(LOGGED)]);
+    let text = String::from_utf8_lossy(&octets);
+    text.split("\r\n").map(|line| line.escape_debug().to_string()).collect::<Vec<_>>().join("\\n")
 }
 
-fn is_secret(name: &str) -> bool {
-    let name = name.trim();
-    name.eq_ignore_ascii_case("Authorization") || name.eq_ignore_ascii_case("Proxy-Authorization")
+fn redacted(octets: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(octets.len());
+    push_redacted(&mut kept, octets);
+    kept
 }
 
 #[cfg(test)]
@@ -61,7 +65,7 @@ mod tests {
     #[test]
     fn credentials_and_terminal_escapes_stay_out_of_the_log() {
         let line = legible(
-            b"REGISTER sip:a SIP/2.0\r\nauthorization : Digest response=\"f00\"\r\nX: \x1b[2J\r\n\r\n",
+            b"REGISTER sip:a SIP/2.0\r\nauthorization : Digest\r\n response=\"f00\"\r\nX: \x1b[2J\r\n\r\n",
         );
         assert!(!line.contains("f00") && !line.contains('\u{1b}') && !line.contains('\n'), "{line}");
         assert!(line.contains("REGISTER sip:a"));

@@ -62,6 +62,27 @@ impl Api {
         self.send(self.client.get(self.at(&format!("/calls/{call}"))))
     }
 
+    /// GET /calls/{id}/ladder.
+    pub fn ladder(&self, call: &str) -> Answer {
+        self.send(self.client.get(self.at(&format!("/calls/{call}/ladder"))))
+    }
+
+    /// GET /calls/{id}/ladder as a picture: its XML.
+    pub fn picture(&self, call: &str) -> String {
+        let request =
+            self.client.get(self.at(&format!("/calls/{call}/ladder"))).header("Accept", "image/svg+xml");
+        let answer = request.header("X-API-Key", &self.key).send().expect("the API answers");
+        assert_eq!(answer.headers()["content-type"], "image/svg+xml");
+        answer.text().expect("a text")
+    }
+
+    /// The findings of GET /calls/{id}/explain.
+    pub fn findings(&self, call: &str) -> Vec<Value> {
+        let answer = self.send(self.client.get(self.at(&format!("/calls/{call}/explain"))));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body["findings"].as_array().expect("findings").clone()
+    }
+
     /// Waits until the call is as `wanted`: the call.
     pub fn wait(&self, call: &str, limit: Duration, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;

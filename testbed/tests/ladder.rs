@@ -36,7 +36,7 @@ fn said(explanation: &Explanation, code: FindingCode) -> &call_control::Finding 
 /// Places a call of 1001 and 1002.
 fn place(world: &mut World) -> CallId {
     world.register_all();
-    world.click_to_call(World::request("1001", "1002")).unwrap()
+    world.click_to_call(World::request("1001", "1002")).expect("the call is taken")
 }
 
 #[test]

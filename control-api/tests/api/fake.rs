@@ -5,7 +5,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, Calls, ClickToCall, End, EndReason, EndedBy,
-    EventReader, EventsEnd, HangUpRefusal, Number, NumberedEvent, PartyType, PartyView, Refusal, Timestamp,
+    EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder, MessagesRefusal, Number, NumberedEvent,
+    PartyType, PartyView, Refusal, Timestamp,
 };
 use call_store::Store;
 use control_api::{ApiKey, Keys, Permission, key_sha256, router};
@@ -67,6 +68,8 @@ pub(crate) struct Script {
     pub(crate) busy: Option<Store>,
     pub(crate) asked: Vec<ClickToCall>,
     pub(crate) hung_up: Vec<CallId>,
+    pub(crate) ladder: Result<Ladder, MessagesRefusal>,
+    pub(crate) explanation: Result<Explanation, MessagesRefusal>,
 }
 
 pub(crate) struct FakeCalls {
@@ -125,6 +128,20 @@ impl Calls for FakeCalls {
         self.script().live.clone().into_iter().collect()
     }
 
+    fn ladder(
+        &self,
+        _: CallId,
+    ) -> Pin<Box<dyn Future<Output = Result<Ladder, MessagesRefusal>> + Send + '_>> {
+        Box::pin(async { self.script().ladder.clone() })
+    }
+
+    fn explanation(
+        &self,
+        _: CallId,
+    ) -> Pin<Box<dyn Future<Output = Result<Explanation, MessagesRefusal>> + Send + '_>> {
+        Box::pin(async { self.script().explanation.clone() })
+    }
+
     fn subscribe(&self) -> Box<dyn EventReader> {
         let busy = self.script().busy.clone();
         if let Some(store) = busy {
@@ -175,6 +192,8 @@ impl Api {
             busy: None,
             asked: vec![],
             hung_up: vec![],
+            ladder: Err(MessagesRefusal::NotFound(id(1))),
+            explanation: Err(MessagesRefusal::NotFound(id(1))),
         });
         let calls = Arc::new(FakeCalls { script, events: broadcast::channel(64).0 });
         let bound = ApiKey {
@@ -218,7 +237,8 @@ impl Api {
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let json = serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null);
-        Answer { status: parts.status, headers: parts.headers, json }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, json, text }
     }
 
     /// A click-to-call with the good key.
@@ -240,6 +260,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) json: serde_json::Value,
+    pub(crate) text: String,
 }
 
 impl Answer {

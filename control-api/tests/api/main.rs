@@ -4,6 +4,7 @@
 mod events;
 mod fake;
 mod lists;
+mod messages;
 mod repeats;
 mod routes;
 mod serving;

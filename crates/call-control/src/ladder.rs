@@ -73,6 +73,22 @@ pub enum Direction {
     Received,
 }
 
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// It asks.
+    Request,
+    /// It says that an answer will come.
+    Provisional,
+    /// It says yes.
+    Success,
+    /// It says no.
+    Failure,
+    /// It cannot be read, or is too long to be kept whole.
+    Unreadable,
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LadderMessage {
@@ -88,6 +104,8 @@ pub struct LadderMessage {
     pub transport: LadderTransport,
     /// Which way.
     pub direction: Direction,
+    /// What it is.
+    pub kind: MessageKind,
     /// Such as `INVITE`, `180 Ringing` or `200 OK (BYE)`.
     pub summary: String,
     /// It carries a session description.

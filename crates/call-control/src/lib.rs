@@ -20,7 +20,9 @@ pub use disposition::Disposition;
 pub use end::{End, EndReason, EndedBy, q850_cause};
 pub use event::{CallEvent, CallEventKind, EventId, NumberedEvent};
 pub use explanation::{Explanation, Finding, FindingCode, Severity};
-pub use ladder::{Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut};
+pub use ladder::{
+    Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, MessageKind,
+};
 pub use number::{CallerId, CallerIdError, Number, NumberError};
 pub use request::{ClickToCall, VariableName, VariableNameError, VariableValue, VariableValueError};
 pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Refusal};

@@ -77,6 +77,15 @@ pub enum RowFault {
         /// The octets found.
         octets: usize,
     },
+    /// Compressed octets are damaged.
+    #[error("row {row}")]
+    Packed {
+        /// Its primary key.
+        row: Box<str>,
+        /// What is wrong.
+        #[source]
+        source: lz4_flex::block::DecompressError,
+    },
     /// A number is outside of what it may be.
     #[error("row {row}: {value} is out of range")]
     Range {

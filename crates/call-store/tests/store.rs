@@ -5,7 +5,9 @@ use call_control::{
     Call, CallId, CallState, CallerId, End, EndReason, EndedBy, Media, Number, Party, PartyState, PartyType,
     PartyView, Timestamp, VariableName, VariableValue,
 };
-use call_store::{OpenFailure, RowFault, Store, StoreError, StoredBinding, StoredExtension, StoredKey};
+use call_store::{
+    CallMessages, OpenFailure, Round, RowFault, Store, StoreError, StoredBinding, StoredExtension, StoredKey,
+};
 use std::error::Error;
 use std::path::Path;
 
@@ -359,5 +361,59 @@ async fn only_the_owner_can_read_the_file() {
     assert_eq!(mode(&inner), 0o700);
     for name in ["dialbridge.db", "dialbridge.db-wal"] {
         assert_eq!(mode(&inner.join(name)), 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_written_once_with_their_call_and_the_oldest_are_forgotten() {
+    const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let messages =
+        |n: u32, at, octets: &[u8]| CallMessages { call: id(n), at, octets: octets.to_vec().into() };
+    let put = async |store: &Store, messages| {
+        let round = Round { calls: vec![ended(1).into()], messages: vec![messages], ..Round::default() };
+        store.put_round(&round).await.unwrap();
+    };
+    put(&store, messages(1, at(0), b"one\0\xff")).await;
+    put(&store, messages(1, at(1), b"again")).await;
+    put(&store, messages(2, at(WEEK), b"")).await;
+    store.close().await;
+    let store = Store::open(folder.path()).await.unwrap();
+    assert_eq!(store.call(id(1)).await.unwrap(), Some(ended(1)));
+    assert_eq!(store.messages(id(1)).await.unwrap().as_deref(), Some(&b"one\0\xff"[..]));
+    assert_eq!(store.messages(id(2)).await.unwrap().as_deref(), Some(&b""[..]));
+    assert_eq!(store.messages(id(3)).await.unwrap(), None);
+
+    // Old ones are looked for with every hundredth call.
+    store.close().await;
+    meddle(folder.path(), "UPDATE messages SET id = 98 WHERE id = 2").await;
+    let store = Store::open(folder.path()).await.unwrap();
+    put(&store, messages(3, at(WEEK + 1), b"late")).await;
+    assert!(store.messages(id(1)).await.unwrap().is_some());
+    put(&store, messages(4, at(WEEK + 1), b"later")).await;
+    assert_eq!(store.messages(id(1)).await.unwrap(), None, "too old");
+    assert!(store.messages(id(2)).await.unwrap().is_some());
+    store.close().await;
+    meddle(folder.path(), "UPDATE messages SET id = id + 19999 WHERE id > 98").await;
+    let store = Store::open(folder.path()).await.unwrap();
+    let many: Vec<_> = (5..105).map(|n| messages(n, at(WEEK + 1), &[b'x'; 50_000])).collect();
+    store.put_round(&Round { messages: many, ..Round::default() }).await.unwrap();
+    assert_eq!(store.messages(id(104)).await.unwrap(), Some(vec![b'x'; 50_000]));
+    assert_eq!(store.messages(id(2)).await.unwrap(), None, "too many");
+    assert!(store.messages(id(3)).await.unwrap().is_some());
+    assert!(store.call(id(1)).await.unwrap().is_some(), "calls stay");
+    store.close().await;
+
+    meddle(
+        folder.path(),
+        "UPDATE messages SET body = x'' WHERE at = 1795255200000 + 604800001 AND length(body) < 20;
+         UPDATE messages SET body = x'ffffffff00' WHERE length(body) > 20",
+    )
+    .await;
+    let store = Store::open(folder.path()).await.unwrap();
+    for n in [3, 4] {
+        let damaged = store.messages(id(n)).await;
+        assert!(matches!(damaged, Err(StoreError::Corrupt { table: "messages", .. })), "{damaged:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! `dialbridge demo`: the main job in one command, on loopback, with everything real but the people.
 
 mod findings;
+mod folder;
 mod ladder;
 mod play;
 mod report;
@@ -12,11 +13,10 @@ use crate::logging::{self, LogFormat};
 use crate::output;
 use crate::signals::{Signals, Wish};
 use call_control::CallEventKind;
-use findings::Findings;
 use play::Recorded;
 use stage::Stage;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 use tracing::level_filters::LevelFilter;
@@ -27,7 +27,9 @@ use tracing::level_filters::LevelFilter;
 /// It ends with 0 only if each phone heard the other.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Keeps what the phones heard (WAV), the call (JSON), the SIP messages and this report in a folder.
+    /// Where to put the SIP ladder as a picture (SVG), what the phones heard (WAV), the call and what the server says of
+    /// it (JSON), the SIP messages and this report. Otherwise they go to `dialbridge-demo` in the system's folder for
+    /// temporary files, over those of the last demo.
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
 }
@@ -107,30 +109,20 @@ async fn demo(args: &DemoArgs) -> Result<Exit, Problem> {
     let findings = findings::find(sentence, &recorded, media);
     let story = report::Story { began, recorded: &recorded, reports: &reports, addresses: &addresses };
     output::say(&report::print(&story, &findings, std::io::stdout().is_terminal()));
-    let kept = args.output.as_deref().map(|folder| keep(folder, &story, &findings));
-    if let (Some(Err(why)), Some(folder)) = (kept, &args.output) {
-        output::complain(&format!("--output: nothing can be kept in {}: {why}.", folder.display()));
-        return Ok(Exit::Unable);
-    }
-    Ok(if findings.missing.is_empty() { Exit::Asked } else { Exit::Wrong })
-}
-
-fn keep(folder: &Path, story: &report::Story<'_>, findings: &Findings) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("report.txt"), report::print(story, findings, false) + "\n")?;
-    std::fs::write(folder.join("messages.sip"), report::messages(story))?;
-    if let Some(call) = &story.recorded.call {
-        let json = serde_json::to_string_pretty(call).map_err(std::io::Error::other)?;
-        std::fs::write(folder.join("call.json"), json + "\n")?;
-    }
-    for (party, role) in findings.parties.iter().zip(&stage::ROLES) {
-        if let Some(party) = party {
-            let heard = &party.media.heard;
-            let wav = audio::wav::write(heard.sample_rate, &heard.samples);
-            std::fs::write(folder.join(format!("heard-by-{}.wav", role.number)), wav)?;
+    let kept = folder::make(args.output.as_deref())
+        .and_then(|folder| folder::fill(&folder, &story, &findings).map(|()| folder));
+    match (kept, &args.output) {
+        (Ok(folder), _) => output::say(&report::where_it_is(&folder, &recorded)),
+        (Err(why), Some(asked)) => {
+            output::complain(&format!("--output: nothing can be kept in {}: {why}.", asked.display()));
+            return Ok(Exit::Unable);
+        }
+        // Nobody has asked for it.
+        (Err(why), None) => {
+            output::complain(&format!("Nothing is kept: {why}; --output FOLDER names another place."))
         }
     }
-    Ok(())
+    Ok(if findings.missing.is_empty() { Exit::Asked } else { Exit::Wrong })
 }
 
 /// With starting and ending it stays under 15 s.

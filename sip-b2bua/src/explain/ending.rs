@@ -21,6 +21,35 @@ pub(super) fn find(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What the call alone shows of its end, when no message that is kept tells more.
+pub(super) fn bare(evidence: &Evidence<'_>) -> Option<Finding> {
+    let end = evidence.call.end.as_ref()?;
+    let status = end.sip_status.map(|status| format!(", SIP status {status}")).unwrap_or_default();
+    let (code, what) = match end.reason {
+        EndReason::Busy => (FindingCode::Busy, "is busy"),
+        EndReason::Declined => (FindingCode::Declined, "declined"),
+        EndReason::NotFound => (FindingCode::Refused, "does not know whom it was asked for"),
+        EndReason::NoCommonCodec => (FindingCode::NoCommonCodec, "has no codec of those that it was offered"),
+        EndReason::NoAnswer => (FindingCode::NoAnswer, "did not answer in time"),
+        EndReason::Unreachable => (FindingCode::Unreachable, "cannot be reached"),
+        EndReason::MediaTimeout => (FindingCode::MediaTimeout, "sent no audio any more"),
+        EndReason::SessionExpired => {
+            (FindingCode::SessionExpired, "did not confirm that the call still stands")
+        }
+        EndReason::Refused => (FindingCode::Refused, "refused the call"),
+        EndReason::HungUp
+        | EndReason::Cancelled
+        | EndReason::MaxDuration
+        | EndReason::TrunkFailed
+        | EndReason::ServerStopped
+        | EndReason::ServerCrashed
+        | EndReason::InternalError => return None,
+    };
+    let party = end.party?;
+    let sentence = format!("The phone of {} {what}{status}.", evidence.number(party));
+    Some(finding(code, Severity::Fault, party, sentence, None))
+}
+
 fn ended(evidence: &Evidence<'_>, end: &End) -> Option<Finding> {
     match end.reason {
         EndReason::Cancelled => Some(cancelled(evidence, end)),

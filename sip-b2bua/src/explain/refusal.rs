@@ -10,8 +10,10 @@ pub(super) fn find(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     for party in PARTIES {
         for dialog in evidence.dialogs(party) {
             let Some((seen, response)) = dialog.final_response() else { continue };
-            let was_cancelled = dialog.all.iter().any(|seen| seen.is_sent() && seen.is_request("CANCEL"));
-            if response.status.is_success() || (was_cancelled && response.status.code() == 487) {
+            // What a phone answers once we have hung up on it is no refusal.
+            let is_cancel = |before: &Seen<'_>| before.is_sent() && before.is_request("CANCEL");
+            let before = dialog.all.iter().take_while(|before| before.shown.number < seen.shown.number);
+            if response.status.is_success() || before.into_iter().any(is_cancel) {
                 continue;
             }
             findings.push(refused(evidence, &dialog, seen, response));

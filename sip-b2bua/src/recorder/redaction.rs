@@ -6,7 +6,7 @@ use sip_message::{AuthParams, FieldName, RawLine, RawLines};
 ///
 /// Lines are looked at wherever they stand: a body may hold a message, too. A body that is encoded hides its lines, and
 /// is left out whole.
-pub(super) fn push_redacted(kept: &mut Vec<u8>, octets: &[u8]) {
+pub(crate) fn push_redacted(kept: &mut Vec<u8>, octets: &[u8]) {
     let (mut copied, mut in_body, mut is_encoded) = (0, false, false);
     let mut copy_to = |kept: &mut Vec<u8>, end: usize, next: usize| {
         kept.extend_from_slice(octets.get(copied..end).unwrap_or_default());

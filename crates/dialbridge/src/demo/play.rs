@@ -2,7 +2,7 @@
 
 use super::Problem;
 use super::stage::{ROLES, Stage};
-use call_control::{Call, CallEvent, CallEventKind};
+use call_control::{Call, CallEvent, CallEventKind, Explanation, Ladder};
 use serde::Deserialize;
 use sip_b2bua::WireMessage;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ pub(super) struct Recorded {
     pub(super) wire: Vec<Arc<WireMessage>>,
     /// The call as the API shows it at the end.
     pub(super) call: Option<Call>,
+    /// What the server says of its signalling: the messages, as JSON and as a picture, and in words.
+    pub(super) ladder: Option<Ladder>,
+    pub(super) picture: Option<String>,
+    pub(super) explanation: Option<Explanation>,
     /// When 1001 was told to hang up.
     pub(super) hung_up_at: Option<Instant>,
 }
@@ -50,8 +54,16 @@ pub(super) async fn play(stage: &mut Stage, recorded: &mut Recorded) -> Result<(
     recorded.hung_up_at = Some(Instant::now());
     stage.phones[0].command(Command::HangUp).await;
     wait(&mut events, recorded, CallEventKind::Ended, ENDED_PATIENCE).await?;
-    recorded.call = Some(read(stage, &id).await?);
-    recorded.note("HTTP", format!("GET /api/v1/calls/{id} -> 200"));
+    let place = format!("/api/v1/calls/{id}");
+    recorded.call = Some(read(stage, &place, JSON).await?.json().await.map_err(Problem::Http)?);
+    recorded.note("HTTP", format!("GET {place} -> 200"));
+    let ladder = format!("{place}/ladder");
+    recorded.ladder = Some(read(stage, &ladder, JSON).await?.json().await.map_err(Problem::Http)?);
+    recorded.picture = Some(read(stage, &ladder, SVG).await?.text().await.map_err(Problem::Http)?);
+    recorded.note("HTTP", format!("GET {ladder} -> 200"));
+    let explain = format!("{place}/explain");
+    recorded.explanation = Some(read(stage, &explain, JSON).await?.json().await.map_err(Problem::Http)?);
+    recorded.note("HTTP", format!("GET {explain} -> 200"));
     Ok(())
 }
 
@@ -91,12 +103,11 @@ async fn click(stage: &Stage, recorded: &mut Recorded) -> Result<String, Problem
     }
 }
 
-async fn read(stage: &Stage, id: &str) -> Result<Call, Problem> {
-    let url = format!("http://{}/api/v1/calls/{id}", stage.server.http());
-    let request = client()?.get(url).header("X-API-Key", &stage.key).timeout(REQUEST_PATIENCE);
-    let response =
-        request.send().await.and_then(reqwest::Response::error_for_status).map_err(Problem::Http)?;
-    response.json().await.map_err(Problem::Http)
+async fn read(stage: &Stage, path: &str, accept: &str) -> Result<reqwest::Response, Problem> {
+    let url = format!("http://{}{path}", stage.server.http());
+    let request = client()?.get(url).header("X-API-Key", &stage.key).header("Accept", accept);
+    let response = request.timeout(REQUEST_PATIENCE).send().await;
+    response.and_then(reqwest::Response::error_for_status).map_err(Problem::Http)
 }
 
 /// Proxies of the environment are not asked on loopback.
@@ -152,6 +163,8 @@ impl Recorded {
     }
 }
 
+const JSON: &str = "application/json";
+const SVG: &str = "image/svg+xml";
 /// How long both talk.
 const TALK: Duration = Duration::from_secs(3);
 const REGISTERED_PATIENCE: Duration = Duration::from_secs(3);

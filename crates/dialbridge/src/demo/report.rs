@@ -1,6 +1,7 @@
 //! The demo as people read it: what happened when, who sent what to whom, what was heard.
 
 use super::findings::{Findings, PartyFindings, Ringback, word};
+use super::folder::PICTURE;
 use super::ladder::{self, Arrow, Rung, Span, Stroke};
 use super::play::Recorded;
 use super::stage::{ROLES, Stage};
@@ -8,6 +9,7 @@ use super::wire;
 use call_control::{CallEvent, CallEventKind};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use test_phone::{PhoneEvent, Report};
 
@@ -40,6 +42,7 @@ pub(super) fn print(story: &Story<'_>, findings: &Findings, colours: bool) -> St
     section(&mut text, "What happened", &timeline(story));
     section(&mut text, "SIP", &drawn(story, findings));
     section(&mut text, "What was heard", &heard(story, findings));
+    section(&mut text, "What the server says of the call", &explained(story));
     text.push('\n');
     if findings.missing.is_empty() {
         let [one, two] = [ROLES[0].number, ROLES[1].number];
@@ -54,7 +57,20 @@ pub(super) fn print(story: &Story<'_>, findings: &Findings, colours: bool) -> St
     text
 }
 
-/// The messages as they went over the wire, one after the other.
+/// The last lines of all.
+pub(super) fn where_it_is(folder: &Path, recorded: &Recorded) -> String {
+    let picture = recorded
+        .picture
+        .is_some()
+        .then(|| format!("The ladder as a picture: {}\n", folder.join(PICTURE).display()));
+    let folder = folder.display();
+    format!(
+        "\n{}What both phones heard, the call, its messages and this report: {folder}",
+        picture.unwrap_or_default()
+    )
+}
+
+/// The messages as they went over the wire but for their secrets, one after the other.
 pub(super) fn messages(story: &Story<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
     for message in &story.recorded.wire {
@@ -62,7 +78,7 @@ pub(super) fn messages(story: &Story<'_>) -> Vec<u8> {
         let direction = if message.sent { "to" } else { "from" };
         octets
             .extend_from_slice(format!("==== {seconds:.3} s, {direction} {}\r\n", message.remote).as_bytes());
-        octets.extend_from_slice(&message.octets);
+        octets.extend_from_slice(&message.redacted());
         octets.extend_from_slice(b"\r\n");
     }
     octets
@@ -180,6 +196,11 @@ fn audio(story: &Story<'_>, findings: &Findings) -> Vec<Rung> {
     let talking = talking.and_then(|event| of_call(event));
     let talking = talking.map(|line| rung(line.at, Span::Whole, Arrow::Both, "audio both ways".to_owned()));
     ringback.chain(talking).collect()
+}
+
+fn explained(story: &Story<'_>) -> Vec<String> {
+    let findings = story.recorded.explanation.iter().flat_map(|explanation| &explanation.findings);
+    findings.map(|finding| hanging("  ", &finding.sentence)).collect()
 }
 
 fn heard(story: &Story<'_>, findings: &Findings) -> Vec<String> {

@@ -12,7 +12,7 @@ use sip_core::Transport;
 use sip_core::digest::Secret;
 use sip_message::Host;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use test_phone::{
     Answering, CallMedia, Command, Driver, DriverOptions, Outcome, PhoneEvent, Reply, Report, Script, Source,
@@ -182,10 +182,14 @@ impl Drop for Phone {
 }
 
 impl Folder {
-    fn make() -> std::io::Result<Self> {
+    pub(super) fn make() -> std::io::Result<Self> {
         let path = std::env::temp_dir().join(format!("dialbridge-demo-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

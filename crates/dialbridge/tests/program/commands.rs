@@ -2,7 +2,7 @@
 
 use crate::running::{KEY, configuration, dialbridge};
 use std::net::{TcpListener, UdpSocket};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = dialbridge(arguments).output().unwrap();
@@ -82,4 +82,41 @@ fn an_address_in_use_ends_with_2_and_is_named() {
     let (code, _, log) = run(&["serve", "--config", file.to_str().unwrap()]);
     assert_eq!(code, Some(2), "{log}");
     assert!(log.contains(file_as_folder) && log.contains("must be writable"), "{log}");
+}
+
+#[test]
+fn the_demo_shows_a_call_and_keeps_its_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = |arguments: &[&str]| {
+        dialbridge(&[&["demo"], arguments].concat())
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+    };
+    let asked = folder.path().join("a/b");
+    // What an earlier demo left is written over.
+    let usual = folder.path().join("dialbridge-demo");
+    std::fs::create_dir(&usual).unwrap();
+    std::fs::write(usual.join("ladder.svg"), "old").unwrap();
+    let demos = [demo(&["--output", asked.to_str().unwrap()]).unwrap(), demo(&[]).unwrap()];
+    for (demo, kept) in demos.into_iter().zip([&asked, &usual]) {
+        let Output { status, stdout, .. } = demo.wait_with_output().unwrap();
+        let told = String::from_utf8(stdout).unwrap();
+        assert_eq!(status.code(), Some(0), "{told}");
+        assert!(told.contains(&format!("The ladder as a picture: {}/ladder.svg", kept.display())), "{told}");
+        assert!(told.contains("The call went well"), "{told}");
+        let size = |name| std::fs::metadata(kept.join(name)).unwrap().len();
+        for name in ["ladder.json", "call.json", "explanation.json", "report.txt", "heard-by-1001.wav"] {
+            assert!(size(name) > 0, "{name}");
+        }
+        let messages = std::fs::read_to_string(kept.join("messages.sip")).unwrap();
+        assert!(
+            messages.contains("Authorization: Digest realm=") && !messages.contains("nonce="),
+            "{messages}"
+        );
+        assert!(std::fs::read_to_string(kept.join("ladder.svg")).unwrap().starts_with("<svg "));
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
 }

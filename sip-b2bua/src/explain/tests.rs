@@ -1,0 +1,354 @@
+//! Calls made of messages by hand: what phones and networks do that nobody else in the tests does.
+
+use super::*;
+use crate::recorder::{Device, Recorder};
+use call_control::{
+    CallId, CallState, End, EndedBy, Media, Number, PartyState, PartyType, PartyView, q850_cause,
+};
+use sip_core::{Flow, Transport};
+
+const START: i64 = 1_795_255_200_000;
+const PHONE: &str = "203.0.113.7:5060";
+
+/// A call, and what is noted of it.
+struct Case {
+    recorder: Recorder,
+    call: Call,
+    now: i64,
+    transport: Transport,
+}
+
+fn at(milliseconds: i64) -> Timestamp {
+    Timestamp::from_unix_milliseconds(START + milliseconds).unwrap()
+}
+
+fn sdp(address: &str, formats: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}\r\n"
+    )
+}
+
+fn media(codec: &str, packets_received: u64, packets_lost: u64, mos: Option<f64>) -> Option<Media> {
+    Some(Media {
+        codec: codec.into(),
+        packets_received,
+        packets_lost,
+        jitter_ms: 1.0,
+        mos,
+        first_packet_ms_after_answer: None,
+    })
+}
+
+impl Case {
+    /// An INVITE with PCMA and PCMU has just been sent to the phone of `to`.
+    fn begin(transport: Transport) -> Self {
+        let party = |number| PartyView::waiting(Number::new(number).unwrap(), PartyType::Extension);
+        let call = Call {
+            call_id: CallId::new(START.unsigned_abs(), &[1; 10]),
+            state: CallState::CallingTo,
+            from: party("1001"),
+            to: party("1002"),
+            caller_id: None,
+            variables: [].into(),
+            created_at: at(0),
+            connected_at: None,
+            ended_at: None,
+            end: None,
+        };
+        let mut case = Self { recorder: Recorder::default(), call, now: 0, transport };
+        let device = Device { flow: case.flow(), registered_at: START - 61_000, user_agent: "Desk <1>" };
+        case.recorder.begin_dialog(case.call.call_id, Party::To, "d@h", &device);
+        case.send("INVITE", "1 INVITE", "", &sdp("198.51.100.1", "8 0"));
+        case
+    }
+
+    fn flow(&self) -> Flow {
+        let local = "198.51.100.1:5060".parse().unwrap();
+        Flow { transport: self.transport, local, remote: PHONE.parse().unwrap() }
+    }
+
+    fn note(&mut self, is_sent: bool, start: &str, cseq: &str, fields: &str, body: &str) {
+        // Whoever has answered knows the other one's tag.
+        let tag = if start == "INVITE" && cseq == "1 INVITE" { "" } else { ";tag=b" };
+        let (start, to) = match start.split_once(' ') {
+            Some(_) => (format!("SIP/2.0 {start}"), tag),
+            None => (format!("{start} sip:1002@{PHONE} SIP/2.0"), tag),
+        };
+        let kind = if body.is_empty() { "" } else { "c: application/sdp\r\n" };
+        let text = format!(
+            "{start}\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:1001@h>;tag=a\r\nt: <sip:1002@h>{to}\r\n\
+             i: d@h\r\nCSeq: {cseq}\r\n{fields}{kind}l: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.recorder.note(text.as_bytes(), self.flow(), is_sent, START + self.now);
+        self.now += 100;
+    }
+
+    fn send(&mut self, start: &str, cseq: &str, fields: &str, body: &str) {
+        self.note(true, start, cseq, fields, body);
+    }
+
+    fn receive(&mut self, start: &str, cseq: &str, fields: &str, body: &str) {
+        self.note(false, start, cseq, fields, body);
+    }
+
+    /// The phone answers, and both are connected.
+    fn connect(&mut self, fields: &str, body: &str) {
+        self.receive("200 OK", "1 INVITE", fields, body);
+        self.send("ACK", "1 ACK", "", "");
+        self.call.connected_at = Some(at(self.now));
+        self.call.state = CallState::Talking;
+        for party in PARTIES {
+            let view = self.call.party_mut(party);
+            view.state = PartyState::Answered;
+            view.answered_at = Some(at(self.now));
+            view.media = media("PCMA", 500, 0, Some(4.4));
+        }
+    }
+
+    fn end(&mut self, reason: EndReason, by: EndedBy, party: Option<Party>, sip_status: Option<u16>) {
+        self.call.state = CallState::Ended;
+        self.call.ended_at = Some(at(self.now));
+        let q850_cause = sip_status.and_then(q850_cause);
+        self.call.end = Some(End { reason, by, party, sip_status, q850_cause });
+    }
+
+    /// The phone refuses, and that ends the call.
+    fn refused(mut self, reason: &str, fields: &str, body: &str) -> Vec<Finding> {
+        let status = reason[..3].parse().unwrap();
+        self.receive(reason, "1 INVITE", fields, body);
+        self.end(EndReason::of_status(status), EndedBy::To, Some(Party::To), Some(status));
+        self.findings()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let octets = self.recorder.octets_of(self.call.call_id);
+        explain(&self.call, Some(&octets), at(self.now)).findings
+    }
+}
+
+fn codes(findings: &[Finding]) -> Vec<FindingCode> {
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+fn numbers(finding: &Finding) -> Vec<u32> {
+    finding.evidence.iter().map(|message| message.number).collect()
+}
+
+#[track_caller]
+fn says(finding: &Finding, words: &[&str]) {
+    for word in words {
+        assert!(finding.sentence.contains(word), "{word:?} is not in {:?}", finding.sentence);
+    }
+}
+
+#[test]
+fn what_a_refusing_phone_gives_as_its_reasons_is_passed_on() {
+    let fields = "Reason: Q.850;cause=17;text=\"in a meeting\"\r\nRetry-After: 120 (soon)\r\n\
+                  Warning: 399 h \"nobody there\"\r\n";
+    let findings = Case::begin(Transport::Udp).refused("486 Busy Here", fields, "");
+    assert_eq!(codes(&findings), [FindingCode::Busy]);
+    says(&findings[0], &["in a meeting", "120 s", "nobody there", "203.0.113.7:5060 (Desk <1>)"]);
+    assert_eq!((findings[0].severity, findings[0].party), (Severity::Fault, Some(Party::To)));
+    assert_eq!(numbers(&findings[0]), [1, 2]);
+}
+
+#[test]
+fn a_phone_that_sends_elsewhere_or_wants_a_password_is_understood() {
+    let findings =
+        Case::begin(Transport::Udp).refused("302 Moved", "m: <sip:+4930@trunk.example>, <sip:x@y>\r\n", "");
+    assert_eq!(codes(&findings), [FindingCode::Redirected]);
+    says(&findings[0], &["sip:+4930@trunk.example, sip:x@y", "not followed"]);
+    let fields = "WWW-Authenticate: Digest realm=\"desk\", nonce=\"SECRET\"\r\n";
+    let findings = Case::begin(Transport::Udp).refused("401 Unauthorized", fields, "");
+    assert_eq!(codes(&findings), [FindingCode::Challenged]);
+    says(&findings[0], &["Digest realm=\"desk\", (left out)"]);
+    let findings = Case::begin(Transport::Udp).refused("404 Not Found", "", "");
+    assert_eq!(codes(&findings), [FindingCode::Refused]);
+    says(&findings[0], &["sip:1002@203.0.113.7:5060"]);
+}
+
+#[test]
+fn what_a_phone_answers_once_it_was_cancelled_is_no_refusal() {
+    let mut case = Case::begin(Transport::Udp);
+    case.receive("180 Ringing", "1 INVITE", "", "");
+    case.now = 30_000;
+    case.send("CANCEL", "1 CANCEL", "", "");
+    case.receive("486 Busy Here", "1 INVITE", "", "");
+    case.end(EndReason::NoAnswer, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::NoAnswer]);
+    says(&findings[0], &["rang for 30.1 s"]);
+    assert_eq!(numbers(&findings[0]), [1, 2, 3]);
+}
+
+#[test]
+fn codecs_that_were_offered_and_those_that_the_phone_has_are_named() {
+    let findings =
+        Case::begin(Transport::Udp).refused("488 Not Acceptable Here", "", &sdp("203.0.113.7", "18 3"));
+    assert_eq!(codes(&findings), [FindingCode::NoCommonCodec]);
+    says(&findings[0], &["offered PCMA, PCMU.", "It has G729, GSM."]);
+
+    let mut case = Case::begin(Transport::Udp);
+    case.receive("200 OK", "1 INVITE", "", &sdp("203.0.113.7", "18"));
+    case.send("ACK", "1 ACK", "", "");
+    case.send("BYE", "2 BYE", "", "");
+    case.end(EndReason::NoCommonCodec, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::NoCommonCodec]);
+    says(&findings[0], &["offered PCMA, PCMU and answered G729"]);
+    assert_eq!(numbers(&findings[0]), [1, 2]);
+}
+
+#[test]
+fn a_phone_that_does_not_hear_our_ack_is_found() {
+    let mut case = Case::begin(Transport::Udp);
+    let contact = "m: <sip:1002@192.168.1.7:5060>\r\n";
+    case.connect(contact, &sdp("203.0.113.7", "8"));
+    assert_eq!(codes(&case.findings()), [FindingCode::Running]);
+    for _ in 0..3 {
+        case.receive("200 OK", "1 INVITE", contact, &sdp("203.0.113.7", "8"));
+        case.send("ACK", "1 ACK", "", "");
+    }
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::AckNotHeard]);
+    says(
+        &findings[0],
+        &["repeated its answer 4 times", "sip:1002@192.168.1.7:5060", "sent to 203.0.113.7:5060"],
+    );
+    assert_eq!(numbers(&findings[0]), [2, 3, 8]);
+}
+
+#[test]
+fn a_phone_that_never_acknowledges_is_found_and_one_that_is_late_is_not() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    case.receive("INVITE", "7 INVITE", "", &sdp("203.0.113.7", "8"));
+    for _ in 0..5 {
+        case.send("200 OK", "7 INVITE", "", &sdp("198.51.100.1", "8"));
+    }
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::AckMissing]);
+    says(&findings[0], &["sent 5 times within 0.4 s", "203.0.113.7:5060"]);
+    assert_eq!(numbers(&findings[0]), [4, 5, 9]);
+    case.receive("ACK", "7 ACK", "", "");
+    assert_eq!(codes(&case.findings()), [FindingCode::Running]);
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_is_told_from_silence() {
+    let mut case = Case::begin(Transport::Tcp);
+    case.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::Unreachable]);
+    says(&findings[0], &["no connection to it over TCP", "registered last 61.0 s before"]);
+    case.now = 32_000;
+    case.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), Some(408));
+    says(&case.findings()[0], &["sent once over TCP within 32.0 s"]);
+}
+
+#[test]
+fn inner_addresses_are_a_hint_when_audio_came_all_the_same() {
+    for (address, kind) in
+        [("100.64.3.4", "RFC 6598"), ("127.0.0.1", "loopback"), ("169.254.1.1", "link-local")]
+    {
+        let mut case = Case::begin(Transport::Udp);
+        case.connect("", &sdp(address, "8"));
+        case.now += 5_000;
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [FindingCode::Running, FindingCode::PrivateAddress]);
+        assert_eq!(findings[1].severity, Severity::Hint);
+        says(&findings[1], &[address, kind, "come from 203.0.113.7", "its audio came"]);
+        case.call.to.media = media("PCMA", 0, 0, None);
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [FindingCode::OneWayAudio, FindingCode::PrivateAddress]);
+        assert_eq!(findings[1].severity, Severity::Fault);
+    }
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    assert_eq!(codes(&case.findings()), [FindingCode::Running]);
+}
+
+#[test]
+fn a_party_that_only_listens_is_not_one_that_is_not_heard() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &(sdp("203.0.113.7", "8") + "a=recvonly\r\n"));
+    case.call.to.media = media("PCMA", 0, 0, None);
+    case.now += 5_000;
+    assert_eq!(codes(&case.findings()), [FindingCode::Running]);
+}
+
+#[test]
+fn a_phone_that_does_not_know_the_call_any_more_says_so() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    case.send("UPDATE", "2 UPDATE", "", "");
+    case.receive("481 Call/Transaction Does Not Exist", "2 UPDATE", "", "");
+    case.end(EndReason::SessionExpired, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::SessionExpired]);
+    says(&findings[0], &["481 Call/Transaction Does Not Exist (UPDATE)", "restart"]);
+    assert_eq!(numbers(&findings[0]), [4, 5]);
+}
+
+#[test]
+fn ends_that_no_phone_brought_about_are_said() {
+    for (reason, by, code, words) in [
+        (EndReason::ServerStopped, EndedBy::Server, FindingCode::ServerStopped, "told to stop"),
+        (EndReason::MaxDuration, EndedBy::Server, FindingCode::MaxDuration, "after 5.0 s"),
+        (EndReason::InternalError, EndedBy::Server, FindingCode::InternalError, "log"),
+        (EndReason::TrunkFailed, EndedBy::Server, FindingCode::TrunkFailed, "trunk"),
+        (EndReason::HungUp, EndedBy::Api, FindingCode::WentWell, "a request of the API ended it"),
+    ] {
+        let mut case = Case::begin(Transport::Udp);
+        case.connect("", &sdp("203.0.113.7", "8"));
+        case.now += 5_000;
+        case.end(reason, by, None, None);
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [code], "{findings:#?}");
+        says(&findings[0], &[words]);
+    }
+}
+
+#[test]
+fn without_messages_the_call_itself_speaks_and_what_was_left_out_is_said() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    case.end(EndReason::HungUp, EndedBy::To, None, None);
+    let without = explain(&case.call, None, at(0)).findings;
+    assert_eq!(codes(&without), [FindingCode::WentWell, FindingCode::MessagesMissing]);
+    assert_eq!(codes(&explain(&case.call, Some(b"nonsense"), at(0)).findings), codes(&without));
+    case.end(EndReason::Busy, EndedBy::To, Some(Party::To), Some(486));
+    case.call.connected_at = None;
+    let busy = explain(&case.call, None, at(0)).findings;
+    assert_eq!(codes(&busy), [FindingCode::Busy, FindingCode::MessagesMissing]);
+    says(&busy[0], &["1002 is busy, SIP status 486"]);
+
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    case.end(EndReason::HungUp, EndedBy::To, None, None);
+    for _ in 0..500 {
+        case.receive("INFO", "9 INFO", "", "");
+    }
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::WentWell, FindingCode::MessagesMissing]);
+    says(&findings[1], &["more, which are not shown"]);
+}
+
+#[test]
+fn bad_audio_names_its_figures_and_their_bounds() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    for (figures, is_bad) in [
+        (media("PCMA", 970, 30, Some(4.0)), true),
+        (media("PCMA", 980, 20, Some(3.5)), true),
+        (media("PCMA", 980, 20, Some(3.6)), false),
+        (media("PCMA", 10, 10, Some(1.0)), false),
+    ] {
+        case.call.to.media = figures;
+        let expected = if is_bad { FindingCode::PoorAudio } else { FindingCode::Running };
+        assert_eq!(codes(&case.findings()), [expected], "{:?}", case.call.to.media);
+    }
+    case.call.to.media = media("PCMA", 900, 100, Some(3.0));
+    says(&case.findings()[0], &["10.0 % of 1000 packets", "score of 3.0", "From 3 %", "below 3.6"]);
+}
