@@ -1,7 +1,7 @@
 //! What happened to calls, kept for those who were not there.
 
 use crate::calls::{insert_calls, rows};
-use crate::messages::{insert_messages, message_rows};
+use crate::messages::insert_messages;
 use crate::{CallMessages, Store, StoreError};
 use call_control::{Call, CallEvent, CallId, EventId, NumberedEvent};
 use sqlx::{Sqlite, Transaction};
@@ -49,7 +49,6 @@ impl Store {
         messages: &[CallMessages],
     ) -> Result<Vec<NumberedEvent>, StoreError> {
         let calls = rows(calls.iter().map(|call| &**call))?;
-        let messages = message_rows(messages);
         let mut transaction = self.write().await?;
         insert_calls(&mut transaction, &calls).await?;
         let mut numbered = Vec::with_capacity(events.len());
@@ -61,7 +60,7 @@ impl Store {
         if let Some(newest) = numbered.last() {
             forget_old(&mut transaction, newest).await?;
         }
-        insert_messages(&mut transaction, &messages).await?;
+        insert_messages(&mut transaction, messages).await?;
         transaction.commit().await?;
         Ok(numbered)
     }
