@@ -44,39 +44,26 @@ impl Store {
     }
 }
 
-/// A row as it is written.
-pub(crate) struct Row {
-    call_id: String,
-    at: i64,
-    body: Vec<u8>,
-}
-
-pub(crate) fn message_rows(messages: &[CallMessages]) -> Vec<Row> {
-    let row = |messages: &CallMessages| Row {
-        call_id: messages.call.to_string(),
-        at: messages.at.unix_milliseconds(),
-        body: lz4_flex::block::compress_prepend_size(&messages.octets),
-    };
-    messages.iter().map(row).collect()
-}
-
 /// With every hundredth call, those of calls that ended over a week before, or more than 20,000 calls ago, are
 /// forgotten.
 pub(crate) async fn insert_messages(
     transaction: &mut Transaction<'static, Sqlite>,
-    rows: &[Row],
+    messages: &[CallMessages],
 ) -> Result<(), sqlx::Error> {
-    for chunk in rows.chunks(ROWS) {
+    for chunk in messages.chunks(ROWS) {
         let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO messages (call_id, at, body) ");
-        query.push_values(chunk, |mut values, row| {
-            values.push_bind(row.call_id.clone()).push_bind(row.at).push_bind(&*row.body);
+        query.push_values(chunk, |mut values, messages| {
+            values
+                .push_bind(messages.call.to_string())
+                .push_bind(messages.at.unix_milliseconds())
+                .push_bind(lz4_flex::block::compress_prepend_size(&messages.octets));
         });
         query.push(" ON CONFLICT DO NOTHING");
         let done = query.build().execute(&mut **transaction).await?;
         let (newest, written) = (done.last_insert_rowid(), done.rows_affected());
         let is_round = newest.rem_euclid(FORGET_EVERY).unsigned_abs() < written;
-        if let Some(Row { at, .. }) = chunk.last().filter(|_| is_round) {
-            forget_old(transaction, newest, *at).await?;
+        if let Some(last) = chunk.last().filter(|_| is_round) {
+            forget_old(transaction, newest, last.at.unix_milliseconds()).await?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use crate::bindings::replace_bindings;
 use crate::calls::{insert_calls, rows};
 use crate::events::insert_events;
 use crate::invites::change_invites;
-use crate::messages::{insert_messages, message_rows};
+use crate::messages::insert_messages;
 use crate::{CallMessages, InviteChanges, Store, StoreError, StoredBinding};
 use call_control::{Call, CallEvent, NumberedEvent};
 use std::collections::BTreeMap;
@@ -59,14 +59,13 @@ impl Store {
     /// See [`StoreError`]; nothing is written then.
     pub async fn put_round(&self, round: &Round) -> Result<Vec<NumberedEvent>, StoreError> {
         let calls = rows(round.calls.iter().map(|call| &**call))?;
-        let messages = message_rows(&round.messages);
         let mut transaction = self.write().await?;
         for (user, bindings) in &round.bindings {
             replace_bindings(&mut transaction, user, bindings).await?;
         }
         insert_calls(&mut transaction, &calls).await?;
         let numbered = insert_events(&mut transaction, &round.events).await?;
-        insert_messages(&mut transaction, &messages).await?;
+        insert_messages(&mut transaction, &round.messages).await?;
         change_invites(&mut transaction, &round.invites).await?;
         transaction.commit().await?;
         Ok(numbered)
