@@ -1,73 +1,9 @@
 //! Click-to-call against SIPp: every way a call can go, in signalling and in sound.
 
-use serde_json::{Value, json};
-use std::net::SocketAddr;
+use serde_json::json;
 use std::time::Duration;
-use testbed::{Api, Extension, Loopback, Registration, RtpPeer, Server, Sipp, Talking, Transport};
-
-const SOON: Duration = Duration::from_secs(5);
-const FROM_TONE: f64 = 600.0;
-const TO_TONE: f64 = 950.0;
-
-/// A server and the two parties of a call: their SIP addresses, registered, and their sound.
-struct Line {
-    server: Server,
-    api: Api,
-    from: SocketAddr,
-    to: SocketAddr,
-    from_audio: RtpPeer,
-    to_audio: RtpPeer,
-    _from_ip: Loopback,
-    _to_ip: Loopback,
-}
-
-impl Line {
-    fn open() -> Self {
-        let server = Server::start();
-        let (from_ip, to_ip) = (Loopback::claim(), Loopback::claim());
-        let (from, to) = (from_ip.free_port(), to_ip.free_port());
-        register(&server, from, &server.extensions[0]);
-        register(&server, to, &server.extensions[1]);
-        let (from_audio, to_audio) = (RtpPeer::bind(from_ip.ip()), RtpPeer::bind(to_ip.ip()));
-        let api = server.api();
-        Self { server, api, from, to, from_audio, to_audio, _from_ip: from_ip, _to_ip: to_ip }
-    }
-
-    fn phone_of_from(&self, scenario: &str, status: &str) -> Sipp {
-        Sipp::start(scenario, self.from, self.from_audio.address(), status, self.server.folder())
-    }
-
-    fn phone_of_to(&self, scenario: &str, status: &str) -> Sipp {
-        Sipp::start(scenario, self.to, self.to_audio.address(), status, self.server.folder())
-    }
-
-    fn call(&self) -> String {
-        self.api.place(&json!({"from": "1001", "to": "1002"}))
-    }
-
-    fn ended(&self, call: &str) -> Value {
-        self.api.wait_for_state(call, "ended", SOON)
-    }
-
-    /// Both talk and listen from now on, each to where its INVITE says: `from`, then `to`.
-    fn talk(&self, from: &Sipp, to: &Sipp) -> (Talking, Talking) {
-        let offered =
-            |phone: &Sipp| phone.received("INVITE", SOON).message.audio_address().expect("an offer of audio");
-        let from_talks = self.from_audio.talk(offered(from), FROM_TONE);
-        (from_talks, self.to_audio.talk(offered(to), TO_TONE))
-    }
-}
-
-fn register(server: &Server, at: SocketAddr, extension: &Extension) {
-    let answer = Registration::new(Transport::Udp, at, server.sip, extension.credentials()).register(600);
-    assert_eq!(answer.status(), Some(200), "{}", answer.as_str());
-}
-
-fn end(call: &Value) -> (&str, &str, Option<&str>, Option<u64>) {
-    let end = &call["end"];
-    let text = |key: &str| end[key].as_str();
-    (text("reason").unwrap_or("-"), text("by").unwrap_or("-"), text("party"), end["sip_status"].as_u64())
-}
+use testbed::line::{FROM_TONE, Line, SOON, TO_TONE, end, refused};
+use testbed::{RtpPeer, Server, Sipp};
 
 #[test]
 fn both_answer_and_hear_each_other_until_to_hangs_up() {
@@ -151,25 +87,6 @@ fn from_is_hung_up_when_it_leaves_while_to_rings() {
     to.succeeds(SOON);
     let ended = line.ended(&call);
     assert_eq!((end(&ended).0, end(&ended).1), ("cancelled", "from"));
-}
-
-/// `who` refuses with `status`; the call ends for this reason, and the other party is let go.
-fn refused(who: &str, status: &str, reason: &str) {
-    let line = Line::open();
-    let code = status[..3].parse().ok();
-    if who == "from" {
-        let (mut from, to) = (line.phone_of_from("refuse", status), line.phone_of_to("answer", "-"));
-        let call = line.call();
-        from.succeeds(SOON);
-        assert_eq!(end(&line.ended(&call)), (reason, "from", Some("from"), code));
-        assert_eq!(to.count("INVITE"), 0, "to was called although from has refused");
-    } else {
-        let (mut from, mut to) = (line.phone_of_from("answer", "-"), line.phone_of_to("refuse", status));
-        let call = line.call();
-        to.succeeds(SOON);
-        from.succeeds(SOON);
-        assert_eq!(end(&line.ended(&call)), (reason, "to", Some("to"), code));
-    }
 }
 
 #[test]
