@@ -109,8 +109,7 @@ fn hold_and_resume_by_reinvite_and_by_update_reach_the_other_phone_and_audio_ret
             });
             let (from_talks, to_talks) = wire.line.talk(&wire.from, &wire.to);
             Wire::wait_for(&wire.to, "INVITE", 2);
-            let hold =
-                wire.to.seen().into_iter().filter(|it| it.message.method() == Some("INVITE")).last().unwrap();
+            let hold = wire.to.seen().into_iter().rfind(|it| it.message.method() == Some("INVITE")).unwrap();
             assert!(
                 hold.message.body().contains(&format!("a={told}")),
                 "{method} {direction}\n{}",
