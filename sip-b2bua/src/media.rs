@@ -32,7 +32,8 @@ pub(crate) fn formats(codecs: &[Codec]) -> Vec<Format> {
 
 /// `format` and the telephone-event that goes with it, out of `offered`.
 pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
-    let events = offered.iter().filter(|event| goes_with(event, format)).cloned();
+    let is_free = |event: &&Format| event.payload_type != format.payload_type;
+    let events = offered.iter().filter(|event| goes_with(event, format)).filter(is_free).cloned();
     std::iter::once(format.clone()).chain(events).collect()
 }
 
@@ -118,6 +119,21 @@ const PACKET_TIME: Duration = Duration::from_millis(20);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_payload_type_stands_for_two_formats() {
+        let ours = formats(&Codec::ALL);
+        for payload_type in [OPUS, TELEPHONE_EVENT, TELEPHONE_EVENT_48K] {
+            let opus = Format { payload_type, ..format(Codec::Opus) };
+            for offered in [with_events(&opus, &ours), beginning_with(&opus, &ours)] {
+                let mut numbers: Vec<u8> = offered.iter().map(|format| format.payload_type).collect();
+                assert_eq!(numbers[0], payload_type);
+                numbers.sort_unstable();
+                numbers.dedup();
+                assert_eq!(numbers.len(), offered.len(), "{offered:?}");
+            }
+        }
+    }
 
     #[test]
     fn losses_jitter_and_distance_lower_the_score_and_nothing_heard_has_none() {

@@ -31,7 +31,7 @@ pub use registration::{Registration, Transport};
 pub use rtp_peer::{Heard, RtpPeer, Talking};
 pub use server::{Extension, Server, ServerOptions};
 pub use sip_text::SipText;
-pub use sipp::{Seen, Sipp};
+pub use sipp::{Audio, Content, Seen, Sipp, Step};
 pub use tool::Tool;
 
 use std::time::{Duration, Instant};

@@ -78,6 +78,11 @@ impl RtpPeer {
         Self { socket: Arc::new(socket), codec: Codec::Pcmu }
     }
 
+    /// Speaks and hears this codec instead, one with a payload type of its own.
+    pub fn with_codec(self, codec: Codec) -> Self {
+        Self { codec, ..self }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("a bound socket has an address")

@@ -1,5 +1,9 @@
 //! SIPp with a scenario of `testbed/sipp/`, and what it sent and received.
 
+mod steps;
+
+pub use steps::{Audio, Content, Step};
+
 use crate::{Running, SipText, Tool};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -42,6 +46,16 @@ impl Sipp {
         Self::run(scenario, "-", local, &["-rtp_echo", "-mi", &ip, "-mp", &port], audio, folder)
     }
 
+    /// Starts a phone at `local` that goes these steps, and waits until it listens there.
+    pub fn steps(steps: &[Step], local: SocketAddr, folder: &Path) -> Self {
+        let text = steps::scenario(steps, &Self::scenarios().join("steps"));
+        Self::run_text("steps", &text, local, &[], local, folder)
+    }
+
+    fn scenarios() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp")
+    }
+
     fn run(
         scenario: &str,
         status: &str,
@@ -50,13 +64,25 @@ impl Sipp {
         audio: SocketAddr,
         folder: &Path,
     ) -> Self {
-        let mark = format!("{scenario}-{}", local.port());
-        let path = folder.join(format!("{mark}.xml"));
-        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"));
+        let original = Self::scenarios().join(format!("{scenario}.xml"));
         let text = std::fs::read_to_string(&original)
             .unwrap_or_else(|error| panic!("{}: {error}", original.display()));
         // SIPp reads the status when it reads the scenario, before it knows any keyword.
-        std::fs::write(&path, text.replace("[status]", status)).expect("the scenario is written");
+        let text = text.replace("[status]", status);
+        Self::run_text(scenario, &text, local, options, audio, folder)
+    }
+
+    fn run_text(
+        scenario: &str,
+        text: &str,
+        local: SocketAddr,
+        options: &[&str],
+        audio: SocketAddr,
+        folder: &Path,
+    ) -> Self {
+        let mark = format!("{scenario}-{}", local.port());
+        let path = folder.join(format!("{mark}.xml"));
+        std::fs::write(&path, text).expect("the scenario is written");
         let messages = folder.join(format!("{mark}-messages.log"));
         let errors = folder.join(format!("{mark}-errors.log"));
         let mut command = Command::new(Tool::Sipp.path());
@@ -111,6 +137,12 @@ impl Sipp {
     /// Number of requests of this method until now.
     pub fn count(&self, method: &str) -> usize {
         self.seen().iter().filter(|it| !it.sent && it.message.method() == Some(method)).count()
+    }
+
+    /// Whether it has done everything but to be hung up: nothing came or went for a while.
+    pub fn is_waiting_for_bye(&self) -> bool {
+        let written = std::fs::metadata(&self.messages).and_then(|it| it.modified());
+        written.is_ok_and(|at| at.elapsed().is_ok_and(|quiet| quiet > Duration::from_millis(1_500)))
     }
 
     fn report(&self) -> String {
