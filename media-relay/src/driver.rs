@@ -151,16 +151,27 @@ impl<E: Fn(Event)> Driver<E> {
                     self.ready.push_back(port);
                 }
             }
-            if self.hear_commands() == Next::End {
-                return;
+            // A fault outside of any one session costs what was under way, and not the relay.
+            let round = std::panic::AssertUnwindSafe(|| self.round());
+            match std::panic::catch_unwind(round) {
+                Ok(Next::GoOn) => {}
+                Ok(Next::End) => return,
+                Err(_) => tracing::error!("the relay broke on what it was given; it goes on without it"),
             }
-            self.relay.handle_timeout(Instant::now());
-            self.perform();
-            for _ in 0..self.ready.len() {
-                self.read_some();
-            }
-            self.perform();
         }
+    }
+
+    fn round(&mut self) -> Next {
+        if self.hear_commands() == Next::End {
+            return Next::End;
+        }
+        self.relay.handle_timeout(Instant::now());
+        self.perform();
+        for _ in 0..self.ready.len() {
+            self.read_some();
+        }
+        self.perform();
+        Next::GoOn
     }
 
     /// How long nothing needs to be done.

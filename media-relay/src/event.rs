@@ -45,6 +45,11 @@ pub enum Event {
         /// `[Side::One, Side::Two]`.
         statistics: [Statistics; 2],
     },
+    /// A fault of the relay: the session does not exist any more, its ports rest.
+    Broken {
+        /// Which session.
+        session: SessionId,
+    },
     /// Answer to `RelayHandle::report`.
     Report {
         /// Which session.

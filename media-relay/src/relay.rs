@@ -3,6 +3,7 @@
 //! Commands, packets and the passing of time go in through `handle_*`; what is to be done comes out of
 //! [`Relay::poll_output`], but for a packet that is forwarded, which is answered at once.
 
+mod guard;
 mod opening;
 mod rounds;
 
@@ -181,16 +182,11 @@ impl Relay {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Forward> {
-        let (slot, side) = self.route(port)?;
-        let is_own = self.is_own(source);
-        let session = self.sessions[slot].as_mut()?;
-        if is_own {
-            session.half_mut(side).count_stranger();
-            return None;
-        }
-        let handled = session.handle_rtp(side, source, packet, now);
+        let (slot, side) = self.route_of(port, source)?;
+        let session = self.sessions[slot].as_ref()?.id;
+        let handled = self.guarded(slot, now, |session| session.handle_rtp(side, source, packet, now))?;
         if handled.is_first {
-            let event = Event::FirstPacket { session: session.id, side, at: now };
+            let event = Event::FirstPacket { session, side, at: now };
             self.outputs.push_back(Output::Event(event));
         }
         match handled.passage {
@@ -211,14 +207,8 @@ impl Relay {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Forward> {
-        let (slot, side) = self.route(port)?;
-        let is_own = self.is_own(source);
-        let session = self.sessions[slot].as_mut()?;
-        if is_own {
-            session.half_mut(side).count_stranger();
-            return None;
-        }
-        session.handle_rtcp(side, source, packet, now)
+        let (slot, side) = self.route_of(port, source)?;
+        self.guarded(slot, now, |session| session.handle_rtcp(side, source, packet, now))?
     }
 
     /// Does what is due at `now`.
@@ -267,8 +257,9 @@ impl Relay {
 /// Sessions change.
 impl Relay {
     fn describe(&mut self, slot: usize, side: Side, description: Description, now: Instant) {
-        self.session_mut(slot).describe(side, description, now);
-        self.encode_tone(slot, side);
+        if self.guarded(slot, now, |session| session.describe(side, description, now)).is_some() {
+            self.encode_tone(slot, side);
+        }
     }
 
     fn play(&mut self, slot: usize, side: Side, sound: Sound, now: Instant) {
@@ -356,6 +347,16 @@ impl Relay {
 impl Relay {
     fn route(&self, port: u16) -> Option<(usize, Side)> {
         self.routes[usize::from(port / 2)]
+    }
+
+    /// Whose packet it is that came to `port`; those of the relay's own ports are turned away.
+    fn route_of(&mut self, port: u16, source: SocketAddr) -> Option<(usize, Side)> {
+        let (slot, side) = self.route(port)?;
+        if self.is_own(source) {
+            self.sessions[slot].as_mut()?.half_mut(side).count_stranger();
+            return None;
+        }
+        Some((slot, side))
     }
 
     /// Is it one of the relay's own ports? Two sessions described as each other's parties would send round

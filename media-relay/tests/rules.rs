@@ -172,6 +172,7 @@ impl Bench {
             Event::Opened { .. }
             | Event::OpenFailed { .. }
             | Event::FirstPacket { .. }
+            | Event::Broken { .. }
             | Event::Closed { .. }
             | Event::Report { .. } => None,
         });

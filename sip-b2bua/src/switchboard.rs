@@ -150,7 +150,7 @@ impl Switchboard {
 
     /// The relay reports.
     pub fn handle_relay(&mut self, event: media_relay::Event, moment: Moment) {
-        use media_relay::Event::{Closed, FirstPacket, OpenFailed, Opened, Report, Silent};
+        use media_relay::Event::{Broken, Closed, FirstPacket, OpenFailed, Opened, Report, Silent};
         match event {
             Opened { session, rtp } => self.opened(session, rtp, moment),
             OpenFailed { session, reason } => self.open_failed(session, reason),
@@ -162,6 +162,11 @@ impl Switchboard {
             }
             Report { session, statistics } => {
                 self.with_session(session, moment, |call| call.handle_report(&statistics));
+            }
+            Broken { session } => {
+                if let Some(id) = self.sessions.get(&session).copied() {
+                    self.break_off(id, moment);
+                }
             }
             Closed { session, statistics } => {
                 self.with_session(session, moment, |call| call.handle_closed(&statistics));
