@@ -4,13 +4,13 @@
 //! acknowledges. A story lets it ask for more ([`ByHand::ask`]), answer otherwise ([`ByHand::next_time`]), and looks
 //! at what it received. It repeats nothing: stories with it have a network that loses nothing.
 
+mod messages;
 mod said;
 mod voice;
 
 pub use said::{Read, Said};
 
 use crate::{Algorithm, SipText, digest};
-use sip_core::{Flow, Transport};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -279,21 +279,6 @@ impl ByHand {
         }
     }
 
-    /// Answers a request that it kept for itself so far.
-    pub fn respond(&mut self, request: &SipText, status: &str, lines: &str, body: &str) {
-        let copied: String = ["Via", "From", "Call-ID", "CSeq"]
-            .into_iter()
-            .filter_map(|name| Some(format!("{name}: {}\r\n", request.field(name)?)))
-            .collect();
-        let to = request.field("To").unwrap_or_default();
-        let tag = if to.contains("tag=") { "" } else { ";tag=hand" };
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let (contact, length) = (self.contact(), body.len());
-        self.send(&format!(
-            "SIP/2.0 {status}\r\n{copied}To: {to}{tag}\r\n{contact}{lines}{kind}Content-Length: {length}\r\n\r\n{body}"
-        ));
-    }
-
     fn handle_final(&mut self, status: u16, response: &SipText, now: Instant) {
         let cseq = response.field("CSeq").unwrap_or_default();
         let number = cseq.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -342,17 +327,6 @@ impl ByHand {
         }
     }
 
-    fn register(&mut self, lines: &str) {
-        self.sequence += 1;
-        let (user, domain, via, contact) = (&self.user, &self.domain, self.via(), self.contact());
-        let sequence = self.sequence;
-        self.send(&format!(
-            "REGISTER sip:{domain} SIP/2.0\r\n{via}Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag=r\r\n\
-             To: <sip:{user}@{domain}>\r\nCall-ID: {user}-r\r\nCSeq: {sequence} REGISTER\r\n{contact}\
-             Expires: 3600\r\n{lines}Content-Length: 0\r\n\r\n"
-        ));
-    }
-
     fn open(&mut self, invite: &SipText) {
         let field = |name| invite.field(name).unwrap_or_default().to_owned();
         let target = field("Contact");
@@ -391,34 +365,5 @@ impl ByHand {
     pub fn description_of(&mut self, said: &Said) -> String {
         self.version += 1;
         said.print(self.rtp, self.version)
-    }
-
-    fn request(&self, method: &str, number: u32, lines: &str, body: &str) -> String {
-        let Some(dialog) = &self.dialog else { return String::new() };
-        let Dialog { call_id, local, remote, target, .. } = dialog;
-        let (via, contact, length) = (self.via(), self.contact(), body.len());
-        format!(
-            "{method} {target} SIP/2.0\r\n{via}Max-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {number} {method}\r\n{contact}{lines}Content-Length: {length}\r\n\r\n{body}"
-        )
-    }
-
-    fn via(&self) -> String {
-        let (sip, sequence, outputs) = (self.sip, self.sequence, self.received.len());
-        let rport = if self.sends_from.is_none() { ";rport" } else { "" };
-        format!("Via: SIP/2.0/UDP {sip};branch=z9hG4bKhand{}{sequence}x{outputs}{rport}\r\n", self.user)
-    }
-
-    fn contact(&self) -> String {
-        format!("Contact: <sip:{}@{}>\r\n", self.user, self.contact.unwrap_or(self.sip))
-    }
-
-    fn send(&mut self, text: &str) {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: self.sends_from.unwrap_or(self.sip),
-            remote: self.server,
-        };
-        self.outputs.push_back(HandsetOutput::Sip { flow, octets: text.as_bytes().to_vec() });
     }
 }
