@@ -55,7 +55,7 @@ mod tests {
             }
         }
         let slot = relay.slots[&SessionId(1)];
-        assert_eq!(relay.guarded(slot, now, |session| session.half(Side::One).is_held()), Some(false));
+        assert_eq!(relay.guarded(slot, now, |session| session.half(Side::One).local.port() % 2), Some(0));
         assert_eq!(relay.guarded(slot, now, |_| -> u8 { panic!("a fault that was asked for") }), None);
         let mut released = 0;
         let mut events = Vec::new();

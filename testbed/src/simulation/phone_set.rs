@@ -39,11 +39,11 @@ impl PhoneSet {
         }
     }
 
-    /// Only a whole phone has keys.
+    /// A phone played by hand has no keys.
     pub(super) fn handle_command(&mut self, key: &Command, now: Instant) {
         match self {
-            Self::Whole(handset) => handset.handle_command(key, now),
-            Self::ByHand(_) | Self::Raw { .. } => {}
+            Self::Whole(handset) | Self::Raw { handset, .. } => handset.handle_command(key, now),
+            Self::ByHand(_) => {}
         }
     }
 

@@ -269,11 +269,13 @@ impl World {
     pub fn run_until_ended(&mut self, call: CallId) -> Arc<Call> {
         let over = self.run_until(Duration::from_secs(700), |world| world.has_ended(call));
         assert!(over, "the call never ended\n{}", self.story());
-        self.run_until(QUIET, |world| world.switchboard.counts() == (0, 0, 0));
+        let is_quiet = |world: &Self| world.switchboard.counts() == (0, 0, 0);
+        self.run_until(QUIET, is_quiet);
         self.check_nothing_is_left();
-        // A phone that every BYE missed finds out by the session timer.
+        // A phone that every BYE missed finds out by the session timer; one that answers too late is hung up then.
         let phones: Vec<PhoneId> = (0..self.phones.len()).map(PhoneId).collect();
         self.run_until(SESSION, |world| !phones.iter().any(|phone| world.is_busy(*phone)));
+        self.run_until(QUIET, is_quiet);
         self.check_nothing_is_left();
         self.check_events(call);
         Arc::clone(&self.records[&call])
