@@ -4,10 +4,12 @@
 use call_control::{Call, EndReason, EndedBy, Party};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 use testbed::simulation::{
-    Deed, Network, RawScript, Story, World, hangs_up, percent, reinvites, says, says_as, says_of_cancel,
-    seconds,
+    Deed, Network, RawScript, Story, World, each_seed, hangs_up, percent, reinvites, says, says_as,
+    says_of_cancel, seconds,
 };
 
 const REFUSALS: [u16; 14] = [300, 302, 401, 404, 407, 408, 480, 486, 487, 488, 500, 503, 600, 603];
@@ -141,30 +143,14 @@ fn check(call: &Call) {
     assert!(call.to.answered_at.is_none() || call.from.answered_at.is_some(), "{:?} before from", Party::To);
 }
 
-/// Seeds to try; `STORY_SEEDS` asks for more, `STORY_SEED` for one.
-fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let from_environment = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    match (from_environment("STORY_SEED"), from_environment("STORY_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => 0..count,
-        (None, None) => 0..usual,
-    }
-}
-
 #[test]
 fn whatever_phones_do_the_call_ends_once_and_nobody_is_left_alone() {
-    let mut reasons = std::collections::BTreeSet::new();
-    for seed in seeds(500) {
-        match std::panic::catch_unwind(|| life(seed)) {
-            Ok(call) => {
-                check(&call);
-                reasons.extend(call.end.as_ref().map(|end| end.reason));
-            }
-            Err(panic) => {
-                eprintln!("failed with STORY_SEED={seed}");
-                std::panic::resume_unwind(panic);
-            }
-        }
-    }
+    let reasons = Mutex::new(BTreeSet::new());
+    each_seed(500, |seed| {
+        let call = life(seed);
+        check(&call);
+        reasons.lock().expect("no story has failed").extend(call.end.as_ref().map(|end| end.reason));
+    });
+    let reasons = reasons.into_inner().expect("no story has failed");
     assert!(std::env::var("STORY_SEED").is_ok() || reasons.len() >= 9, "only {reasons:?}");
 }
