@@ -4,6 +4,7 @@
 
 mod dialling;
 mod left_behind;
+mod performing;
 mod recording;
 mod requests;
 mod vocabulary;
@@ -270,121 +271,6 @@ impl Switchboard {
         match outcome {
             Ok(()) => self.perform(id, moment),
             Err(_) => self.break_off(id, moment),
-        }
-    }
-
-    fn perform(&mut self, id: CallId, moment: Moment) {
-        while let Some(effect) = self.running(id).and_then(RunningCall::poll_effect) {
-            match effect {
-                Effect::Ring(party) => {
-                    let devices = self.devices(id, party, moment.now);
-                    self.with_call(id, moment, |call| call.ring(party, devices, moment));
-                }
-                Effect::Invite { party, fork, invite } => self.invite(id, party, fork, *invite, moment),
-                Effect::HangUp { invite, reason } => self.endpoint.hang_up(invite, reason, moment.now),
-                Effect::AnswerOffer { invite, body } => self.endpoint.answer_offer(invite, body, moment.now),
-                Effect::Offer { invite, body } => self.endpoint.offer(invite, body, moment.now),
-                Effect::RefuseOffer { invite, status } => {
-                    self.endpoint.refuse_offer(invite, status, moment.now)
-                }
-                Effect::Respond { responder, status } => {
-                    self.endpoint.respond_in_dialog(responder, status, moment.now);
-                }
-                Effect::Inform { invite, information: Information { content_type, body } } => {
-                    let method = Method::INFO;
-                    self.endpoint.request_in_dialog(invite, method, &content_type, body, moment.now);
-                }
-                Effect::Relay(action) => self.relay(id, action),
-                Effect::Happened { event, party } => {
-                    let view = self.show(id);
-                    if let Some(view) = view {
-                        self.announce(event, party, &view, moment);
-                    }
-                }
-                Effect::Changed => {
-                    self.show(id);
-                }
-                Effect::Over => return self.keep(id),
-            }
-        }
-        self.schedule(id);
-    }
-
-    fn invite(&mut self, id: CallId, party: Party, fork: usize, invite: sip_core::NewInvite, moment: Moment) {
-        let flow = invite.flow;
-        let usage = self.endpoint.invite(invite, moment.now);
-        let sip_call_id = self.endpoint.call_id(usage).map(|call_id| call_id.0.to_string());
-        if let Some(sip_call_id) = &sip_call_id {
-            self.record_dialog(id, party, sip_call_id, flow, moment);
-        }
-        self.invites.insert(usage, Place { call: id, party, fork });
-        if let Some(call) = self.running(id) {
-            call.invited(party, fork, usage, sip_call_id.as_deref());
-        }
-    }
-
-    fn relay(&mut self, id: CallId, action: RelayAction) {
-        if let Some(entry) = self.calls.get(&id) {
-            self.outputs.push_back(Output::Relay { session: entry.session, action });
-        }
-    }
-
-    fn show(&mut self, id: CallId) -> Option<Arc<Call>> {
-        let view = Arc::new(self.running(id)?.view().clone());
-        self.outputs.push_back(Output::View(Arc::clone(&view)));
-        Some(view)
-    }
-
-    fn announce(&mut self, event: CallEventKind, party: Option<Party>, call: &Call, moment: Moment) {
-        if let Some(at) = moment.timestamp() {
-            let event = CallEvent { event, party, at, call: call.clone() };
-            self.outputs.push_back(Output::Happened(Arc::new(event)));
-        }
-    }
-
-    /// The call is over: its record goes to disk before anybody is told.
-    fn keep(&mut self, id: CallId) {
-        let Some(record) = self.running(id).map(|call| Arc::new(call.view().clone())) else { return };
-        self.keep_record(id, record);
-    }
-
-    fn keep_record(&mut self, id: CallId, record: Arc<Call>) {
-        let Some(entry) = self.calls.get_mut(&id) else { return };
-        if let Some(due) = entry.due.take() {
-            self.due.remove(&(due, id));
-        }
-        self.sessions.remove(&entry.session);
-        entry.stage = Stage::Keeping { record: Arc::clone(&record) };
-        self.keep_messages(&record);
-        self.outputs.push_back(Output::KeepCall(record));
-    }
-
-    /// A machine of this call panicked: BYE or CANCEL to both parties, a record, and nothing else is touched.
-    fn break_off(&mut self, id: CallId, moment: Moment) {
-        tracing::error!(call_id = %id, "a machine of this call broke; the call is ended");
-        let usages: Vec<InviteId> =
-            self.invites.iter().filter(|(_, place)| place.call == id).map(|(usage, _)| *usage).collect();
-        for usage in usages {
-            self.endpoint.hang_up(usage, None, moment.now);
-            self.invites.remove(&usage);
-        }
-        self.relay(id, RelayAction::Close);
-        let Some(view) = self.running(id).map(|call| call.view().clone()) else { return };
-        let at = moment.timestamp().unwrap_or(view.created_at);
-        self.keep_record(id, Arc::new(view.broken_off(EndReason::InternalError, at)));
-    }
-
-    fn schedule(&mut self, id: CallId) {
-        let Some(due) = self.running(id).map(|call| call.poll_timeout()) else { return };
-        let Some(entry) = self.calls.get_mut(&id) else { return };
-        if entry.due == due {
-            return;
-        }
-        if let Some(old) = std::mem::replace(&mut entry.due, due) {
-            self.due.remove(&(old, id));
-        }
-        if let Some(due) = due {
-            self.due.insert((due, id));
         }
     }
 
