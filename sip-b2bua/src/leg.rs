@@ -290,8 +290,9 @@ impl Leg {
     fn fork_gone(&mut self, fork: usize, gone: &Gone, now: Instant) {
         let status = match gone.cause {
             GoneCause::Refused { status } => Some(status.code()),
-            GoneCause::TimedOut => Some(408),
-            GoneCause::Unreachable
+            // Silence counts as a 408 (RFC 3261 §8.1.3.1), but nobody said so.
+            GoneCause::TimedOut
+            | GoneCause::Unreachable
             | GoneCause::Cancelled
             | GoneCause::CancelledByPeer
             | GoneCause::Rejected

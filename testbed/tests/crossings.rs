@@ -190,9 +190,8 @@ fn a_phone_that_says_nothing_at_all_is_unreachable() {
         let mut story = Story::asked_where_one_is(request, party, &[RawScript::new([])]);
         let call = story.world.run_until_ended(story.call);
         let end = call.end.as_ref().unwrap();
-        let found = (end.reason, end.party, end.sip_status, end.q850_cause);
-        // RFC 3261 §8.1.3.1: silence counts as a 408.
-        assert_eq!(found, (EndReason::Unreachable, Some(party), Some(408), Some(102)));
+        let found = (end.reason, end.by, end.party, end.sip_status, end.q850_cause);
+        assert_eq!(found, (EndReason::Unreachable, EndedBy::Server, Some(party), None, Some(20)));
         assert_eq!(story.count(party, 0, &Method::INVITE), 7, "timer A (RFC 3261 §17.1.1.2)");
     }
 }

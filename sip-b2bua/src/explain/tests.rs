@@ -243,7 +243,7 @@ fn a_connection_that_cannot_be_made_is_told_from_silence() {
     assert_eq!(codes(&findings), [FindingCode::Unreachable]);
     says(&findings[0], &["no connection to it over TCP", "registered last 61.0 s before"]);
     case.now = 32_000;
-    case.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), Some(408));
+    case.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), None);
     says(&case.findings()[0], &["sent once over TCP within 32.0 s"]);
 }
 
