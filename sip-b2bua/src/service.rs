@@ -14,7 +14,7 @@ use call_control::{
 use call_store::{Store, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::RwLock;
-use sip_core::{Endpoint, Transport};
+use sip_core::{CallKey, Endpoint, Transport};
 use sip_message::Host;
 use std::collections::HashMap;
 use std::future::Future;
@@ -103,7 +103,7 @@ impl B2bua {
         };
         let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
         let shared = Arc::new(Shared::new(sockets.bound().to_vec(), settings.limits.calls_per_second));
-        let call_key = Some(store.secret("call_key", rand::random()).await?);
+        let call_key = Some(CallKey(store.secret("call_key", rand::random()).await?));
         let config = sip_core::Config { call_key, ..settings.endpoint() };
         let endpoint = Endpoint::new(config, rand::random());
         let mut switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());

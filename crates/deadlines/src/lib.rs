@@ -45,6 +45,11 @@ impl<K: Copy + PartialEq> Deadlines<K> {
         self.running.iter().any(|(running, _)| *running == timer)
     }
 
+    /// When `timer` is due, if it runs.
+    pub fn due(&self, timer: K) -> Option<Instant> {
+        self.running.iter().find(|(running, _)| *running == timer).map(|(_, due)| *due)
+    }
+
     /// The moment at which the next timer is due.
     pub fn next(&self) -> Option<Instant> {
         self.running.iter().map(|(_, due)| *due).min()

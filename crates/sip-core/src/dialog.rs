@@ -136,6 +136,11 @@ impl Dialog {
         moves
     }
 
+    /// Requests go where the peer's messages came from, whatever its Contact says.
+    pub(crate) fn answer_to_source(&mut self) {
+        self.is_rebound = true;
+    }
+
     /// Takes the number of a request of the peer; `false` when it does not rise (RFC 3261 §12.2.2).
     pub(crate) fn take_cseq(&mut self, number: u32) -> bool {
         let rises = self.remote_cseq.is_none_or(|last| number > last);

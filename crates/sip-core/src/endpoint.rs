@@ -3,6 +3,7 @@
 mod compose;
 mod in_dialog;
 mod late_success;
+mod outbox;
 mod perform;
 mod provisional;
 mod receive;
@@ -48,7 +49,7 @@ pub struct Config {
     pub min_se: Duration,
     /// Tells our own calls from those of strangers, a secret. With the same one as a run before, what that run left ringing
     /// is acknowledged and ended when it answers. Drawn from the seed when absent.
-    pub call_key: Option<[u8; 32]>,
+    pub call_key: Option<CallKey>,
 }
 
 impl Default for Config {
@@ -63,6 +64,17 @@ impl Default for Config {
             min_se: Duration::from_secs(90),
             call_key: None,
         }
+    }
+}
+
+/// A secret.
+#[derive(Clone)]
+pub struct CallKey(pub [u8; 32]);
+
+/// Without the key.
+impl std::fmt::Debug for CallKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CallKey")
     }
 }
 
@@ -96,7 +108,7 @@ pub struct Endpoint {
     /// Makes the tags of stateless answers unforeseeable.
     secret: u64,
     /// Makes the tags of our INVITEs.
-    call_key: [u8; 32],
+    call_key: CallKey,
     outputs: VecDeque<Output>,
     transactions: BTreeMap<TransactionId, Entry>,
     client_keys: HashMap<ClientKey, TransactionId>,
@@ -135,7 +147,7 @@ impl Endpoint {
         let mut random = Random::new(seed);
         let methods =
             METHODS.iter().chain(config.passes_to_user.iter().filter(|method| !METHODS.contains(method)));
-        let call_key = config.call_key.unwrap_or_else(|| random.key());
+        let call_key = config.call_key.clone().unwrap_or_else(|| CallKey(random.key()));
         let allow = methods.map(Method::as_str).collect::<Vec<_>>().join(", ").into();
         Self {
             config,

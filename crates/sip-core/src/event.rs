@@ -139,7 +139,7 @@ pub enum GoneCause {
         /// 300 to 699.
         status: StatusCode,
     },
-    /// No final response in time (timer B, or none after our CANCEL).
+    /// No final response in time (timer B, or none after our CANCEL, or none to our BYE).
     TimedOut,
     /// The message could not be sent (RFC 3261 §8.1.3.1).
     Unreachable,
@@ -152,7 +152,7 @@ pub enum GoneCause {
     Rejected,
     /// The peer sent BYE.
     HungUpByPeer,
-    /// We sent BYE and it was answered (or timed out).
+    /// We sent BYE and it was answered, whatever by.
     HungUp,
     /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4), and a BYE was sent; or our reliable provisional response
     /// was not (RFC 3262 §3), and 500 was.

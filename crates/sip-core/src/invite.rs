@@ -66,6 +66,8 @@ pub(crate) enum Action {
     Reinvite { body: Option<Vec<u8>> },
     /// An UPDATE without an offer.
     Update,
+    /// An OPTIONS, to see whether the peer is still there.
+    Probe,
     /// BYE, with or without interest in its outcome.
     Bye { reason: Option<Reason>, watched: bool },
 }

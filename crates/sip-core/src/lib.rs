@@ -17,7 +17,7 @@ mod random;
 mod transaction;
 mod transport;
 
-pub use endpoint::{Config, Endpoint, SavedInvite, Timers};
+pub use endpoint::{CallKey, Config, Endpoint, SavedInvite, Timers};
 pub use event::{
     Event, Gone, GoneCause, Incoming, InviteEvent, InviteId, NewInvite, NewRequest, Outcome, Output,
     RequestId, Responder,

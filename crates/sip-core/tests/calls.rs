@@ -577,3 +577,30 @@ fn our_answer_makes_the_dialog() {
     let flow: Flow = element.sent.last().unwrap().1;
     assert_eq!(flow, udp());
 }
+
+#[test]
+fn requests_of_the_user_go_out_one_after_the_other() {
+    let (mut element, id, _) = standing();
+    for digit in ["1", "2", "3"] {
+        element.endpoint.request_in_dialog(id, Method::INFO, "application/dtmf", digit.into(), element.now);
+        element.collect();
+    }
+    let said = |element: &Element| {
+        let infos = element.requests(&Method::INFO);
+        infos.iter().map(|info| String::from_utf8_lossy(&info.body).into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&element), ["1"]);
+    let first = element.last_request(&Method::INFO).clone();
+    element.respond(&first, 200, "p", "");
+    assert_eq!(said(&element), ["1", "2"]);
+    // The second is lost in every copy; the third does not wait for ever.
+    element.pass(Duration::from_secs(33));
+    assert_eq!(said(&element).last().map(String::as_str), Some("3"));
+    for _ in 0..100 {
+        element.endpoint.request_in_dialog(id, Method::INFO, "application/dtmf", "4".into(), element.now);
+    }
+    element.endpoint.hang_up(id, None, element.now);
+    element.collect();
+    element.pass_all();
+    assert_eq!(element.endpoint.counts(), (0, 0));
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// An INVITE that was given up long ago.
 fn given_up() -> (Element, Request) {
-    given_up_by(Config { call_key: Some([9; 32]), ..config() })
+    given_up_by(Config { call_key: Some(sip_core::CallKey([9; 32])), ..config() })
 }
 
 fn given_up_by(config: Config) -> (Element, Request) {
@@ -71,10 +71,10 @@ fn a_bye_that_nobody_answers_is_given_up() {
 #[test]
 fn the_next_run_ends_what_the_last_one_left_when_it_has_the_same_key() {
     let (_, invite) = given_up();
-    let mut next = Element::with(Config { call_key: Some([9; 32]), ..config() });
+    let mut next = Element::with(Config { call_key: Some(sip_core::CallKey([9; 32])), ..config() });
     next.respond(&invite, 200, "p", "answer");
     assert_eq!(ends(&next), (1, 1));
-    let mut other = Element::with(Config { call_key: Some([8; 32]), ..config() });
+    let mut other = Element::with(Config { call_key: Some(sip_core::CallKey([8; 32])), ..config() });
     other.respond(&invite, 200, "p", "answer");
     assert!(other.sent.is_empty());
 }

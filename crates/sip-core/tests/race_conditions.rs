@@ -230,7 +230,7 @@ fn s3_1_6_the_caller_acknowledges_a_copy_of_the_2xx_behind_its_bye() {
     hang_up(&mut element, id);
     element.respond(&invite, 200, "p", "answer");
     assert_eq!((element.requests(&Method::ACK).len(), element.requests(&Method::BYE).len()), (2, 1));
-    ends(element, GoneCause::HungUp);
+    ends(element, GoneCause::TimedOut);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn s3_2_3_a_2xx_to_our_re_invite_is_acknowledged_behind_a_bye_of_either_side() {
             assert!(
                 !element.invite_events().iter().any(|event| matches!(event, InviteEvent::Reanswered { .. }))
             );
-            ends(element, if ours { GoneCause::HungUp } else { GoneCause::HungUpByPeer });
+            ends(element, if ours { GoneCause::TimedOut } else { GoneCause::HungUpByPeer });
         }
     }
 }
@@ -308,7 +308,7 @@ fn s3_2_4_the_callee_holds_its_bye_back_until_the_ack() {
     element.receive(dialog.request("ACK", 1, ""));
     element.receive(dialog.request("ACK", 1, ""));
     assert_eq!(element.requests(&Method::BYE).len(), 1);
-    ends(element, GoneCause::HungUp);
+    ends(element, GoneCause::TimedOut);
 }
 
 #[test]
@@ -369,6 +369,6 @@ fn s3_3_3_a_refer_that_crosses_our_bye_finds_no_dialog() {
             assert_eq!(last(&element), is(481, method));
         }
         assert!(!element.invite_events().iter().any(|event| matches!(event, InviteEvent::Requested { .. })));
-        ends(element, GoneCause::HungUp);
+        ends(element, GoneCause::TimedOut);
     }
 }

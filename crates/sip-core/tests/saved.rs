@@ -99,7 +99,7 @@ fn a_phone_that_does_not_answer_the_bye_is_given_up() {
     let mut after = next(&element.endpoint.saved(id).unwrap());
     after.pass_all();
     assert_eq!(after.requests(&Method::BYE).len(), 11);
-    assert_eq!(cause(&after), Some(GoneCause::HungUp));
+    assert_eq!(cause(&after), Some(GoneCause::TimedOut));
     assert_eq!(after.endpoint.counts(), (0, 0));
 }
 

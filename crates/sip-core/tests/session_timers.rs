@@ -105,14 +105,36 @@ fn a_422_that_asks_for_nothing_new_is_a_refusal_and_growth_has_a_bound() {
     assert_eq!((cause(&element), count(&element, &Method::INVITE)), (refused, 5));
 }
 
+/// A peer that knows no session timers is asked every quarter of an hour whether it is still there.
 #[test]
-fn without_an_agreement_nothing_is_refreshed_and_nothing_ends() {
+fn without_an_agreement_the_session_stands_as_long_as_the_peer_answers() {
+    for status in [200, 405, 500] {
+        let (mut element, _, _) = standing("");
+        for probes in 1..=4 {
+            wait(&mut element, 899);
+            assert_eq!(count(&element, &Method::OPTIONS), probes - 1);
+            wait(&mut element, 1);
+            assert_eq!(count(&element, &Method::OPTIONS), probes);
+            let options = element.last_request(&Method::OPTIONS).clone();
+            element.respond(&options, status, "p", "");
+        }
+        assert_eq!((count(&element, &Method::INVITE), cause(&element)), (1, None));
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_answer_or_does_not_know_the_call_any_more_has_ended_it() {
     let (mut element, _, _) = standing("");
-    wait(&mut element, 40);
-    let sent = element.sent.len();
-    assert_eq!(element.endpoint.poll_timeout(), None);
-    wait(&mut element, 100_000);
-    assert_eq!((element.sent.len(), cause(&element)), (sent, None));
+    wait(&mut element, 931);
+    assert_eq!(cause(&element), None);
+    wait(&mut element, 1);
+    assert_eq!((cause(&element), count(&element, &Method::BYE)), (Some(GoneCause::SessionExpired), 1));
+
+    let (mut element, _, _) = standing("");
+    wait(&mut element, 900);
+    let options = element.last_request(&Method::OPTIONS).clone();
+    element.respond(&options, 481, "p", "");
+    assert_eq!((cause(&element), count(&element, &Method::BYE)), (Some(GoneCause::SessionExpired), 0));
 }
 
 #[test]
@@ -297,8 +319,10 @@ fn a_2xx_without_an_interval_ends_the_agreement() {
     wait(&mut element, 300);
     let refresh = element.last_request(&Method::INVITE).clone();
     element.respond(&refresh, 200, "p", "answer");
-    wait(&mut element, 100_000);
+    wait(&mut element, 899);
     assert_eq!((count(&element, &Method::INVITE), cause(&element)), (2, None));
+    wait(&mut element, 1);
+    assert_eq!(count(&element, &Method::OPTIONS), 1);
 }
 
 #[test]

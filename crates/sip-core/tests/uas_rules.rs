@@ -249,3 +249,27 @@ fn no_octets_do_harm() {
         assert_eq!(element.endpoint.counts(), (0, 0));
     }
 }
+
+#[test]
+fn a_request_that_is_refused_gets_the_same_answer_for_each_copy() {
+    for (method, status) in [("REFER", 405), ("FROB", 501)] {
+        let (mut element, invite) = standing();
+        for _ in 0..3 {
+            element.request_in_dialog_of(&invite, method, "p", 1, "");
+        }
+        assert_eq!(element.statuses(), [status; 3], "{method}");
+    }
+}
+
+#[test]
+fn a_peer_that_asks_without_end_is_told_to_wait_and_may_still_hang_up() {
+    let (mut element, invite) = standing();
+    for cseq in 1..=21 {
+        element.request_in_dialog_of(&invite, "OPTIONS", "p", cseq, "");
+    }
+    assert_eq!(element.statuses()[..20], [200; 20]);
+    assert_eq!(element.last_response().status.code(), 503);
+    assert_eq!(element.last_response().header.fields.get(&FieldName::RETRY_AFTER), Some("1"));
+    element.request_in_dialog_of(&invite, "BYE", "p", 22, "");
+    assert_eq!(element.last_response().status.code(), 200);
+}

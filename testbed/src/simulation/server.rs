@@ -36,7 +36,7 @@ pub(super) fn password(user: &str) -> String {
 pub(super) fn server(random: &mut impl Rng) -> (Switchboard, Relay) {
     let settings = settings();
     // Those of one world know each other's calls.
-    let config = sip_core::Config { call_key: Some([7; 32]), ..settings.endpoint() };
+    let config = sip_core::Config { call_key: Some(sip_core::CallKey([7; 32])), ..settings.endpoint() };
     let endpoint = Endpoint::new(config, random.random());
     let registrar = registrar(&settings, random.random());
     let relay = Relay::new(media_relay::Config {

@@ -9,7 +9,7 @@ use crate::dialog::contact_of;
 use crate::invite::{Action, Answer, EstablishedEvent, IncomingEvent, Offered, OutgoingEvent};
 use crate::{Event, Flow, InviteEvent, InviteId, Responder};
 use sip_message::{FieldName, Method, Request, StatusCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a request in a dialog asks for.
 enum Kind {
@@ -22,12 +22,40 @@ enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// It has nothing to do with the session or its end.
+    const fn is_beside_the_session(&self) -> bool {
+        match self {
+            Self::Bye | Self::Session | Self::Prack => false,
+            Self::Options | Self::ForUser | Self::NotServed | Self::Unknown => true,
+        }
+    }
+
+    const fn is_served(&self) -> bool {
+        match self {
+            Self::Bye | Self::Session | Self::Prack | Self::Options | Self::ForUser => true,
+            Self::NotServed | Self::Unknown => false,
+        }
+    }
+}
+
+/// Requests beside the session that are taken in one dialog in a second; digits by INFO come at most ten a second.
+const ASKED_IN_A_SECOND_MAX: usize = 20;
+
 impl Endpoint {
     pub(super) fn handle_in_dialog(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
-        if let Err(status) = self.check_in_dialog(invite, &request, flow) {
+        let kind = self.kind_of(&request.method);
+        if kind.is_beside_the_session() && self.is_asked_too_often(invite, now) {
+            let mut response = request.response(StatusCode::SERVICE_UNAVAILABLE);
+            response.header.fields.push(FieldName::RETRY_AFTER, "1");
+            return self.send_statelessly(&request, response, flow);
+        }
+        if let Err(status) = self.check_in_dialog(invite, &request) {
             return self.refuse(&request, status, flow);
         }
-        let kind = self.kind_of(&request.method);
+        if kind.is_served() {
+            self.follow(invite, &request, flow);
+        }
         let is_over = matches!(
             self.usages.get(&invite).map(|usage| &usage.stage),
             Some(Stage::Established(machine)) if !machine.is_live()
@@ -35,15 +63,15 @@ impl Endpoint {
         match kind {
             // RFC 5407 §3.3.3: the session is over for whoever did not hear of our BYE, too.
             Kind::Prack | Kind::Options | Kind::ForUser | Kind::NotServed | Kind::Unknown if is_over => {
-                self.refuse(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
+                self.turn_down(request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow, now);
             }
             Kind::Bye => self.handle_bye(invite, request, flow, now),
             Kind::Session => self.handle_session_request(invite, request, flow, now),
             Kind::Prack => self.handle_prack(invite, request, flow, now),
             Kind::Options => self.handle_options(request, flow, now),
             Kind::ForUser => self.hand_up(invite, request, flow, now),
-            Kind::NotServed => self.refuse(&request, StatusCode::METHOD_NOT_ALLOWED, flow),
-            Kind::Unknown => self.refuse(&request, StatusCode::NOT_IMPLEMENTED, flow),
+            Kind::NotServed => self.turn_down(request, StatusCode::METHOD_NOT_ALLOWED, flow, now),
+            Kind::Unknown => self.turn_down(request, StatusCode::NOT_IMPLEMENTED, flow, now),
         }
     }
 
@@ -56,8 +84,8 @@ impl Endpoint {
         self.established(invite, event, now);
     }
 
-    /// The dialog exists, and the request is its next one: then the dialog follows it to the way it came along.
-    fn check_in_dialog(&mut self, invite: InviteId, request: &Request, flow: Flow) -> Result<(), StatusCode> {
+    /// The dialog exists, and the request is its next one.
+    fn check_in_dialog(&mut self, invite: InviteId, request: &Request) -> Result<(), StatusCode> {
         let usage = self
             .usages
             .get_mut(&invite)
@@ -72,11 +100,41 @@ impl Endpoint {
         if !dialog.take_cseq(header.cseq.number) {
             return Err(StatusCode::SERVER_INTERNAL_ERROR);
         }
-        let listens_there = header.via.first().is_some_and(|via| via.parameters.get("rport").is_some());
-        if dialog.follow(flow, listens_there) {
+        Ok(())
+    }
+
+    /// The dialog goes on along the way that a request of the peer came.
+    fn follow(&mut self, invite: InviteId, request: &Request, flow: Flow) {
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
+        let via = request.header.via.first();
+        let listens_there = via.is_some_and(|via| via.parameters.get("rport").is_some());
+        if usage.dialog.as_mut().is_some_and(|dialog| dialog.follow(flow, listens_there)) {
             usage.contact = moved(&usage.contact, flow);
         }
-        Ok(())
+    }
+
+    /// One phone in one call does not use up the transactions of all.
+    fn is_asked_too_often(&mut self, invite: InviteId, now: Instant) -> bool {
+        let Some(usage) = self.usages.get_mut(&invite) else { return false };
+        let asked_at = &mut usage.asked_at;
+        while asked_at.front().is_some_and(|at| now.saturating_duration_since(*at) >= Duration::from_secs(1))
+        {
+            asked_at.pop_front();
+        }
+        let too_often = asked_at.len() >= ASKED_IN_A_SECOND_MAX;
+        if !too_often {
+            asked_at.push_back(now);
+        }
+        too_often
+    }
+
+    /// Refuses a request whose number was taken: copies of it get the same answer (RFC 3261 §8.2.7).
+    fn turn_down(&mut self, request: Request, status: StatusCode, flow: Flow, now: Instant) {
+        let mut response = request.response(status);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            self.add_allow(&mut response);
+        }
+        self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
     }
 
     fn kind_of(&self, method: &Method) -> Kind {
@@ -158,7 +216,7 @@ impl Endpoint {
             // RFC 6086 §4.2.2: we said that we take none.
             let mut response = request.response(StatusCode::BAD_INFO_PACKAGE);
             response.header.fields.push(FieldName::RECV_INFO, "");
-            return self.send_statelessly(&request, response, flow);
+            return self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
         }
         let mut kept = request.clone();
         kept.body = Vec::new();

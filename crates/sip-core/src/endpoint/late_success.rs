@@ -2,8 +2,8 @@
 //!
 //! The phone repeats it until the ACK, and then has a call with nobody: it gets its ACK, and a BYE. By then the usage is
 //! forgotten, perhaps by a run before this one, so the From tag has to tell that the INVITE was ours: it is a keyed hash of
-//! the Call-ID, both of which only those know whom we called. Both answers go along the way that the 2xx came, so that
-//! nobody makes us send anything to somebody else.
+//! the Call-ID, both of which only those know whom we called. Both answers go to where the 2xx came from, and to few
+//! branches of it, so that nobody makes us send anything to somebody else.
 
 use super::Endpoint;
 use super::usage::{Stage, Usage, contact};
@@ -16,10 +16,13 @@ use sha2::Sha256;
 use sip_message::{CallId, Response};
 use std::time::Instant;
 
+/// Branches of one INVITE that are ended, as long as the first one is remembered.
+const BRANCHES_MAX: usize = 4;
+
 impl Endpoint {
     /// The From tag of an INVITE of ours.
     pub(super) fn tag_of_own_call(&self, call_id: &CallId) -> u64 {
-        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(&self.call_key) else {
+        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(&self.call_key.0) else {
             unreachable!("HMAC takes a key of any length (RFC 2104 §3)")
         };
         hash.update(call_id.0.as_bytes());
@@ -38,9 +41,12 @@ impl Endpoint {
         let stage = Stage::Established(Established::unwanted(ending, self.config.timers));
         let call_id = header.call_id.clone();
         let mut usage = Usage::new(call_id, local_tag, flow, contact(None, flow), stage);
-        usage.dialog = Some(Dialog::confirm(response, flow, None));
+        let mut dialog = Dialog::confirm(response, flow, None);
+        dialog.answer_to_source();
+        usage.dialog = Some(dialog);
         usage.outgoing = true;
         usage.invite_cseq = header.cseq.number;
+        usage.acks_max = BRANCHES_MAX;
         // The user was told long ago.
         usage.gone = true;
         let invite = InviteId(self.next_id());

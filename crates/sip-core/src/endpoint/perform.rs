@@ -12,9 +12,6 @@ use crate::{Event, Flow, InviteEvent, InviteId, Output};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response, StatusCode};
 use std::time::Instant;
 
-/// ACKs that one usage remembers: branches of a fork beyond it are not answered.
-const ACKS_MAX: usize = 16;
-
 impl Endpoint {
     pub(super) fn perform(&mut self, invite: InviteId, action: Action, now: Instant) {
         match action {
@@ -42,6 +39,7 @@ impl Endpoint {
             Action::Acknowledge { body } => self.acknowledge(invite, body),
             Action::Reinvite { body } => self.reinvite(invite, body, now),
             Action::Update => self.refresh_by_update(invite, now),
+            Action::Probe => self.probe(invite, now),
             Action::Bye { reason, watched } => self.bye(invite, reason.as_ref(), watched, now),
         }
     }
@@ -101,33 +99,6 @@ impl Endpoint {
         let mut response = request.response(status);
         self.dress_response(&mut response);
         self.give_response(id, status, response.print(), now);
-    }
-
-    /// Sends a request in the dialog of a live usage.
-    pub(super) fn send_in_dialog(
-        &mut self,
-        invite: InviteId,
-        method: Method,
-        content_type: &str,
-        body: Vec<u8>,
-        now: Instant,
-    ) {
-        let Some(usage) = self.usages.get_mut(&invite) else { return };
-        let (Stage::Established(machine), Some(dialog)) = (&usage.stage, usage.dialog.as_mut()) else {
-            return;
-        };
-        let is_other = matches!(method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE);
-        let is_allowed = usage.peer_allows.as_ref().is_none_or(|methods| methods.contains(&method));
-        if !machine.is_live() || is_other || !is_allowed {
-            return;
-        }
-        let mut request = dialog.request(method);
-        let flow = dialog.flow();
-        if !body.is_empty() {
-            request.set_body(content_type, body);
-        }
-        self.dress_request(&mut request);
-        self.start_client(request, flow, Owner::InDialog(invite), Attempts::default(), now);
     }
 
     fn emit_invite(&mut self, invite: InviteId, mut event: InviteEvent) {
@@ -316,7 +287,7 @@ impl Endpoint {
     /// Another branch of a fork answered too: ACK and BYE in a dialog of its own (RFC 3261 §13.2.2.4).
     fn end_branch(&mut self, invite: InviteId, response: &Response, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
-        if usage.acks.len() >= ACKS_MAX || !usage.outgoing {
+        if usage.acks.len() >= usage.acks_max || !usage.outgoing {
             return;
         }
         let early = usage.early.remove(response.header.to.tag().unwrap_or_default());

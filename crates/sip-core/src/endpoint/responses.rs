@@ -6,7 +6,7 @@ use super::{Endpoint, TransactionId};
 use crate::authentication::{Attempts, give};
 use crate::invite::{EstablishedEvent, OutgoingEvent};
 use crate::transaction::key::ClientKey;
-use crate::{Flow, InviteId, Outcome};
+use crate::{Flow, GoneCause, InviteId, Outcome};
 use sip_message::{Method, Request, Response, StatusCode};
 use std::time::Instant;
 
@@ -64,10 +64,14 @@ impl Endpoint {
                 Some(event) => self.established(invite, event, now),
                 None => self.deliver_to_refresh(invite, &response, now),
             },
-            Owner::Bye(invite) => self.established(invite, EstablishedEvent::ByeDone, now),
-            Owner::InDialog(invite) => {
-                if response.status == StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST {
-                    self.established(invite, EstablishedEvent::Lost { dialog_unknown: true }, now);
+            Owner::Bye(invite) => {
+                self.established(invite, EstablishedEvent::ByeDone { unheard: None }, now);
+            }
+            Owner::InDialog(invite) => self.sent_in_dialog(invite, Some(response.status), now),
+            // Whoever answers is there.
+            Owner::Probe(invite) => {
+                if let Some(event) = lost_by(response.status) {
+                    self.established(invite, event, now);
                 }
             }
             Owner::Request(request) => self.finish_request(request, Outcome::Final(Box::new(response))),
@@ -95,9 +99,17 @@ impl Endpoint {
                 let event = EstablishedEvent::RefreshRefused { by_update: true };
                 self.established(invite, event, now);
             }
-            // Whoever takes no INFO, and does not even say so, may talk on.
-            (Owner::InDialog(_), _) => {}
-            (Owner::Bye(invite), _) => self.established(invite, EstablishedEvent::ByeDone, now),
+            (Owner::InDialog(invite), _) => self.sent_in_dialog(invite, None, now),
+            (Owner::Probe(invite), _) => {
+                self.established(invite, EstablishedEvent::Lost { dialog_unknown: false }, now);
+            }
+            (Owner::Bye(invite), failure) => {
+                let unheard = Some(match failure {
+                    Failure::TimedOut => GoneCause::TimedOut,
+                    Failure::Unreachable => GoneCause::Unreachable,
+                });
+                self.established(invite, EstablishedEvent::ByeDone { unheard }, now);
+            }
             (Owner::Request(request), Failure::TimedOut) => self.finish_request(request, Outcome::TimedOut),
             (Owner::Request(request), Failure::Unreachable) => {
                 self.finish_request(request, Outcome::Unreachable);
@@ -148,6 +160,7 @@ impl Endpoint {
             Owner::Invite(_) | Owner::Nobody => false,
             Owner::Reinvite(invite)
             | Owner::InDialog(invite)
+            | Owner::Probe(invite)
             | Owner::Bye(invite)
             | Owner::Prack(invite)
             | Owner::Refresh(invite) => {

@@ -63,6 +63,8 @@ pub(super) enum Owner {
     Refresh(InviteId),
     /// Another request in the dialog.
     InDialog(InviteId),
+    /// The OPTIONS that asks whether the peer is still there.
+    Probe(InviteId),
     Request(RequestId),
     /// CANCEL, and BYE of what nobody knows of.
     Nobody,

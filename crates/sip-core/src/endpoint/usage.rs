@@ -1,6 +1,7 @@
 //! The usages of an endpoint: making them, feeding them, forgetting them.
 
 use super::compose::{SDP, body_of};
+use super::outbox::Outbox;
 use super::transactions::Owner;
 use super::{Due, Endpoint, TransactionId};
 use crate::authentication::{Attempts, Authentication};
@@ -12,8 +13,11 @@ use crate::invite::{
 use crate::transaction::key;
 use crate::{Flow, Incoming, InviteId, NewInvite, transport};
 use sip_message::{CallId, Contacts, FieldName, Method, NameAddr, Reason, Request, StatusCode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
+
+/// ACKs that one usage remembers.
+const ACKS_MAX: usize = 16;
 
 /// An INVITE usage: its machine, and what its messages are made of.
 #[derive(Debug)]
@@ -57,8 +61,14 @@ pub(super) struct Usage {
     pub(super) authentication: Authentication,
     /// ACKs sent, by the CSeq of their INVITE and the tag of the peer: repeated for repeated 2xx.
     pub(super) acks: BTreeMap<(u32, Box<str>), (Flow, Vec<u8>)>,
+    /// So many of them at most: further branches of a fork are not answered.
+    pub(super) acks_max: usize,
     /// Our 2xx whose ACK is awaited.
     pub(super) accepted: Option<(Flow, Vec<u8>)>,
+    /// INFO and the like of the user: one at a time, so that none overtakes another.
+    pub(super) outbox: Outbox,
+    /// When the peer sent the last requests that are not of the session.
+    pub(super) asked_at: VecDeque<Instant>,
     /// Client INVITE transactions that may still bring a 2xx to acknowledge.
     pub(super) holds: usize,
     /// The user was told that it is over.
@@ -341,7 +351,10 @@ impl Usage {
             retry: None,
             authentication: Authentication::new(None),
             acks: BTreeMap::new(),
+            acks_max: ACKS_MAX,
             accepted: None,
+            outbox: Outbox::default(),
+            asked_at: VecDeque::new(),
             holds: 0,
             gone: false,
             due: None,

@@ -122,8 +122,10 @@ pub(crate) enum Event {
     RefreshRefused {
         by_update: bool,
     },
-    /// Our BYE has its final response, or will never have one.
-    ByeDone,
+    /// Our BYE has its final response, or, for this cause, will never have one.
+    ByeDone {
+        unheard: Option<GoneCause>,
+    },
     /// 481, or 408 in words or by silence, to a request in the dialog (RFC 3261 §12.2.1.2).
     Lost {
         dialog_unknown: bool,
@@ -209,7 +211,7 @@ impl Established {
             Event::SessionTimer(agreement) => self.handle_session_timer(agreement, now),
             Event::RefreshRefused { by_update } => self.handle_refresh_refused(by_update, now),
             Event::Glare(wait) => self.handle_glare(wait, now),
-            Event::ByeDone => self.handle_bye_done(now),
+            Event::ByeDone { unheard } => self.handle_bye_done(unheard, now),
             Event::Lost { dialog_unknown } => self.handle_lost(dialog_unknown, now),
         }
     }
@@ -305,9 +307,12 @@ impl Established {
         }
     }
 
-    fn handle_bye_done(&mut self, now: Instant) {
+    fn handle_bye_done(&mut self, unheard: Option<GoneCause>, now: Instant) {
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::Ending(ending) => self.end(ending, now),
+            State::Ending(ending) => {
+                let cause = unheard.filter(|_| ending.cause == GoneCause::HungUp).unwrap_or(ending.cause);
+                self.end(Ending { cause, ..ending }, now);
+            }
             other @ (State::AckHeld
             | State::AwaitingAck(_)
             | State::Stable

@@ -26,7 +26,12 @@ pub(super) enum SessionTimer {
     Refresh,
     /// The BYE is due a little before the interval ends (RFC 4028 §10).
     Expire,
+    /// Nobody refreshes: time to ask whether the peer is still there.
+    Probe,
 }
+
+/// How long a session may stand without a sign of the peer when no session timer was agreed.
+const PROBE_AFTER: Duration = Duration::from_mins(15);
 
 /// The BYE comes at most that long before the end of the interval (RFC 4028 §10).
 const BYE_BEFORE_MAX: Duration = Duration::from_secs(32);
@@ -36,7 +41,12 @@ impl Established {
     pub(super) fn handle_session_timer(&mut self, agreement: Option<Agreement>, now: Instant) {
         self.session.clear_all();
         self.agreement = agreement.filter(|_| self.is_live());
-        let Some(Agreement { interval, refresher, .. }) = self.agreement else { return };
+        let Some(Agreement { interval, refresher, .. }) = self.agreement else {
+            if self.is_live() {
+                self.session.set(SessionTimer::Probe, now + PROBE_AFTER);
+            }
+            return;
+        };
         self.session.set(SessionTimer::Expire, now + interval - BYE_BEFORE_MAX.min(interval / 3));
         match refresher {
             Refresher::Us => self.session.set(SessionTimer::Refresh, now + interval / 2),
@@ -60,13 +70,16 @@ impl Established {
         match timer {
             SessionTimer::Refresh => self.refresh(now),
             SessionTimer::Expire => self.handle_lost(false, now),
+            SessionTimer::Probe => {
+                self.outputs.push_back(Action::Probe);
+                self.session.set(SessionTimer::Probe, now + PROBE_AFTER);
+            }
         }
     }
 
     /// The session stands until its interval ends: another attempt may succeed, if it comes in time.
     pub(super) fn refresh_later(&mut self, now: Instant) {
-        // Of the two timers only that of the end runs now.
-        if let Some(end) = self.session.next() {
+        if let Some(end) = self.session.due(SessionTimer::Expire) {
             let left = end.saturating_duration_since(now);
             let pause = (left / 2).max(self.timers.t2).min(patience(self.timers));
             self.session.set(SessionTimer::Refresh, now + pause);

@@ -1,0 +1,94 @@
+//! Requests of ours in a dialog that are not of the session: INFO of the user, one after the other, and the OPTIONS that
+//! asks whether the peer is still there.
+
+use super::transactions::Owner;
+use super::usage::Stage;
+use super::{Endpoint, InviteId};
+use crate::authentication::Attempts;
+use crate::invite::EstablishedEvent;
+use sip_message::{Method, StatusCode};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// What waits for the one before it: over UDP a later request can overtake an earlier one, which is then refused for its
+/// CSeq (RFC 3261 §12.2.2).
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    is_sending: bool,
+    waiting: VecDeque<Letter>,
+}
+
+#[derive(Debug)]
+struct Letter {
+    method: Method,
+    content_type: Box<str>,
+    body: Vec<u8>,
+}
+
+/// Requests that wait; what a user wants sent beyond them is dropped.
+const WAITING_MAX: usize = 32;
+
+impl Endpoint {
+    /// Sends a request in the dialog of a live usage, behind those that are under way.
+    pub(super) fn send_in_dialog(
+        &mut self,
+        invite: InviteId,
+        method: Method,
+        content_type: &str,
+        body: Vec<u8>,
+        now: Instant,
+    ) {
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
+        let is_allowed = usage.peer_allows.as_ref().is_none_or(|methods| methods.contains(&method));
+        if matches!(method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE)
+            || !is_allowed
+            || usage.outbox.waiting.len() >= WAITING_MAX
+        {
+            return;
+        }
+        usage.outbox.waiting.push_back(Letter { method, content_type: content_type.into(), body });
+        if !usage.outbox.is_sending {
+            self.send_next(invite, now);
+        }
+    }
+
+    /// The request under way has its final response, or will never have one.
+    pub(super) fn sent_in_dialog(&mut self, invite: InviteId, status: Option<StatusCode>, now: Instant) {
+        if let Some(usage) = self.usages.get_mut(&invite) {
+            usage.outbox.is_sending = false;
+        }
+        // Whoever takes no INFO, and does not even say so, may talk on.
+        if status == Some(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST) {
+            self.established(invite, EstablishedEvent::Lost { dialog_unknown: true }, now);
+        }
+        self.send_next(invite, now);
+    }
+
+    pub(super) fn probe(&mut self, invite: InviteId, now: Instant) {
+        let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog.as_mut()) else {
+            return;
+        };
+        let (mut request, flow) = (dialog.request(Method::OPTIONS), dialog.flow());
+        self.dress_request(&mut request);
+        self.start_client(request, flow, Owner::Probe(invite), Attempts::default(), now);
+    }
+
+    fn send_next(&mut self, invite: InviteId, now: Instant) {
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
+        let (Stage::Established(machine), Some(dialog)) = (&usage.stage, usage.dialog.as_mut()) else {
+            return;
+        };
+        if !machine.is_live() {
+            return usage.outbox.waiting.clear();
+        }
+        let Some(Letter { method, content_type, body }) = usage.outbox.waiting.pop_front() else { return };
+        usage.outbox.is_sending = true;
+        let mut request = dialog.request(method);
+        let flow = dialog.flow();
+        if !body.is_empty() {
+            request.set_body(&content_type, body);
+        }
+        self.dress_request(&mut request);
+        self.start_client(request, flow, Owner::InDialog(invite), Attempts::default(), now);
+    }
+}
