@@ -108,12 +108,18 @@ pub(crate) fn present() -> Moment {
 }
 
 impl Driver {
-    /// A fault outside of any one call costs what was fed, and not the server.
     fn feed(&mut self, input: impl FnOnce(&mut Switchboard)) {
+        let _ = self.is_fed(input);
+    }
+
+    /// A fault outside of any one call costs what was fed, and not the server.
+    fn is_fed(&mut self, input: impl FnOnce(&mut Switchboard)) -> bool {
         let input = std::panic::AssertUnwindSafe(|| input(&mut self.switchboard));
-        if std::panic::catch_unwind(input).is_err() {
+        let is_fed = std::panic::catch_unwind(input).is_ok();
+        if !is_fed {
             tracing::error!("the switchboard broke on what it was fed; it goes on without it");
         }
+        is_fed
     }
 
     fn receive(&mut self, received: Received) {
@@ -138,12 +144,19 @@ impl Driver {
             Asked::ClickToCall { request, answer } => {
                 let ticket = self.waiting.ticket();
                 self.waiting.calls.insert(ticket, answer);
-                self.feed(|board| board.handle_command(Command::ClickToCall { ticket, request }, present()));
+                let command = Command::ClickToCall { ticket, request };
+                // Who waits for an answer that will not come is told so.
+                if !self.is_fed(|board| board.handle_command(command, present())) {
+                    self.waiting.calls.remove(&ticket);
+                }
             }
             Asked::HangUp { call, answer } => {
                 let ticket = self.waiting.ticket();
                 self.waiting.hang_ups.insert(ticket, answer);
-                self.feed(|board| board.handle_command(Command::HangUp { ticket, call }, present()));
+                let command = Command::HangUp { ticket, call };
+                if !self.is_fed(|board| board.handle_command(command, present())) {
+                    self.waiting.hang_ups.remove(&ticket);
+                }
             }
             Asked::Plain(command) => self.feed(|board| board.handle_command(command, present())),
             Asked::Registered { user, answer } => {

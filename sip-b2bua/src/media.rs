@@ -30,11 +30,25 @@ pub(crate) fn formats(codecs: &[Codec]) -> Vec<Format> {
     formats
 }
 
-/// `format` and the telephone-event that goes with it, out of `offered`.
+/// `format` and the telephone-event that goes with it, out of `offered`, as an answer names them: by the numbers of its
+/// offer.
 pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
-    let is_free = |event: &&Format| event.payload_type != format.payload_type;
-    let events = offered.iter().filter(|event| goes_with(event, format)).filter(is_free).cloned();
+    let events = offered.iter().filter(|event| goes_with(event, format)).cloned();
     std::iter::once(format.clone()).chain(events).collect()
+}
+
+/// The same as an offer, each under a payload type of its own.
+pub(crate) fn offered_with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
+    let mut formats = Vec::new();
+    for mut format in with_events(format, offered) {
+        let is_taken = |number: u8| formats.iter().any(|taken: &Format| taken.payload_type == number);
+        if is_taken(format.payload_type) {
+            let Some(free) = DYNAMIC.into_iter().find(|number| !is_taken(*number)) else { continue };
+            format.payload_type = free;
+        }
+        formats.push(format);
+    }
+    formats
 }
 
 /// `format`, then the others of `offered`, each under a payload type of its own.
@@ -114,6 +128,8 @@ fn telephone_event(payload_type: u8, clock_rate: u32) -> Format {
 const OPUS: u8 = 107;
 const TELEPHONE_EVENT: u8 = 101;
 const TELEPHONE_EVENT_48K: u8 = 110;
+/// RFC 3551 §6.
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 const PACKET_TIME: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -125,7 +141,8 @@ mod tests {
         let ours = formats(&Codec::ALL);
         for payload_type in [OPUS, TELEPHONE_EVENT, TELEPHONE_EVENT_48K] {
             let opus = Format { payload_type, ..format(Codec::Opus) };
-            for offered in [with_events(&opus, &ours), beginning_with(&opus, &ours)] {
+            assert_eq!(offered_with_events(&opus, &ours).len(), 2, "no digits under {payload_type}");
+            for offered in [offered_with_events(&opus, &ours), beginning_with(&opus, &ours)] {
                 let mut numbers: Vec<u8> = offered.iter().map(|format| format.payload_type).collect();
                 assert_eq!(numbers[0], payload_type);
                 numbers.sort_unstable();

@@ -132,7 +132,6 @@ impl Switchboard {
     pub fn handle_unreachable(&mut self, flow: Flow, moment: Moment) {
         let changed = self.registrar.flow_closed(flow, moment.now);
         self.keep_bindings(changed);
-        self.saved.flow_closed(flow);
         self.endpoint.handle_unreachable(flow, moment.now);
         self.drain_endpoint(moment);
     }
@@ -164,11 +163,7 @@ impl Switchboard {
             Report { session, statistics } => {
                 self.with_session(session, moment, |call| call.handle_report(&statistics));
             }
-            Broken { session } => {
-                if let Some(id) = self.sessions.get(&session).copied() {
-                    self.break_off(id, moment);
-                }
-            }
+            Broken { session } => self.media_broken(session, moment),
             Closed { session, statistics } => {
                 self.with_session(session, moment, |call| call.handle_closed(&statistics));
             }
@@ -220,6 +215,7 @@ impl Switchboard {
     }
 
     /// A fault in the machine of one call, for tests of what becomes of it and of the others.
+    #[doc(hidden)]
     ///
     /// # Panics
     /// Inside, and not beyond.
@@ -266,11 +262,13 @@ impl Switchboard {
 
     /// Lets something happen to a running call, then performs what it wants. A call whose machine panics ends alone.
     fn with_call(&mut self, id: CallId, moment: Moment, change: impl FnOnce(&mut RunningCall)) {
-        let Some(Entry { stage: Stage::Running { call, .. }, .. }) = self.calls.get_mut(&id) else { return };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| change(call)));
-        match outcome {
-            Ok(()) => self.perform(id, moment),
-            Err(_) => self.break_off(id, moment),
+        let act = std::panic::AssertUnwindSafe(|| {
+            let Some(call) = self.running(id) else { return };
+            change(call);
+            self.perform(id, moment);
+        });
+        if std::panic::catch_unwind(act).is_err() {
+            self.break_off(id, moment);
         }
     }
 

@@ -70,7 +70,7 @@ pub(crate) async fn change_invites(
                 .push_bind(&*invite.request);
         });
         query.push(
-            " ON CONFLICT (sip_call_id) DO UPDATE SET local = excluded.local, remote = excluded.remote,
+            " ON CONFLICT (sip_call_id) DO UPDATE SET transport = excluded.transport, local = excluded.local, remote = excluded.remote,
              request = excluded.request",
         );
         query.build().execute(&mut **transaction).await?;

@@ -45,7 +45,7 @@ async fn invites_are_kept_as_they_were_last_written_until_they_are_forgotten() {
     let (first, second) = (invite("a", b"INVITE"), invite("b", b"INVITE"));
     store.put_round(&round([("a", Some(first)), ("b", Some(second.clone()))])).await.unwrap();
     let mut moved = invite("a", b"BYE");
-    moved.remote = "192.0.2.3:5060".into();
+    (moved.transport, moved.remote) = ("tcp".into(), "192.0.2.3:5060".into());
     store.put_round(&round([("a", Some(moved.clone()))])).await.unwrap();
     store.close().await;
 

@@ -98,7 +98,7 @@ pub enum InviteEvent {
     },
     /// Our re-INVITE (`offer`) was answered, or what we offered when a re-INVITE asked us to.
     Reanswered {
-        /// The answer; empty when the 2xx had none.
+        /// The answer; empty when the 2xx, or the ACK of ours, had none.
         body: Vec<u8>,
     },
     /// Our re-INVITE was refused; the session stays as it was.

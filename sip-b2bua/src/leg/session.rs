@@ -72,7 +72,7 @@ impl Leg {
         let fork = &self.forks[talk.fork];
         let ForkState::Answered(invite) = fork.state else { return };
         self.origin.version += 1;
-        let formats = media::with_events(&talk.format, &self.formats);
+        let formats = media::offered_with_events(&talk.format, &self.formats);
         let offer = Offer::new(&self.origin, media::stream(fork.announced, formats, talk.other));
         self.outputs.push_back(Output::Reoffer { invite, body: offer.print() });
         talk.reoffer = Some(offer);

@@ -4,7 +4,7 @@
 use super::*;
 use crate::stored_flow;
 use call_store::{StoredBinding, StoredInvite};
-use sip_core::{SavedInvite, Transport};
+use sip_core::{GoneCause, SavedInvite, Transport};
 use sip_message::{Message, Reason};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -15,7 +15,7 @@ pub(super) struct Saved {
     running: BTreeMap<InviteId, (Box<str>, u64)>,
     /// Of the last process, being ended now.
     ending: BTreeMap<InviteId, LeftBehind>,
-    /// Of the last process; its connection is gone, and the phone has not come back yet. Until then it may.
+    /// Of the last process; the phone did not hear its end, and has not come back yet. Until then it may.
     waiting: Vec<(LeftBehind, Instant)>,
 }
 
@@ -25,23 +25,12 @@ struct LeftBehind {
     user: Box<str>,
     sip_call_id: Box<str>,
     saved: SavedInvite,
-    /// Its connection was closed before it could be told.
-    untold: bool,
     /// It has registered along this way in the meantime.
     returned_along: Option<Flow>,
 }
 
 /// How long a phone may take to come back after its connection was cut; phones register every hour at least.
 const COMES_BACK: Duration = Duration::from_hours(1);
-
-impl Saved {
-    /// What was on its way along this connection has not arrived.
-    pub(super) fn flow_closed(&mut self, flow: Flow) {
-        for left in self.ending.values_mut().filter(|left| left.saved.flow == flow) {
-            left.untold = true;
-        }
-    }
-}
 
 impl Switchboard {
     /// The registrations that the last process kept.
@@ -60,7 +49,8 @@ impl Switchboard {
         self.drain_endpoint(moment);
     }
 
-    /// A phone has registered along `flow`: what it could not be told when its connection was gone it is told now.
+    /// A phone has registered along `flow`: what it did not hear, when its connection was gone or its NAT had forgotten us,
+    /// it is told now.
     pub(super) fn tell_returned(&mut self, user: &str, flow: Flow, moment: Moment) {
         for left in self.saved.ending.values_mut().filter(|left| left.is_of(user, flow)) {
             left.returned_along = Some(flow);
@@ -85,7 +75,7 @@ impl Switchboard {
             | InviteEvent::Offered { .. }
             | InviteEvent::Reanswered { .. }
             | InviteEvent::Requested { .. } => self.save_again(invite),
-            InviteEvent::Gone(_) => self.forget_saved(invite, moment),
+            InviteEvent::Gone(gone) => self.forget_saved(invite, gone.cause, moment),
             InviteEvent::Confirmed { .. } | InviteEvent::ReofferRefused { .. } => {}
         }
     }
@@ -110,10 +100,11 @@ impl Switchboard {
         self.outputs.push_back(Output::KeepInvite(stored));
     }
 
-    fn forget_saved(&mut self, invite: InviteId, moment: Moment) {
+    fn forget_saved(&mut self, invite: InviteId, cause: GoneCause, moment: Moment) {
+        let untold = matches!(cause, GoneCause::TimedOut | GoneCause::Unreachable);
         let running = self.saved.running.remove(&invite).map(|(sip_call_id, _)| sip_call_id);
         let ended = match self.saved.ending.remove(&invite) {
-            Some(mut left) if left.untold => {
+            Some(mut left) if untold => {
                 match left.returned_along.take() {
                     Some(flow) => {
                         left.saved.flow = flow;
@@ -128,8 +119,7 @@ impl Switchboard {
         self.outputs.extend(running.or(ended).map(Output::ForgetInvite));
     }
 
-    fn end_left(&mut self, mut left: LeftBehind, moment: Moment) {
-        left.untold = false;
+    fn end_left(&mut self, left: LeftBehind, moment: Moment) {
         let reason = Reason {
             protocol: "Q.850".into(),
             cause: Some(41), // Temporary failure.
@@ -152,7 +142,7 @@ impl LeftBehind {
         let user = request.header.to.uri.as_sip()?.decoded_user()?.into();
         let saved = SavedInvite { flow, request: stored.request.clone() };
         let sip_call_id = stored.sip_call_id.clone();
-        Some(Self { user, sip_call_id, saved, untold: false, returned_along: None })
+        Some(Self { user, sip_call_id, saved, returned_along: None })
     }
 
     /// Whether the phone that registers along `flow` may be the one.
@@ -279,9 +269,12 @@ mod tests {
         board.tell_returned("1001", back, moment(start, 3));
         board.drain_endpoint(moment(start, 3));
         assert_eq!(done(&mut board), (vec![back], false));
+        // Nothing comes back along that way either.
         board.handle_timeout(moment(start, 40));
-        assert_eq!(done(&mut board), (vec![], true));
-        assert_eq!(board.counts(), (0, 0, 0));
+        assert_eq!((done(&mut board), board.counts()), ((vec![], false), (0, 0, 0)));
+        board.tell_returned("1001", back, moment(start, 50));
+        board.drain_endpoint(moment(start, 50));
+        assert_eq!(done(&mut board), (vec![back], false));
     }
 
     #[test]

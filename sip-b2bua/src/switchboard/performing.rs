@@ -96,6 +96,17 @@ impl Switchboard {
         self.outputs.push_back(Output::KeepCall(record));
     }
 
+    /// The relay gave up a session: its call ends, or never begins.
+    pub(super) fn media_broken(&mut self, session: SessionId, moment: Moment) {
+        let Some(id) = self.sessions.get(&session).copied() else { return };
+        match self.calls.get(&id).map(|entry| &entry.stage) {
+            Some(Stage::Opening { .. }) => {
+                self.open_failed(session, media_relay::OpenError::NoPortFree);
+            }
+            Some(Stage::Running { .. } | Stage::Keeping { .. }) | None => self.break_off(id, moment),
+        }
+    }
+
     /// A machine of this call panicked: BYE or CANCEL to both parties, a record, and nothing else is touched.
     pub(super) fn break_off(&mut self, id: CallId, moment: Moment) {
         tracing::error!(call_id = %id, "a machine of this call broke; the call is ended");
@@ -105,6 +116,8 @@ impl Switchboard {
             self.endpoint.hang_up(usage, None, moment.now);
             self.invites.remove(&usage);
         }
+        // The last messages belong to what was recorded of it.
+        self.drain_endpoint(moment);
         self.relay(id, RelayAction::Close);
         let Some(view) = self.running(id).map(|call| call.view().clone()) else { return };
         let at = moment.timestamp().unwrap_or(view.created_at);

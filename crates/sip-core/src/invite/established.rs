@@ -288,8 +288,8 @@ impl Established {
             State::AwaitingAck(accepted) if accepted.cseq == cseq => {
                 if accepted.initial {
                     self.emit(InviteEvent::Confirmed { body });
-                } else if let Some(body) = body.filter(|_| accepted.offers) {
-                    self.emit(InviteEvent::Reanswered { body });
+                } else if accepted.offers {
+                    self.emit(InviteEvent::Reanswered { body: body.unwrap_or_default() });
                 }
                 match accepted.unwanted {
                     Some(reason) => self.bye(Ending::new(GoneCause::HungUp, reason)),
