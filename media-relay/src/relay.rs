@@ -6,6 +6,9 @@
 mod guard;
 mod opening;
 mod rounds;
+#[cfg(test)]
+mod tests;
+mod transcoded;
 
 use self::rounds::Round;
 use crate::command::{Command, Config, Description, Sound};
@@ -43,7 +46,7 @@ pub struct Relay {
     round: Option<Round>,
     /// Halves where transcoded packets are due, and since when.
     transcoded: VecDeque<(usize, Side, Instant)>,
-    /// When some will be.
+    /// When some will be; at most one entry for each half.
     paced: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
     outputs: VecDeque<Output<'static>>,
     buffer: Vec<u8>,
@@ -220,13 +223,7 @@ impl Relay {
             self.silence_checks.pop();
             self.check_silence(session, side, now);
         }
-        while let Some(Reverse((_, session, side))) =
-            self.paced.peek().filter(|next| next.0.0 <= now).copied()
-        {
-            self.paced.pop();
-            let slot = self.slots.get(&session);
-            self.transcoded.extend(slot.map(|slot| (*slot, side, now)));
-        }
+        self.wake_transcoded(now);
         if let Some(due) = self.tick_at.filter(|due| *due <= now) {
             self.tick(due, now);
         }
@@ -300,22 +297,6 @@ impl Relay {
             Stage::Open { .. } => Stage::Connected { since: now },
             Stage::Connected { since } => Stage::Connected { since },
         };
-    }
-
-    /// Puts the next transcoded packet into the buffer.
-    fn next_transcoded(&mut self) -> Option<(u16, SocketAddr)> {
-        loop {
-            let (slot, side, now) = *self.transcoded.front()?;
-            if let Some(session) = self.sessions[slot].as_mut() {
-                let half = session.half_mut(side);
-                let route = half.next_transcoded(&mut self.buffer, now);
-                if route.is_some() {
-                    return route;
-                }
-                self.paced.extend(half.transcoded_due().map(|due| Reverse((due, session.id, side))));
-            }
-            self.transcoded.pop_front();
-        }
     }
 
     fn encode_tone(&mut self, slot: usize, side: Side) {

@@ -134,9 +134,14 @@ impl Half {
         self.transcoding.pacing.take(buffer, now).then_some((self.local.port(), to))
     }
 
-    /// When there is one.
-    pub(crate) fn transcoded_due(&self) -> Option<Instant> {
-        self.transcoding.pacing.due()
+    /// When to look for one, unless that is known.
+    pub(crate) fn schedule_transcoded(&mut self) -> Option<Instant> {
+        self.transcoding.pacing.schedule()
+    }
+
+    /// That time has come.
+    pub(crate) fn wake_transcoded(&mut self) {
+        self.transcoding.pacing.wake();
     }
 }
 
