@@ -72,6 +72,19 @@ impl Pacing {
     /// Nobody wants what waits.
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
+        self.last = None;
+    }
+
+    /// Does none wait?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What waits is due now.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        for (due, _) in &mut self.waiting {
+            *due = now.min(*due);
+        }
     }
 
     fn put(&mut self, due: Instant, octets: Vec<u8>) {
@@ -91,12 +104,6 @@ impl Pacing {
     fn keep(&mut self, octets: Vec<u8>) {
         if self.spare.len() < SPARE_MAX {
             self.spare.push(octets);
-        }
-    }
-
-    fn hurry(&mut self, now: Instant) {
-        for (due, _) in &mut self.waiting {
-            *due = now.min(*due);
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct Relay {
     playing: Vec<(usize, Side)>,
     tick_at: Option<Instant>,
     round: Option<Round>,
-    /// Halves where transcoded packets are due, and since when.
+    /// Halves where packets in line are due, and since when.
     transcoded: VecDeque<(usize, Side, Instant)>,
     /// When some will be; at most one entry for each half.
     paced: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
@@ -177,7 +177,8 @@ impl Relay {
     }
 
     /// A packet that came to an RTP port: what remains of it, rewritten in place, is sent on if there is an
-    /// answer. What had to be transcoded comes out of [`poll_output`](Self::poll_output).
+    /// answer. What had to be transcoded, and what follows on that, comes out of
+    /// [`poll_output`](Self::poll_output).
     pub fn handle_rtp(
         &mut self,
         port: u16,
@@ -195,7 +196,7 @@ impl Relay {
         match handled.passage {
             Passage::Nothing => None,
             Passage::Forward(forward) => Some(forward),
-            Passage::Transcoded => {
+            Passage::InLine => {
                 self.transcoded.push_back((slot, side.other(), now));
                 None
             }
@@ -265,6 +266,8 @@ impl Relay {
             return;
         }
         half.tone = Some(Tone::new(sound));
+        half.hurry_transcoded(now);
+        self.transcoded.push_back((slot, side, now));
         if !self.playing.contains(&(slot, side)) {
             self.playing.push((slot, side));
         }
