@@ -259,6 +259,14 @@ impl Half {
     }
 }
 
+#[cfg(test)]
+impl Half {
+    /// Lets it count so many packets that one more is no number.
+    pub(crate) fn break_at_the_next_packet(&mut self) {
+        self.figures.packets_sent = u64::MAX;
+    }
+}
+
 /// Of an RTP header without CSRCs and extension (RFC 3550 §5.1).
 const HEADER_OCTETS: usize = 12;
 

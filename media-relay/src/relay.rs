@@ -242,8 +242,11 @@ impl Relay {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        let (port, to) = self.next_transcoded().or_else(|| self.next_of_round())?;
-        Some(Output::Send { port, to, octets: &self.buffer })
+        match self.next_transcoded().or_else(|| self.next_of_round()) {
+            Some((port, to)) => Some(Output::Send { port, to, octets: &self.buffer }),
+            // A session that broke just now is told of.
+            None => self.outputs.pop_front(),
+        }
     }
 
     /// Sessions that are open or opening.
@@ -277,7 +280,7 @@ impl Relay {
 
     fn stop(&mut self, slot: usize, side: Side) {
         self.session_mut(slot).half_mut(side).tone = None;
-        self.playing.retain(|playing| *playing != (slot, side));
+        self.stop_playing(|playing, hearer| (playing, hearer) == (slot, side));
     }
 
     fn listen(&mut self, slot: usize, side: Side) {

@@ -25,4 +25,17 @@ impl Relay {
             }
         }
     }
+
+    /// Lets a session write into the buffer, as [`guarded`](Self::guarded).
+    pub(super) fn guarded_with_buffer<T>(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        act: impl FnOnce(&mut Session, &mut Vec<u8>) -> T,
+    ) -> Option<T> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let done = self.guarded(slot, now, |session| act(session, &mut buffer));
+        self.buffer = buffer;
+        done
+    }
 }

@@ -72,6 +72,8 @@ fn outputs(relay: &mut Relay) -> ([usize; 2], usize, Vec<Event>) {
     let (mut sent, mut released, mut events) = ([0; 2], 0, Vec::new());
     while let Some(output) = relay.poll_output() {
         match output {
+            // The relay's own report while a tone plays.
+            Output::Send { to, .. } if to.port() % 2 == 1 => {}
             Output::Send { to, .. } => {
                 let session = [ONE, TWO].iter().position(|session| to == party(*session, Side::Two));
                 sent[session.unwrap()] += 1;
@@ -116,4 +118,37 @@ fn a_session_that_panics_is_ended_and_the_other_goes_on() {
     assert_eq!(outputs(&mut relay), ([0; 2], 2, vec![Event::Broken { session: ONE }]));
     assert_eq!(relay.sessions(), 1);
     assert_eq!(relay.guarded(slot, now, |_| ()), None);
+}
+
+#[test]
+fn a_session_that_panics_over_a_transcoded_packet_is_ended_and_the_other_goes_on() {
+    let now = Instant::now();
+    let mut relay = relay([Codec::Pcmu, Codec::Pcma], now);
+    for session in [ONE, TWO] {
+        say(&mut relay, session, 0, now);
+    }
+    let slot = relay.slots[&ONE];
+    relay.session_mut(slot).half_mut(Side::Two).break_at_the_next_packet();
+    let (sent, released, events) = outputs(&mut relay);
+    assert_eq!((sent, released, events.last()), ([0, 1], 2, Some(&Event::Broken { session: ONE })));
+    relay.handle_timeout(now + Duration::from_millis(20));
+    assert_eq!(outputs(&mut relay), ([0, 1], 0, vec![]));
+}
+
+#[test]
+fn a_session_that_panics_over_a_tone_is_ended_and_every_other_hears_its_own() {
+    let now = Instant::now();
+    for broken in [ONE, TWO] {
+        let mut relay = relay([Codec::Pcmu, Codec::Pcma], now);
+        for session in [ONE, TWO] {
+            relay.handle_command(Command::Play { session, side: Side::Two, sound: Sound::Ringback }, now);
+        }
+        let slot = relay.slots[&broken];
+        relay.session_mut(slot).half_mut(Side::Two).break_at_the_next_packet();
+        relay.handle_timeout(now);
+        let sent = if broken == ONE { [0, 1] } else { [1, 0] };
+        assert_eq!(outputs(&mut relay), (sent, 2, vec![Event::Broken { session: broken }]));
+        relay.handle_timeout(now + Duration::from_millis(20));
+        assert_eq!(outputs(&mut relay), (sent, 0, vec![]));
+    }
 }

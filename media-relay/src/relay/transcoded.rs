@@ -22,13 +22,15 @@ impl Relay {
     pub(super) fn next_transcoded(&mut self) -> Option<(u16, SocketAddr)> {
         loop {
             let (slot, side, now) = *self.transcoded.front()?;
-            if let Some(session) = self.sessions[slot].as_mut() {
-                let half = session.half_mut(side);
-                let route = half.next_transcoded(&mut self.buffer, now);
-                if route.is_some() {
-                    return route;
-                }
-                self.paced.extend(half.schedule_transcoded().map(|due| Reverse((due, session.id, side))));
+            let next = self.guarded_with_buffer(slot, now, |session, buffer| {
+                let (id, half) = (session.id, session.half_mut(side));
+                let route = half.next_transcoded(buffer, now);
+                route.ok_or_else(|| half.schedule_transcoded().map(|due| Reverse((due, id, side))))
+            });
+            match next {
+                Some(Ok(route)) => return Some(route),
+                Some(Err(later)) => self.paced.extend(later),
+                None => {}
             }
             self.transcoded.pop_front();
         }
