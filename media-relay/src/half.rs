@@ -88,6 +88,11 @@ impl Half {
             self.continuity.interrupt();
             self.reception.forget_transit();
         }
+        if last.is_some_and(|last| {
+            (last.codec, last.payload_type) != (description.codec, description.payload_type)
+        }) {
+            self.drop_transcoded();
+        }
         self.description = Some(description);
         self.described_at = Some(now);
     }
@@ -202,16 +207,10 @@ impl Half {
         Translation { sender: other.continuity.ssrc(), packets_sent, octets_sent, stream, reported }
     }
 
-    /// A packet with so many octets of payload has gone to the party.
-    pub(crate) fn count_sent(&mut self, payload_octets: usize) {
+    /// A packet has gone to the party.
+    pub(crate) fn count_sent(&mut self, packet: &[u8]) {
         self.figures.packets_sent += 1;
-        self.payload_octets_sent += payload_octets as u64;
-    }
-
-    /// So many packets with so many octets of payload have gone to the party.
-    pub(crate) fn count_all_sent(&mut self, [packets, payload_octets]: [usize; 2]) {
-        self.figures.packets_sent += packets as u64;
-        self.payload_octets_sent += payload_octets as u64;
+        self.payload_octets_sent += packet.len().saturating_sub(HEADER_OCTETS) as u64;
     }
 
     /// Packets and payload octets as sender reports count them, modulo 2^32.
@@ -259,6 +258,17 @@ impl Half {
         }
     }
 }
+
+#[cfg(test)]
+impl Half {
+    /// Lets it count so many packets that one more is no number.
+    pub(crate) fn break_at_the_next_packet(&mut self) {
+        self.figures.packets_sent = u64::MAX;
+    }
+}
+
+/// Of an RTP header without CSRCs and extension (RFC 3550 §5.1).
+const HEADER_OCTETS: usize = 12;
 
 fn content(description: &Description, payload_type: u8) -> Content {
     if payload_type == description.payload_type {

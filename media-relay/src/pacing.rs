@@ -2,6 +2,9 @@
 //!
 //! Whatever fits into one packet leaves at once: nothing is gained by holding it back. What is held back because
 //! packets of 60 ms come in is so for as long as their own time, and 20 ms more where packets come unevenly.
+//!
+//! Who sends faster than time passes has no packet held back beyond his next one: it is sent at once then, never
+//! dropped. A packet too early is what the jitter buffer of the hearer is for; one that is missing is heard.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,6 +15,8 @@ pub(crate) struct Pacing {
     waiting: VecDeque<(Instant, Vec<u8>)>,
     /// When the packet was due that was put in last.
     last: Option<Instant>,
+    /// Somebody will look whether one is due.
+    is_scheduled: bool,
     /// Packets that were sent: their memory is used again.
     spare: Vec<Vec<u8>>,
 }
@@ -37,12 +42,20 @@ impl Pacing {
             self.hurry(now);
             due = now + STEP;
         }
-        self.put(due, octets);
+        self.put(due.min(now + WAIT_MAX), octets);
     }
 
-    /// When the next one is due.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.waiting.front().map(|(due, _)| *due)
+    /// When to look for the next one, unless that is known: whoever asks is to [`wake`](Self::wake) it then. No
+    /// packet becomes due earlier than it was said to be, but for those that leave at once.
+    pub(crate) fn schedule(&mut self) -> Option<Instant> {
+        let due = self.due().filter(|_| !self.is_scheduled)?;
+        self.is_scheduled = true;
+        Some(due)
+    }
+
+    /// The time has come that [`schedule`](Self::schedule) said.
+    pub(crate) fn wake(&mut self) {
+        self.is_scheduled = false;
     }
 
     /// Lends the next one that is due to `buffer`; `false` when none is.
@@ -52,29 +65,58 @@ impl Pacing {
         }
         let Some((_, mut octets)) = self.waiting.pop_front() else { return false };
         std::mem::swap(buffer, &mut octets);
-        self.spare.push(octets);
+        self.keep(octets);
         true
     }
 
     /// Nobody wants what waits.
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
+        self.last = None;
+    }
+
+    /// Does none wait?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What waits is due now.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        for (due, _) in &mut self.waiting {
+            *due = now.min(*due);
+        }
     }
 
     fn put(&mut self, due: Instant, octets: Vec<u8>) {
+        if self.waiting.len() == WAITING_MAX
+            && let Some((_, oldest)) = self.waiting.pop_front()
+        {
+            self.keep(oldest);
+        }
         self.last = Some(due);
         self.waiting.push_back((due, octets));
     }
 
-    fn hurry(&mut self, now: Instant) {
-        for (due, _) in &mut self.waiting {
-            *due = now.min(*due);
+    fn due(&self) -> Option<Instant> {
+        self.waiting.front().map(|(due, _)| *due)
+    }
+
+    fn keep(&mut self, octets: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(octets);
         }
     }
 }
 
 /// Time of the audio in a packet.
 const STEP: Duration = Duration::from_millis(20);
+/// The time of the longest packet that is transcoded.
+const WAIT_MAX: Duration = Duration::from_millis(200);
+/// Far more than is made of all datagrams that are read between two looks at what is due. Beyond, the newest are
+/// what is wanted.
+const WAITING_MAX: usize = 512;
+/// As many as may have to wait for their time.
+const SPARE_MAX: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +152,43 @@ mod tests {
         assert_eq!(left(&[(0, 3), (10, 3)]), [0, 10, 10, 30, 50, 70]);
         assert_eq!(left(&[(0, 3), (50, 3), (120, 3)]), [0, 20, 40, 60, 80, 100, 120, 140, 160]);
         assert_eq!(left(&[(0, 3), (500, 2)]), [0, 20, 40, 500, 520]);
+    }
+
+    #[test]
+    fn no_packet_waits_longer_than_the_longest_packet_lasts() {
+        let mut expected: Vec<u64> = (0..=10).map(|step| step * 20).collect();
+        expected.extend([200, 200]);
+        assert_eq!(left(&[(0, 13)]), expected);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_and_the_newest_stay() {
+        let now = Instant::now();
+        let (mut pacing, mut buffer) = (Pacing::default(), Vec::new());
+        for number in 0..10_000_u16 {
+            let mut octets = pacing.memory();
+            octets.extend(number.to_be_bytes());
+            pacing.put_at_once(octets, now);
+        }
+        let mut taken = 0;
+        while pacing.take(&mut buffer, now) {
+            taken += 1;
+        }
+        assert_eq!((taken, buffer), (WAITING_MAX, 9_999_u16.to_be_bytes().to_vec()));
+        assert!(pacing.spare.len() <= SPARE_MAX);
+    }
+
+    #[test]
+    fn the_time_of_the_next_one_is_said_once_until_it_has_come() {
+        let now = Instant::now();
+        let (mut pacing, mut buffer) = (Pacing::default(), Vec::new());
+        assert_eq!(pacing.schedule(), None);
+        (0..3).for_each(|octet| pacing.put_in_step(vec![octet], octet == 0, now));
+        assert!(pacing.take(&mut buffer, now));
+        assert_eq!([pacing.schedule(), pacing.schedule()], [Some(now + STEP), None]);
+        pacing.wake();
+        assert!(pacing.take(&mut buffer, now + STEP));
+        assert_eq!([pacing.schedule(), pacing.schedule()], [Some(now + 2 * STEP), None]);
     }
 
     #[test]

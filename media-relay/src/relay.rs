@@ -6,6 +6,9 @@
 mod guard;
 mod opening;
 mod rounds;
+#[cfg(test)]
+mod tests;
+mod transcoded;
 
 use self::rounds::Round;
 use crate::command::{Command, Config, Description, Sound};
@@ -41,9 +44,9 @@ pub struct Relay {
     playing: Vec<(usize, Side)>,
     tick_at: Option<Instant>,
     round: Option<Round>,
-    /// Halves where transcoded packets are due, and since when.
+    /// Halves where packets in line are due, and since when.
     transcoded: VecDeque<(usize, Side, Instant)>,
-    /// When some will be.
+    /// When some will be; at most one entry for each half.
     paced: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
     outputs: VecDeque<Output<'static>>,
     buffer: Vec<u8>,
@@ -174,7 +177,8 @@ impl Relay {
     }
 
     /// A packet that came to an RTP port: what remains of it, rewritten in place, is sent on if there is an
-    /// answer. What had to be transcoded comes out of [`poll_output`](Self::poll_output).
+    /// answer. What had to be transcoded, and what follows on that, comes out of
+    /// [`poll_output`](Self::poll_output).
     pub fn handle_rtp(
         &mut self,
         port: u16,
@@ -192,7 +196,7 @@ impl Relay {
         match handled.passage {
             Passage::Nothing => None,
             Passage::Forward(forward) => Some(forward),
-            Passage::Transcoded => {
+            Passage::InLine => {
                 self.transcoded.push_back((slot, side.other(), now));
                 None
             }
@@ -220,13 +224,7 @@ impl Relay {
             self.silence_checks.pop();
             self.check_silence(session, side, now);
         }
-        while let Some(Reverse((_, session, side))) =
-            self.paced.peek().filter(|next| next.0.0 <= now).copied()
-        {
-            self.paced.pop();
-            let slot = self.slots.get(&session);
-            self.transcoded.extend(slot.map(|slot| (*slot, side, now)));
-        }
+        self.wake_transcoded(now);
         if let Some(due) = self.tick_at.filter(|due| *due <= now) {
             self.tick(due, now);
         }
@@ -244,8 +242,11 @@ impl Relay {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        let (port, to) = self.next_transcoded().or_else(|| self.next_of_round())?;
-        Some(Output::Send { port, to, octets: &self.buffer })
+        match self.next_transcoded().or_else(|| self.next_of_round()) {
+            Some((port, to)) => Some(Output::Send { port, to, octets: &self.buffer }),
+            // A session that broke just now is told of.
+            None => self.outputs.pop_front(),
+        }
     }
 
     /// Sessions that are open or opening.
@@ -268,6 +269,8 @@ impl Relay {
             return;
         }
         half.tone = Some(Tone::new(sound));
+        half.hurry_transcoded(now);
+        self.transcoded.push_back((slot, side, now));
         if !self.playing.contains(&(slot, side)) {
             self.playing.push((slot, side));
         }
@@ -277,7 +280,7 @@ impl Relay {
 
     fn stop(&mut self, slot: usize, side: Side) {
         self.session_mut(slot).half_mut(side).tone = None;
-        self.playing.retain(|playing| *playing != (slot, side));
+        self.stop_playing(|playing, hearer| (playing, hearer) == (slot, side));
     }
 
     fn listen(&mut self, slot: usize, side: Side) {
@@ -300,22 +303,6 @@ impl Relay {
             Stage::Open { .. } => Stage::Connected { since: now },
             Stage::Connected { since } => Stage::Connected { since },
         };
-    }
-
-    /// Puts the next transcoded packet into the buffer.
-    fn next_transcoded(&mut self) -> Option<(u16, SocketAddr)> {
-        loop {
-            let (slot, side, now) = *self.transcoded.front()?;
-            if let Some(session) = self.sessions[slot].as_mut() {
-                let half = session.half_mut(side);
-                let route = half.next_transcoded(&mut self.buffer, now);
-                if route.is_some() {
-                    return route;
-                }
-                self.paced.extend(half.transcoded_due().map(|due| Reverse((due, session.id, side))));
-            }
-            self.transcoded.pop_front();
-        }
     }
 
     fn encode_tone(&mut self, slot: usize, side: Side) {

@@ -36,8 +36,8 @@ pub(crate) enum Passage {
     Nothing,
     /// The packet, rewritten in place.
     Forward(Forward),
-    /// What was made of it is ready at the other half.
-    Transcoded,
+    /// What is made of it stands in line at the other half.
+    InLine,
 }
 
 /// What became of an RTP packet.
@@ -137,7 +137,7 @@ impl Half {
         let tone = self.tone.take();
         let passage = self.forward(accepted, packet, now);
         self.tone = tone;
-        if let (Some(tone), Passage::Forward(_) | Passage::Transcoded) = (&mut self.tone, &passage) {
+        if let (Some(tone), Passage::Forward(_) | Passage::InLine) = (&mut self.tone, &passage) {
             tone.give_way(now);
         }
         passage
@@ -166,7 +166,6 @@ impl Half {
             return Passage::Nothing;
         };
         header.with(stamp, payload_type).overwrite(packet);
-        self.count_sent(packet.len().saturating_sub(12));
-        Passage::Forward(Forward { port: self.local.port(), to })
+        self.send_on(packet, to, now)
     }
 }

@@ -89,7 +89,7 @@ impl Half {
         buffer.resize(header.marshal_size(), 0);
         header.marshal_to(buffer).ok()?;
         buffer.extend_from_slice(payload);
-        self.count_sent(payload.len());
+        self.count_sent(buffer);
         Some((self.local.port(), to))
     }
 

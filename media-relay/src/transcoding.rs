@@ -65,7 +65,6 @@ impl Half {
             return Passage::Nothing;
         };
         let (continuity, mut header) = (&mut self.continuity, accepted.header);
-        let mut sent = [0_usize; 2];
         transcoder.transcode(accepted, &packet[RtpHeader::payload(packet)], |frame, encode| {
             let piece = Piece {
                 epoch: accepted.place.epoch,
@@ -79,7 +78,6 @@ impl Half {
             header.with(stamp, between.payload_type).overwrite(&mut octets);
             header.marker = false;
             encode(&mut octets);
-            sent = [sent[0] + 1, sent[1] + octets.len() - PLAIN_HEADER.len()];
             made.push(octets);
         });
         let is_long = transcoder.took_a_long_packet();
@@ -90,8 +88,7 @@ impl Half {
                 pacing.put_at_once(octets, now);
             }
         }
-        self.count_all_sent(sent);
-        Passage::Transcoded
+        Passage::InLine
     }
 
     fn pass_event(
@@ -117,8 +114,20 @@ impl Half {
             [*high, *low] = u16::try_from(scaled).unwrap_or(u16::MAX).to_be_bytes();
         }
         accepted.header.with(stamp, between.payload_type).overwrite(packet);
-        self.count_sent(packet.len().saturating_sub(PLAIN_HEADER.len()));
-        Passage::Forward(Forward { port: self.local.port(), to })
+        self.send_on(packet, to, now)
+    }
+
+    /// Sends a packet whose numbers follow on those of whatever waits: that leaves first, and now.
+    pub(crate) fn send_on(&mut self, packet: &[u8], to: SocketAddr, now: Instant) -> Passage {
+        let pacing = &mut self.transcoding.pacing;
+        if pacing.is_empty() {
+            self.count_sent(packet);
+            return Passage::Forward(Forward { port: self.local.port(), to });
+        }
+        let mut octets = pacing.memory();
+        octets.extend_from_slice(packet);
+        pacing.put_at_once(octets, now);
+        Passage::InLine
     }
 
     /// Lends the next packet that is due to `buffer` and says where it goes.
@@ -131,12 +140,31 @@ impl Half {
             self.transcoding.pacing.clear();
             return None;
         };
-        self.transcoding.pacing.take(buffer, now).then_some((self.local.port(), to))
+        if !self.transcoding.pacing.take(buffer, now) {
+            return None;
+        }
+        self.count_sent(buffer);
+        Some((self.local.port(), to))
     }
 
-    /// When there is one.
-    pub(crate) fn transcoded_due(&self) -> Option<Instant> {
-        self.transcoding.pacing.due()
+    /// Something else comes next: what waits is to leave now.
+    pub(crate) fn hurry_transcoded(&mut self, now: Instant) {
+        self.transcoding.pacing.hurry(now);
+    }
+
+    /// Nobody understands what waits.
+    pub(crate) fn drop_transcoded(&mut self) {
+        self.transcoding.pacing.clear();
+    }
+
+    /// When to look for one, unless that is known.
+    pub(crate) fn schedule_transcoded(&mut self) -> Option<Instant> {
+        self.transcoding.pacing.schedule()
+    }
+
+    /// That time has come.
+    pub(crate) fn wake_transcoded(&mut self) {
+        self.transcoding.pacing.wake();
     }
 }
 

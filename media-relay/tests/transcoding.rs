@@ -1,7 +1,7 @@
 //! Two parties that speak different codecs.
 
 use audio::{Codec, Decoder, Encoder, Sine, TelephoneEvent, TonePlan, tone_milliseconds, tone_share};
-use media_relay::{Command, Config, Description, Output, Relay, RtpHeader, SessionId, Side};
+use media_relay::{Command, Config, Description, Output, Relay, RtpHeader, SessionId, Side, Sound};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -52,22 +52,34 @@ impl Bench {
         };
         bench.command(Command::Open { session: SESSION, local: [IpAddr::V4(Ipv4Addr::LOCALHOST); 2] });
         for (side, codec) in Side::BOTH.into_iter().zip([source, target]) {
-            let rtp = party(side);
-            let description = Description {
-                rtp,
-                rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
-                signalling: rtp.ip(),
-                codec,
-                payload_type: payload_type(codec),
-                telephone_event: Some(EVENT),
-                receives: true,
-                sends: true,
-                suppresses_silence: false,
-            };
-            bench.command(Command::Describe { session: SESSION, side, description });
+            bench.describe(side, codec, payload_type(codec));
         }
         bench.command(Command::Connect { session: SESSION });
         bench
+    }
+
+    fn describe(&mut self, side: Side, codec: Codec, payload_type: u8) {
+        let rtp = party(side);
+        let description = Description {
+            rtp,
+            rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
+            signalling: rtp.ip(),
+            codec,
+            payload_type,
+            telephone_event: Some(EVENT),
+            receives: true,
+            sends: true,
+            suppresses_silence: false,
+        };
+        self.command(Command::Describe { session: SESSION, side, description });
+    }
+
+    /// The first party speaks another codec from now on.
+    fn change_source(&mut self, codec: Codec) {
+        self.describe(Side::One, codec, payload_type(codec));
+        self.source = codec;
+        self.encoder = Encoder::new(codec);
+        self.sine = Sine::new(HERTZ, 0.3, codec.sample_rate());
     }
 
     fn command(&mut self, command: Command) {
@@ -80,6 +92,8 @@ impl Bench {
         while let Some(output) = self.relay.poll_output() {
             match output {
                 Output::Bind { port, .. } => bound.push(port),
+                // The relay's own report while a tone plays.
+                Output::Send { to, .. } if to.port() % 2 == 1 => {}
                 Output::Send { to, octets, .. } => {
                     assert_eq!(to, party(Side::Two));
                     let header = RtpHeader::parse(octets).expect("RTP");
@@ -148,6 +162,19 @@ impl Bench {
         }
     }
 
+    /// A packet that holds so many times 20 ms.
+    fn say_at_once(&mut self, frames: u32) {
+        let payload: Vec<u8> = (0..frames).flat_map(|_| self.frame()).collect();
+        let packet = self.packet(payload_type(self.source), self.timestamp, &payload);
+        self.timestamp = self.timestamp.wrapping_add(self.source.timestamp_step() * frames);
+        self.hand_in(packet);
+    }
+
+    /// Of all that was sent.
+    fn payload_types(&self) -> Vec<u8> {
+        self.sent.iter().map(|(header, _)| header.payload_type).collect()
+    }
+
     fn heard(&self) -> Vec<i16> {
         let (mut decoder, mut samples) = (Decoder::new(self.target), Vec::new());
         for (header, payload) in &self.sent {
@@ -196,11 +223,8 @@ fn twenty_milliseconds_go_out_whatever_comes_in() {
     for (frames, target) in [(3, Codec::Opus), (2, Codec::Pcma), (5, Codec::G722)] {
         let mut bench = Bench::between(Codec::Pcmu, target);
         for _ in 0..20 {
-            let payload: Vec<u8> = (0..frames).flat_map(|_| bench.frame()).collect();
-            let packet = bench.packet(0, bench.timestamp, &payload);
-            bench.timestamp = bench.timestamp.wrapping_add(160 * frames);
             let before = bench.sent.len();
-            bench.hand_in(packet);
+            bench.say_at_once(frames);
             assert_eq!(bench.sent.len(), before + 1, "the rest goes out in its own time");
             bench.pass(frames);
         }
@@ -302,27 +326,75 @@ fn a_party_that_takes_another_codec_is_heard_on_in_the_same_stream() {
     let mut bench = Bench::between(Codec::Opus, Codec::Pcmu);
     bench.talk(20);
     let ssrc = bench.sent[0].0.ssrc;
-    let rtp = party(Side::One);
-    let description = Description {
-        rtp,
-        rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
-        signalling: rtp.ip(),
-        codec: Codec::G722,
-        payload_type: 9,
-        telephone_event: Some(EVENT),
-        receives: true,
-        sends: true,
-        suppresses_silence: false,
-    };
-    bench.command(Command::Describe { session: SESSION, side: Side::One, description });
-    bench.source = Codec::G722;
-    bench.encoder = Encoder::new(Codec::G722);
-    bench.sine = Sine::new(HERTZ, 0.3, 16_000);
+    bench.change_source(Codec::G722);
     bench.talk(20);
     assert_eq!(bench.sent.len(), 40);
     assert!(bench.sent.iter().all(|(header, _)| header.ssrc == ssrc));
     assert!(bench.steps().iter().all(|(packets, units)| *packets == 1 && (1..=480).contains(units)));
     assert!(tone_share(&bench.heard()[21 * 160..], 8_000, HERTZ) > 0.95);
+}
+
+#[test]
+fn what_waits_for_its_time_leaves_before_a_digit() {
+    let mut bench = Bench::between(Codec::Pcmu, Codec::Pcma);
+    bench.say_at_once(3);
+    let event = TelephoneEvent { event: 7, end: false, volume: 10, duration: 160 };
+    let packet = bench.packet(EVENT, bench.timestamp, &event.encode());
+    bench.hand_in(packet);
+    assert_eq!(bench.payload_types(), [8, 8, 8, EVENT]);
+    bench.pass(5);
+    bench.timestamp = bench.timestamp.wrapping_add(800);
+    bench.say_at_once(2);
+    bench.pass(2);
+    assert_eq!(bench.payload_types(), [8, 8, 8, EVENT, 8, 8]);
+    assert!(bench.steps().iter().all(|step| step.0 == 1), "{:?}", bench.steps());
+}
+
+#[test]
+fn what_waits_for_its_time_leaves_before_what_needs_no_transcoding_any_more() {
+    let mut bench = Bench::between(Codec::Pcmu, Codec::Pcma);
+    bench.say_at_once(4);
+    bench.change_source(Codec::Pcma);
+    assert_eq!(bench.sent.len(), 1);
+    bench.talk(1);
+    assert_eq!(bench.sent.len(), 5);
+    bench.talk(5);
+    bench.pass(5);
+    assert_eq!(bench.sent.len(), 10);
+    assert!(bench.steps().iter().all(|step| step.0 == 1), "{:?}", bench.steps());
+}
+
+#[test]
+fn what_waits_for_its_time_leaves_before_a_tone() {
+    let mut bench = Bench::between(Codec::Pcmu, Codec::Pcma);
+    bench.say_at_once(4);
+    bench.command(Command::Play { session: SESSION, side: Side::Two, sound: Sound::Ringback });
+    assert_eq!(bench.sent.len(), 4);
+    bench.pass(5);
+    assert_eq!(bench.sent.len(), 9);
+    assert!(bench.steps().iter().all(|step| step.0 == 1), "{:?}", bench.steps());
+}
+
+#[test]
+fn what_waits_for_its_time_is_dropped_when_the_hearer_takes_another_codec_or_payload_type() {
+    let others = [(Codec::G722, 9), (Codec::Pcmu, 0), (Codec::Opus, 96)];
+    for (codec, payload_type) in others {
+        let mut bench = Bench::between(Codec::Pcmu, Codec::Opus);
+        bench.say_at_once(4);
+        bench.describe(Side::Two, codec, payload_type);
+        bench.pass(4);
+        assert_eq!(bench.payload_types(), [111], "{codec:?} {payload_type}");
+        for _ in 0..3 {
+            bench.say_at_once(1);
+            bench.pass(1);
+        }
+        assert_eq!(bench.payload_types()[1..], [payload_type; 3], "{codec:?} {payload_type}");
+    }
+    let mut bench = Bench::between(Codec::Pcmu, Codec::Opus);
+    bench.say_at_once(4);
+    bench.describe(Side::Two, Codec::Opus, 111);
+    bench.pass(4);
+    assert_eq!(bench.sent.len(), 4, "what is said again changes nothing");
 }
 
 #[test]

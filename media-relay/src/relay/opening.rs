@@ -107,7 +107,7 @@ impl Relay {
                 self.ports.give_back(port, now);
             }
         }
-        self.playing.retain(|(playing, _)| *playing != slot);
+        self.stop_playing(|playing, _| playing == slot);
         self.slots.remove(&session.id);
         self.free_slots.push(slot);
     }

@@ -43,8 +43,10 @@ impl Relay {
             let round = self.round.as_mut()?;
             let now = round.now;
             if let Some((slot, side)) = round.report.take() {
-                let half = self.sessions[slot].as_ref()?.half(side);
-                if let Some(route) = half.own_report(&mut self.buffer, now) {
+                let report = self.guarded_with_buffer(slot, now, |session, buffer| {
+                    session.half(side).own_report(buffer, now)
+                });
+                if let Some(Some(route)) = report {
                     return Some(route);
                 }
                 continue;
@@ -58,13 +60,27 @@ impl Relay {
                 continue;
             };
             round.next += 1;
-            let half = self.sessions[slot].as_mut()?.half_mut(side);
-            let route = half.next_tone_packet(&mut self.buffer, now);
-            if route.is_some() {
-                round.report = half.owes_report().then_some((slot, side));
-                return route;
+            let packet = self.guarded_with_buffer(slot, now, |session, buffer| {
+                let half = session.half_mut(side);
+                let route = half.next_tone_packet(buffer, now);
+                route.map(|route| (route, half.owes_report()))
+            });
+            if let Some(Some((route, owes_report))) = packet {
+                if let Some(round) = &mut self.round {
+                    round.report = owes_report.then_some((slot, side));
+                }
+                return Some(route);
             }
         }
+    }
+
+    /// Who hears a tone no more, in the midst of a round too: nobody's turn is passed over.
+    pub(super) fn stop_playing(&mut self, is_over: impl Fn(usize, Side) -> bool) {
+        if let Some(round) = &mut self.round {
+            let had_turn = &self.playing[..round.next.min(self.playing.len())];
+            round.next -= had_turn.iter().filter(|(slot, side)| is_over(*slot, *side)).count();
+        }
+        self.playing.retain(|(slot, side)| !is_over(*slot, *side));
     }
 }
 
