@@ -15,6 +15,8 @@ pub struct RawLine<'a> {
     pub octets: &'a [u8],
     /// An empty line stands before it: of a message without mistakes, the first line of the body.
     pub after_empty_line: bool,
+    /// Others continue it.
+    pub is_folded: bool,
 }
 
 /// The lines of a message, empty ones left out.
@@ -54,7 +56,8 @@ impl<'a> Iterator for RawLines<'a> {
         if start == self.octets.len() {
             return None;
         }
-        let mut end = self.line_end(start);
+        let first_end = self.line_end(start);
+        let mut end = first_end;
         loop {
             let (next, is_after_empty_line) = self.skip_line_ends(end);
             if is_after_empty_line || !self.octets.get(next).is_some_and(|octet| is_space(*octet)) {
@@ -63,11 +66,24 @@ impl<'a> Iterator for RawLines<'a> {
             end = self.line_end(next);
         }
         self.at = end;
-        Some(RawLine { start, octets: self.octets.get(start..end)?, after_empty_line })
+        let octets = self.octets.get(start..end)?;
+        Some(RawLine { start, octets, after_empty_line, is_folded: end > first_end })
     }
 }
 
 impl<'a> RawLine<'a> {
+    /// It and each line that continues it, from behind the white space before it to the end of the last one: what stands
+    /// where nothing can be continued, as behind a start line, may be read as a line of its own.
+    pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (mut rest, is_folded) = (Some(self.octets), self.is_folded);
+        std::iter::from_fn(move || {
+            let piece = rest?.trim_ascii_start();
+            let next = if is_folded { piece.iter().position(|octet| is_line_end(*octet)) } else { None };
+            rest = next.and_then(|end| piece.get(end..));
+            (!piece.is_empty()).then_some(piece)
+        })
+    }
+
     /// Name and value as those of a header field, each without the white space around it.
     pub fn field(&self) -> Option<(&'a [u8], &'a [u8])> {
         let colon = self.octets.iter().position(|octet| *octet == b':')?;
@@ -122,6 +138,23 @@ mod tests {
     #[test]
     fn a_body_that_begins_with_a_space_does_not_continue_the_header() {
         assert_eq!(lines(b"X\r\nA: 1\r\n\r\n body"), [("X", false), ("A: 1", false), (" body", true)]);
+    }
+
+    #[test]
+    fn the_lines_that_continue_one_are_found() {
+        let pieces = |octets: &'static str| {
+            let lines = RawLines::of(octets.as_bytes());
+            let pieces =
+                lines.flat_map(|line| line.pieces()).map(|piece| std::str::from_utf8(piece).unwrap());
+            pieces.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            pieces("X y\r\n A: 1\r\n\t \r\n\t2 \r\nB: 3\r\n"),
+            ["X y\r\n A: 1\r\n\t \r\n\t2 ", "A: 1\r\n\t \r\n\t2 ", "2 ", "B: 3"]
+        );
+        assert_eq!(pieces("X\r\n\r\n  v=0\n "), ["X", "v=0\n "]);
+        assert_eq!(pieces(" "), [""; 0]);
+        assert!(RawLines::of(b"A: 1\r\nB: 2\r\n").all(|line| !line.is_folded));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::PARTIES;
 use super::evidence::{Dialog, Evidence, Seen, duration, finding, times};
 use call_control::{End, EndReason, EndedBy, Finding, FindingCode, LadderTransport, Party, Severity};
+use sip_message::Method;
 use std::time::Duration;
 
 /// A phone that has said nothing for so long is not only slow.
@@ -177,10 +178,16 @@ fn no_phone(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
     Some(finding(FindingCode::Unreachable, Severity::Fault, party, sentence, None))
 }
 
-/// A phone from which nothing ever came.
+/// A phone from which nothing came, or nothing more once its first answer had another INVITE sent.
 fn silent_phone(evidence: &Evidence<'_>, dialog: &Dialog<'_>) -> Option<Finding> {
     let (first, last) = (*dialog.invites.first()?, *dialog.invites.last()?);
-    if dialog.received().next().is_some() {
+    let cseq = first.header().cseq.number;
+    // A copy of what an earlier INVITE was answered may still come.
+    let is_news = |seen: Seen<'_>| {
+        let is_old = seen.response_to(&Method::INVITE).is_some_and(|it| it.header.cseq.number < cseq);
+        seen.shown.number > first.shown.number && !is_old
+    };
+    if dialog.received().any(is_news) {
         return None;
     }
     let end = evidence.call.end.as_ref();
@@ -192,6 +199,10 @@ fn silent_phone(evidence: &Evidence<'_>, dialog: &Dialog<'_>) -> Option<Finding>
     }
     let (sent, transport) = (times(dialog.invites.len()), first.shown.transport);
     let mut sentence = format!("{} cannot be reached: ", evidence.phone(first));
+    let answered = dialog.received().find(|seen| seen.response_to(&Method::INVITE).is_some());
+    if let Some(answered) = answered {
+        sentence += &format!("it answered a first INVITE with {}; then ", answered.shown.summary);
+    }
     sentence += &match transport {
         LadderTransport::Tcp if is_unreachable && waited < TIMER_B => {
             "there is no connection to it over TCP, neither the one that it registered along nor a new one. "
@@ -210,10 +221,11 @@ fn silent_phone(evidence: &Evidence<'_>, dialog: &Dialog<'_>) -> Option<Finding>
     }
     sentence += "It is switched off or has left the network, or the router or firewall before it has closed the way \
                  by now: a shorter registration interval, or TCP, keeps it open.";
-    let another_rang = evidence.dialogs(dialog.party).iter().any(|other| other.received().next().is_some());
+    let another_rang = evidence.dialogs(dialog.party).iter().any(|other| other.responses().next().is_some());
     let is_fault = !another_rang && (evidence.failed_by(dialog.party) || end.is_none());
     let severity = if is_fault { Severity::Fault } else { Severity::Hint };
-    let shown = if first.shown.number == last.shown.number { vec![first] } else { dialog.invites.clone() };
+    let copies = if first.shown.number == last.shown.number { vec![first] } else { dialog.invites.clone() };
+    let shown = answered.into_iter().chain(copies);
     Some(finding(FindingCode::Unreachable, severity, dialog.party, sentence, shown))
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Seen<'e> {
 /// All that was sent to and received from one phone under one Call-ID.
 pub(super) struct Dialog<'e> {
     pub(super) party: Party,
-    /// The INVITE that began it, and its copies.
+    /// The INVITE that began it, and its copies: the last one, where an answer had another one sent (RFC 3261 §8.1.3.5).
     pub(super) invites: Vec<Seen<'e>>,
     /// Everything, in its order.
     pub(super) all: Vec<Seen<'e>>,
@@ -70,7 +70,7 @@ impl<'a> Evidence<'a> {
                 }
             };
             if seen.is_sent() && seen.is_request("INVITE") && seen.header().to.tag().is_none() {
-                dialog.invites.push(seen);
+                dialog.invited(seen);
             }
             dialog.all.push(seen);
         }
@@ -154,12 +154,20 @@ impl<'e> Seen<'e> {
 }
 
 impl<'e> Dialog<'e> {
+    fn invited(&mut self, invite: Seen<'e>) {
+        let number = |seen: &Seen<'_>| seen.header().cseq.number;
+        if self.invites.first().is_some_and(|first| number(first) < number(&invite)) {
+            self.invites.clear();
+        }
+        self.invites.push(invite);
+    }
+
     /// What came from the phone.
     pub(super) fn received(&self) -> impl Iterator<Item = Seen<'e>> {
         self.all.iter().copied().filter(|seen| !seen.is_sent())
     }
 
-    /// Responses to the first INVITE.
+    /// Responses to the INVITE that began it.
     pub(super) fn responses(&self) -> impl Iterator<Item = (Seen<'e>, &'e Response)> {
         let cseq = self.invites.first().map(|invite| invite.header().cseq.number);
         self.received().filter_map(move |seen| {

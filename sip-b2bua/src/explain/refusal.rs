@@ -71,9 +71,10 @@ fn advice(dialog: &Dialog<'_>, response: &Response) -> String {
                 if status == 401 { &FieldName::WWW_AUTHENTICATE } else { &FieldName::PROXY_AUTHENTICATE };
             let challenge = response.header.fields.get(field).map(legible);
             let challenge = challenge.map(|challenge| format!(" ({challenge})")).unwrap_or_default();
+            let what = if has_credentials(dialog) { "another password than" } else { "a password from" };
             format!(
-                " It wants a password from the server{challenge}: switch the authentication of incoming calls off \
-                 in the phone."
+                " It wants {what} the server{challenge}: switch the authentication of incoming calls off in the \
+                 phone."
             )
         }
         300..=399 => redirected(response),
@@ -97,6 +98,13 @@ fn advice(dialog: &Dialog<'_>, response: &Response) -> String {
         500..=599 => " The fault is in the phone, or in what stands before it.".to_owned(),
         _ => String::new(),
     }
+}
+
+/// Whether the INVITE that was refused had an answer to a challenge.
+fn has_credentials(dialog: &Dialog<'_>) -> bool {
+    let names = [FieldName::AUTHORIZATION, FieldName::PROXY_AUTHORIZATION];
+    let fields = dialog.invites.first().map(|invite| &invite.header().fields);
+    fields.is_some_and(|fields| names.iter().any(|name| fields.get(name).is_some()))
 }
 
 fn no_codec(dialog: &Dialog<'_>, response: &Response) -> String {

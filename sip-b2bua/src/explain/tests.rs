@@ -69,7 +69,7 @@ impl Case {
 
     fn note(&mut self, is_sent: bool, start: &str, cseq: &str, fields: &str, body: &str) {
         // Whoever has answered knows the other one's tag.
-        let tag = if start == "INVITE" && cseq == "1 INVITE" { "" } else { ";tag=b" };
+        let tag = if start == "INVITE" && self.call.connected_at.is_none() { "" } else { ";tag=b" };
         let (start, to) = match start.split_once(' ') {
             Some(_) => (format!("SIP/2.0 {start}"), tag),
             None => (format!("{start} sip:1002@{PHONE} SIP/2.0"), tag),
@@ -94,8 +94,13 @@ impl Case {
 
     /// The phone answers, and both are connected.
     fn connect(&mut self, fields: &str, body: &str) {
-        self.receive("200 OK", "1 INVITE", fields, body);
-        self.send("ACK", "1 ACK", "", "");
+        self.connect_with(1, fields, body);
+    }
+
+    /// The phone answers the INVITE of this CSeq number.
+    fn connect_with(&mut self, cseq: u32, fields: &str, body: &str) {
+        self.receive("200 OK", &format!("{cseq} INVITE"), fields, body);
+        self.send("ACK", &format!("{cseq} ACK"), "", "");
         self.call.connected_at = Some(at(self.now));
         self.call.state = CallState::Talking;
         for party in PARTIES {
@@ -351,4 +356,113 @@ fn bad_audio_names_its_figures_and_their_bounds() {
     }
     case.call.to.media = media("PCMA", 900, 100, Some(3.0));
     says(&case.findings()[0], &["10.0 % of 1000 packets", "score of 3.0", "From 3 %", "below 3.6"]);
+}
+
+#[test]
+fn an_invite_that_was_sent_again_because_of_its_first_answer_speaks_for_the_call() {
+    for (refusal, retried) in [
+        ("422 Session Interval Too Small", "x: 3600\r\nMin-SE: 3600\r\n"),
+        ("401 Unauthorized", "Authorization: Digest realm=\"desk\", (left out)\r\n"),
+        ("407 Proxy Authentication Required", "Proxy-Authorization: Digest realm=\"desk\", (left out)\r\n"),
+    ] {
+        let again = || {
+            let mut case = Case::begin(Transport::Udp);
+            case.receive(refusal, "1 INVITE", "", "");
+            case.send("ACK", "1 ACK", "", "");
+            case.send("INVITE", "2 INVITE", retried, &sdp("198.51.100.1", "8 0"));
+            case
+        };
+        let mut case = again();
+        case.receive(refusal, "1 INVITE", "", "");
+        case.connect_with(2, "", &sdp("203.0.113.7", "8"));
+        case.now += 5_000;
+        assert_eq!(codes(&case.findings()), [FindingCode::Running], "{refusal}");
+        case.call.to.media = media("PCMA", 0, 0, None);
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [FindingCode::OneWayAudio], "{refusal}");
+        says(&findings[0], &["told to send to 198.51.100.1:4000", "has 203.0.113.7:4000"]);
+        assert_eq!(numbers(&findings[0]), [4, 6]);
+
+        let mut case = again();
+        case.receive("486 Busy Here", "2 INVITE", "", "");
+        case.end(EndReason::Busy, EndedBy::To, Some(Party::To), Some(486));
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [FindingCode::Busy], "{refusal}");
+        assert_eq!(numbers(&findings[0]), [4, 5]);
+
+        let mut case = again();
+        case.now = 32_300;
+        case.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), None);
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [FindingCode::Unreachable], "{refusal}");
+        assert_eq!(findings[0].severity, Severity::Fault);
+        says(
+            &findings[0],
+            &[&format!("it answered a first INVITE with {refusal}; then"), "sent once over UDP"],
+        );
+        assert_eq!(numbers(&findings[0]), [2, 4]);
+    }
+}
+
+#[test]
+fn a_phone_that_refuses_the_credentials_that_it_asked_for_wants_others() {
+    let mut case = Case::begin(Transport::Udp);
+    let challenge = "WWW-Authenticate: Digest realm=\"desk\", nonce=\"n\"\r\n";
+    case.receive("401 Unauthorized", "1 INVITE", challenge, "");
+    case.send("INVITE", "2 INVITE", "Authorization: Digest realm=\"desk\", nonce=\"n\"\r\n", "");
+    case.receive("401 Unauthorized", "2 INVITE", challenge, "");
+    case.end(EndReason::Refused, EndedBy::To, Some(Party::To), Some(401));
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::Challenged]);
+    says(&findings[0], &["wants another password than the server"]);
+}
+
+#[test]
+fn a_session_that_the_phone_did_not_refresh_is_not_blamed_on_what_it_answered_before() {
+    for (request, answer) in [
+        ("INVITE", "200 OK"),
+        ("UPDATE", "200 OK"),
+        ("INVITE", "491 Request Pending"),
+        ("UPDATE", "500 Oops"),
+    ] {
+        let mut case = Case::begin(Transport::Udp);
+        case.connect("", &sdp("203.0.113.7", "8"));
+        case.send(request, &format!("2 {request}"), "", "");
+        case.receive("100 Trying", &format!("2 {request}"), "", "");
+        case.receive(answer, &format!("2 {request}"), "", "");
+        case.now += 90_000;
+        case.end(EndReason::SessionExpired, EndedBy::Server, Some(Party::To), None);
+        let findings = case.findings();
+        assert_eq!(codes(&findings), [FindingCode::SessionExpired]);
+        says(&findings[0], &["was to confirm that the call still stands", "did not in time"]);
+        assert!(findings[0].evidence.is_empty());
+    }
+    for (answers, words) in [
+        (&["100 Trying", "408 Request Timeout"][..], "answered with 408 Request Timeout"),
+        (&["100 Trying"], "asked by re-INVITE once within"),
+    ] {
+        let mut case = Case::begin(Transport::Udp);
+        case.connect("", &sdp("203.0.113.7", "8"));
+        case.send("INVITE", "2 INVITE", "", "");
+        answers.iter().for_each(|answer| case.receive(answer, "2 INVITE", "", ""));
+        case.end(EndReason::SessionExpired, EndedBy::Server, Some(Party::To), None);
+        says(&case.findings()[0], &[words]);
+    }
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_from_a_phone_that_answered_with_a_408() {
+    let mut case = Case::begin(Transport::Udp);
+    case.now = 32_000;
+    case.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert_eq!(codes(&findings), [FindingCode::Unreachable]);
+    says(&findings[0], &["sent once over UDP within 32.0 s, and nothing came back"]);
+    let bare = explain(&case.call, None, at(0)).findings;
+    assert_eq!(codes(&bare), [FindingCode::Unreachable, FindingCode::MessagesMissing]);
+    assert_eq!(bare[0].sentence, "The phone of 1002 cannot be reached.");
+
+    let findings = Case::begin(Transport::Udp).refused("408 Request Timeout", "", "");
+    assert_eq!(codes(&findings), [FindingCode::Refused]);
+    says(&findings[0], &["refused the call: 408 Request Timeout.", "It can be reached"]);
 }

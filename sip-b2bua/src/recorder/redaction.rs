@@ -1,36 +1,103 @@
-//! Secrets are left out of what is kept: credentials, challenges, and the keys of encrypted audio.
+//! Secrets are left out of what is kept: credentials, challenges, passwords in URIs, the keys of encrypted audio, and the
+//! digits that somebody types.
 
-use sip_message::{AuthParams, FieldName, RawLine, RawLines};
+mod digits;
+mod passwords;
+
+use sip_message::{AuthParams, FieldName, RawLines};
 
 /// Appends a message, good or bad, without its secrets.
 ///
-/// Lines are looked at wherever they stand: a body may hold a message, too. A body that is encoded hides its lines, and
-/// is left out whole.
+/// Lines are looked at wherever they stand: a body may hold a message, too, and what continues another line for one
+/// reader is a line of its own for the next. A body that is encoded hides its lines, and is left out whole.
 pub(crate) fn push_redacted(kept: &mut Vec<u8>, octets: &[u8]) {
-    let (mut copied, mut in_body, mut is_encoded) = (0, false, false);
-    let mut copy_to = |kept: &mut Vec<u8>, end: usize, next: usize| {
-        kept.extend_from_slice(octets.get(copied..end).unwrap_or_default());
-        copied = next;
-    };
+    let mut copy = Copy { kept, octets, copied: 0, in_body: false };
+    let mut body = Body::Plain;
     for (index, line) in RawLines::of(octets).enumerate() {
-        in_body |= index > 0 && line.after_empty_line;
-        if in_body && is_encoded {
-            copy_to(kept, line.start, octets.len());
-            fill(kept, octets.len() - line.start);
-            break;
+        copy.in_body |= index > 0 && line.after_empty_line;
+        if copy.in_body && body != Body::Plain {
+            return copy.hide_rest(line.start, body);
         }
-        is_encoded |= may_be(&line, b"ce") && line.value_of(&FieldName::CONTENT_ENCODING).is_some();
-        let Some(secret) = Secret::of(&line) else { continue };
         let end = line.start + line.octets.len();
-        copy_to(kept, line.start + secret.value_at, end);
-        if in_body {
-            // Its length stays what Content-Length says.
-            fill(kept, line.octets.len() - secret.value_at);
-        } else {
-            kept.extend_from_slice(secret.shown.as_bytes());
+        let mut secret = None;
+        for piece in line.pieces() {
+            body = body.max(Body::announced_by(piece));
+            secret = Secret::of(piece).map(|secret| (end - piece.len() + secret.value_at, secret.shown));
+            if secret.is_some() {
+                break;
+            }
+        }
+        let plain_end = secret.as_ref().map_or(end, |(start, _)| *start);
+        for password in passwords::of(octets.get(line.start..plain_end).unwrap_or_default()) {
+            copy.cut(line.start + password.start, line.start + password.end, "***");
+        }
+        if let Some((start, shown)) = secret {
+            copy.cut(start, end, &shown);
         }
     }
-    copy_to(kept, octets.len(), octets.len());
+    copy.keep_until(octets.len());
+}
+
+/// A message on its way to where it is kept.
+struct Copy<'a> {
+    kept: &'a mut Vec<u8>,
+    octets: &'a [u8],
+    /// So many octets are dealt with.
+    copied: usize,
+    in_body: bool,
+}
+
+impl Copy<'_> {
+    fn keep_until(&mut self, end: usize) {
+        self.kept.extend_from_slice(self.octets.get(self.copied..end).unwrap_or_default());
+        self.copied = end;
+    }
+
+    fn cut(&mut self, start: usize, end: usize, shown: &str) {
+        self.keep_until(start);
+        self.copied = end;
+        if self.in_body {
+            // Its length stays what Content-Length says.
+            fill(self.kept, end - start);
+        } else {
+            self.kept.extend_from_slice(shown.as_bytes());
+        }
+    }
+
+    fn hide_rest(&mut self, start: usize, body: Body) {
+        self.keep_until(start);
+        let rest = self.octets.get(start..).unwrap_or_default();
+        match body {
+            Body::Plain => self.kept.extend_from_slice(rest),
+            Body::Digits => digits::push_starred(self.kept, rest),
+            Body::Encoded => fill(self.kept, rest.len()),
+        }
+    }
+}
+
+/// What the header says of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Body {
+    Plain,
+    Digits,
+    Encoded,
+}
+
+impl Body {
+    fn announced_by(line: &[u8]) -> Self {
+        if !begins_with_one_of(line, b"ce") {
+            return Self::Plain;
+        }
+        let has = |name| value_at(line, name).is_some();
+        if has("Content-Encoding") || has("e") {
+            return Self::Encoded;
+        }
+        let content_type = value_at(line, "Content-Type").or_else(|| value_at(line, "c"));
+        match content_type.and_then(|at| line.get(at..)) {
+            Some(value) if digits::is_type(value) => Self::Digits,
+            Some(_) | None => Self::Plain,
+        }
+    }
 }
 
 /// A line with a secret.
@@ -55,25 +122,34 @@ const FIELDS: [FieldName; 6] = [
 const LINES: [&[u8]; 4] = [b"a=crypto:", b"a=key-mgmt:", b"a=ice-pwd:", b"k="];
 
 impl Secret {
-    fn of(line: &RawLine<'_>) -> Option<Self> {
-        if !may_be(line, b"apwk") {
+    fn of(line: &[u8]) -> Option<Self> {
+        if !begins_with_one_of(line, b"apwk") {
             return None;
         }
-        let begins = |with: &&&[u8]| {
-            line.octets.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
-        };
-        if let Some(start) = LINES.iter().find(begins) {
+        if let Some(start) = LINES.iter().find(|start| after(line, start).is_some()) {
             return Some(Self { value_at: start.len(), shown: LEFT_OUT.to_owned() });
         }
-        let value = FIELDS.iter().find_map(|name| line.value_of(name))?;
-        let value_at = line.octets.iter().position(|octet| *octet == b':')? + 1;
-        Some(Self { value_at, shown: shown(value) })
+        let value_at = FIELDS.iter().find_map(|name| value_at(line, name.as_str()))?;
+        Some(Self { value_at, shown: shown(line.get(value_at..)?) })
     }
 }
 
 /// A quick look before a long one.
-fn may_be(line: &RawLine<'_>, first: &[u8]) -> bool {
-    line.octets.first().is_some_and(|octet| first.contains(&octet.to_ascii_lowercase()))
+fn begins_with_one_of(line: &[u8], letters: &[u8]) -> bool {
+    line.first().is_some_and(|octet| letters.contains(&octet.to_ascii_lowercase()))
+}
+
+/// Where the value begins, if this is the field of that name. Nothing behind the name and the white space after it is
+/// looked at: of a long line there are many pieces.
+fn value_at(line: &[u8], name: &str) -> Option<usize> {
+    let rest = after(line, name.as_bytes())?.trim_ascii_start();
+    rest.starts_with(b":").then(|| line.len() - rest.len() + 1)
+}
+
+/// What comes after these octets, whose case means nothing.
+fn after<'a>(octets: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = octets.split_at_checked(start.len())?;
+    found.eq_ignore_ascii_case(start).then_some(rest)
 }
 
 /// Scheme and realm say whose password is asked for; the rest is nobody's business.
@@ -103,6 +179,10 @@ const LEFT_OUT: &str = "(left out)";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recorder::{Device, Recorder};
+    use crate::wire::WireMessage;
+    use call_control::{CallId, Party};
+    use sip_core::{Flow, Transport};
     use sip_message::Message;
 
     fn redacted(octets: &[u8]) -> String {
@@ -182,5 +262,88 @@ mod tests {
             let kept = redacted(message(field, "SECRET\r\n\r\nSECRET").as_bytes());
             assert!(!kept.contains("SECRET") && Message::parse(kept.as_bytes()).is_ok(), "{kept}");
         }
+    }
+
+    #[test]
+    fn a_secret_on_a_line_that_continues_another_one_is_not_kept() {
+        let secret = " \tAUTHORIZATION:\tDigest realm=\"r\",\r\n response=\"SECRET\"\r\n";
+        let expected = " \tAUTHORIZATION: Digest realm=\"r\", (left out)\r\n";
+        for before in ["INVITE sip:a@h SIP/2.0\r\n", "INVITE sip:a@h SIP/2.0\r\nno field\r\n", "\r\n", ""] {
+            let kept = redacted(format!("{before}{secret}i: x@h\r\n\r\n").as_bytes());
+            assert_eq!(kept, format!("{before}{expected}i: x@h\r\n\r\n"));
+        }
+        let kept = redacted(
+            b"INVITE sip:a@h SIP/2.0\r\n X: y\r\n Proxy-Authorization\r\n : SECRET\r\ni: x@h\r\n\r\n",
+        );
+        assert_eq!(
+            kept,
+            "INVITE sip:a@h SIP/2.0\r\n X: y\r\n Proxy-Authorization\r\n : (left out)\r\ni: x@h\r\n\r\n"
+        );
+        for body in ["v=0\r\n a=crypto:1 SECRET\r\n", " k=SECRET", "X\r\n Authorization: SECRET\r\n\r\n"] {
+            let original = message("", body);
+            let kept = redacted(original.as_bytes());
+            assert!(!kept.contains("SECRET") && kept.len() == original.len(), "{kept}");
+        }
+    }
+
+    #[test]
+    fn typed_digits_are_starred_out_of_bodies_that_are_said_to_have_them() {
+        let relayed = "Signal=4711\r\nDuration=160\r\n";
+        for (field, body, expected) in [
+            ("Content-Type: application/dtmf-relay\r\n", relayed, "Signal=****\r\nDuration=160\r\n"),
+            ("c : APPLICATION/DTMF-Relay;charset=x\r\n", relayed, "Signal=****\r\nDuration=160\r\n"),
+            ("CONTENT-TYPE:\r\n application\r\n\t/ dtmf\r\n ;a=b\r\n", "4711", "****"),
+            ("c:application/dtmf\r\n", "\r\n4711\r\n", "\r\n****\r\n"),
+            ("c: application/dtmf\r\n", "4\r\n711", "*\r\n***"),
+            (
+                "c: multipart/mixed;boundary=b\r\n",
+                "--b\r\nContent-Type: application/dtmf\r\n\r\n4711\r\n--b--",
+                "--b\r\nContent-Type: application/dtmf\r\n\r\n****\r\n*****",
+            ),
+        ] {
+            assert_eq!(redacted(message(field, body).as_bytes()), message(field, expected));
+        }
+        let folded = b"INFO sip:a@h SIP/2.0\r\n c: application/dtmf\r\n\r\n4711";
+        assert!(!redacted(folded).contains("4711"));
+        for field in ["c: application/dtmf-info\r\n", "c: text/dtmf\r\n", "X-c: application/dtmf\r\n"] {
+            assert_eq!(redacted(message(field, relayed).as_bytes()), message(field, relayed));
+        }
+    }
+
+    #[test]
+    fn many_pieces_of_one_line_are_read_in_no_time() {
+        let begun = std::time::Instant::now();
+        for piece in ["\r\n c", "\r\n c: application", "\r\n authorization", "\r\n @sip:a:", "\r\n a"] {
+            let hostile = format!("INVITE sip:a SIP/2.0{}", piece.repeat(65_000 / piece.len()));
+            redacted(hostile.as_bytes());
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn passwords_of_uris_are_not_kept() {
+        let with = |header: &str, body: &str| {
+            let fields = format!("m: <sip:a:{header}@h:5060;transport=tcp>, SIPS:b:{header}@h\r\n");
+            let request = message(&fields, &format!("REFER sip:a:{body}@h SIP/2.0\r\n\r\n"));
+            request.replace("sip:1001@h", &format!("sip:1001:{header}@h"))
+        };
+        assert_eq!(redacted(with("SECRET", "SECRET").as_bytes()), with("***", "******"));
+        let folded = redacted(b"OPTIONS sip:a:SECRET@h\r\n Authorization: Digest SECRET");
+        assert_eq!(folded, "OPTIONS sip:a:***@h\r\n Authorization: (left out)");
+    }
+
+    #[test]
+    fn what_is_recorded_and_what_is_logged_is_what_is_left() {
+        let address = "192.0.2.1:5060".parse().unwrap();
+        let flow = Flow { transport: Transport::Udp, local: address, remote: address };
+        let secrets = message("m: <sip:a:SECRET@h>\r\nc: application/dtmf\r\n", "4711");
+        let call = CallId::new(0, &[1; 10]);
+        let mut recorder = Recorder::default();
+        recorder.begin_dialog(call, Party::To, "x@h", &Device { flow, registered_at: 0, user_agent: "" });
+        recorder.note(secrets.as_bytes(), flow, false, 0);
+        let recorded = recorder.octets_of(call);
+        let logged = WireMessage::new(false, flow, secrets.as_bytes()).redacted();
+        assert_eq!(logged, message("m: <sip:a:***@h>\r\nc: application/dtmf\r\n", "****").as_bytes());
+        assert!(recorded.ends_with(&logged));
     }
 }
