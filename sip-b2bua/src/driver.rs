@@ -89,6 +89,7 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
             Some(kept) = inputs.kept.recv() => driver.feed(|board| match kept {
                 Kept::Bindings(key) => board.handle_bindings_kept(&key, present()),
                 Kept::Call(id) => board.handle_kept(id, present()),
+                Kept::Invite(invite) => board.handle_invite_kept(invite, present()),
             }),
             asked = inputs.asked.recv() => match asked {
                 None | Some(Asked::Stop) => return,
@@ -204,12 +205,12 @@ impl Driver {
                 Output::KeepMessages { call, at, octets } => {
                     to_keep.push(ToKeep::Messages(CallMessages { call, at, octets }));
                 }
-                Output::KeepInvite(invite) => {
+                Output::KeepInvite { invite, waiting } => {
                     let sip_call_id = invite.sip_call_id.clone();
-                    to_keep.push(ToKeep::Invite { sip_call_id, invite: Some(invite) });
+                    to_keep.push(ToKeep::Invite { sip_call_id, invite: Some(invite), waiting });
                 }
                 Output::ForgetInvite(sip_call_id) => {
-                    to_keep.push(ToKeep::Invite { sip_call_id, invite: None });
+                    to_keep.push(ToKeep::Invite { sip_call_id, invite: None, waiting: None });
                 }
                 Output::View(call) => self.shared.show(call),
                 Output::Forget(id) => self.shared.forget(id),

@@ -4,6 +4,7 @@ use crate::service::Shared;
 use crate::switchboard::RegisterKey;
 use call_control::{Call, CallEvent, CallEventKind, CallId, Refusal, Timestamp};
 use call_store::{CallMessages, Round, Store, StoreError, StoredBinding, StoredInvite};
+use sip_core::InviteId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -24,7 +25,12 @@ pub(crate) enum ToKeep {
     /// Any event but the end of a call.
     Event(Arc<CallEvent>),
     /// An INVITE as a phone knows of it now, or that is over.
-    Invite { sip_call_id: Box<str>, invite: Option<StoredInvite> },
+    Invite {
+        sip_call_id: Box<str>,
+        invite: Option<StoredInvite>,
+        /// Whose answer is acknowledged when it is on disk.
+        waiting: Option<InviteId>,
+    },
     /// To be told when all that was queued before is on disk.
     Answer { call: CallId, waiting: oneshot::Sender<Result<CallId, Refusal>> },
 }
@@ -36,6 +42,8 @@ pub(crate) enum Kept {
     Bindings(RegisterKey),
     /// The record of a call that has ended.
     Call(CallId),
+    /// What the answer to this INVITE waits for.
+    Invite(InviteId),
 }
 
 /// Rounds of the loop that are written in one transaction at most.
@@ -64,6 +72,7 @@ pub(crate) async fn write_out(
 struct Batch {
     round: Round,
     registers: Vec<RegisterKey>,
+    invites: Vec<InviteId>,
     answers: Vec<(CallId, oneshot::Sender<Result<CallId, Refusal>>)>,
 }
 
@@ -83,20 +92,24 @@ impl Batch {
             }
             ToKeep::Messages(messages) => round.messages.push(messages),
             ToKeep::Event(event) => round.events.push(event),
-            ToKeep::Invite { sip_call_id, invite } => {
+            ToKeep::Invite { sip_call_id, invite, waiting } => {
                 round.invites.insert(sip_call_id, invite);
+                self.invites.extend(waiting);
             }
             ToKeep::Answer { call, waiting } => self.answers.push((call, waiting)),
         }
     }
 
     async fn write(self, store: &Store, shared: &Shared, kept: &mpsc::UnboundedSender<Kept>) {
-        let Self { round, registers, answers } = self;
+        let Self { round, registers, invites, answers } = self;
         let written = if round.is_empty() {
             Vec::new()
         } else {
             insist("calls and registrations", || store.put_round(&round)).await
         };
+        for invite in invites {
+            let _ = kept.send(Kept::Invite(invite));
+        }
         for key in registers {
             let _ = kept.send(Kept::Bindings(key));
         }

@@ -42,6 +42,7 @@ impl Settings {
             passes_to_user: vec![Method::INFO],
             transactions_max: TRANSACTIONS_MAX,
             session_expires: self.session_expires,
+            holds_ack: true,
             ..sip_core::Config::default()
         }
     }

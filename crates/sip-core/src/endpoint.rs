@@ -47,6 +47,9 @@ pub struct Config {
     pub session_expires: Duration,
     /// The shortest session interval that we take, whole seconds; not below 90 s (RFC 4028 §5).
     pub min_se: Duration,
+    /// The ACK of the 2xx to an INVITE waits for `Endpoint::acknowledge`: for users who keep the call on disk first. Until
+    /// then the peer repeats its 2xx, and a process that comes back in the meantime can end the call.
+    pub holds_ack: bool,
     /// Tells our own calls from those of strangers, a secret. With the same one as a run before, what that run left ringing
     /// is acknowledged and ended when it answers. Drawn from the seed when absent.
     pub call_key: Option<CallKey>,
@@ -62,6 +65,7 @@ impl Default for Config {
             rings_reliably: false,
             session_expires: Duration::from_mins(30),
             min_se: Duration::from_secs(90),
+            holds_ack: false,
             call_key: None,
         }
     }
@@ -252,6 +256,11 @@ impl Endpoint {
     /// §14.1). Of several offers that wait only the last is sent.
     pub fn offer(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
         self.offer_in_usage(invite, body, now);
+    }
+
+    /// Sends the ACK that was held back (`Config::holds_ack`). Idempotent.
+    pub fn acknowledge(&mut self, invite: InviteId, now: Instant) {
+        self.acknowledge_usage(invite, now);
     }
 
     /// Answers what [`Offered`](crate::InviteEvent::Offered) brought, or the offer in the 2xx to an INVITE that

@@ -4,9 +4,10 @@
 mod by_hand;
 
 use by_hand::{
-    Element, PEER, flow, identity, invite_text, new_invite, request_text, response_to, udp, with_fields,
+    Element, PEER, config, flow, identity, invite_text, new_invite, request_text, response_to, udp,
+    with_fields,
 };
-use sip_core::{Flow, GoneCause, InviteEvent, InviteId, NewInvite, Transport};
+use sip_core::{Config, Flow, GoneCause, InviteEvent, InviteId, NewInvite, Transport};
 use sip_message::{FieldName, Method, NameAddr, Reason, Request, StatusCode};
 use std::time::Duration;
 
@@ -603,4 +604,33 @@ fn requests_of_the_user_go_out_one_after_the_other() {
     element.collect();
     element.pass_all();
     assert_eq!(element.endpoint.counts(), (0, 0));
+}
+
+#[test]
+fn an_ack_that_is_held_back_goes_out_when_the_user_says_so() {
+    let mut element = Element::with(Config { holds_ack: true, ..config() });
+    let id = element.invite(new_invite(udp()));
+    let invite = element.last_request(&Method::INVITE).clone();
+    for _ in 0..2 {
+        element.respond(&invite, 200, "p", "answer");
+    }
+    let acks = |element: &Element| element.requests(&Method::ACK).len();
+    let answers =
+        element.invite_events().iter().filter(|it| matches!(it, InviteEvent::Answered { .. })).count();
+    assert_eq!((acks(&element), answers), (0, 1));
+    for _ in 0..2 {
+        element.endpoint.acknowledge(id, element.now);
+        element.collect();
+        assert_eq!(acks(&element), 1);
+    }
+    element.respond(&invite, 200, "p", "answer");
+    assert_eq!(acks(&element), 2, "a copy gets the ACK again");
+
+    // Nobody waits for the user when it hangs up.
+    let mut element = Element::with(Config { holds_ack: true, ..config() });
+    let id = element.invite(new_invite(udp()));
+    let invite = element.last_request(&Method::INVITE).clone();
+    element.respond(&invite, 200, "p", "answer");
+    hang_up(&mut element, id);
+    assert_eq!((acks(&element), element.requests(&Method::BYE).len()), (1, 1));
 }

@@ -172,6 +172,7 @@ const OFFER: Deed = |call| call.element.endpoint.offer(call.id, b"ours".to_vec()
 const ANSWER: Deed = |call| call.element.endpoint.answer_offer(call.id, b"ours".to_vec(), call.element.now);
 const REFUSE: Deed =
     |call| call.element.endpoint.refuse_offer(call.id, StatusCode::NOT_ACCEPTABLE_HERE, call.element.now);
+const ACKNOWLEDGE: Deed = |call| call.element.endpoint.acknowledge(call.id, call.element.now);
 const SILENCE: Deed = |call| call.element.pass(Duration::from_secs(70));
 const UNREACHABLE: Deed = |call| call.element.endpoint.handle_unreachable(udp(), call.element.now);
 
@@ -408,6 +409,7 @@ fn ack_held() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "–"),
             ("BYE", BYE, "200 BYE, ACK, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
@@ -433,6 +435,7 @@ fn awaiting_ack() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "Confirmed"),
             ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "Confirmed, Offered"),
@@ -456,6 +459,7 @@ fn awaiting_ack_with_the_answer() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "Confirmed"),
             ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
@@ -477,6 +481,7 @@ fn awaiting_ack_and_unwanted() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "BYE, Confirmed"),
             ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
@@ -498,6 +503,7 @@ fn stable() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "–"),
             ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "Offered"),
@@ -523,6 +529,7 @@ fn offering() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "–"),
             ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "491 INVITE"),
@@ -548,6 +555,7 @@ fn backing_off() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "–"),
             ("BYE", BYE, "200 BYE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "Offered"),
@@ -573,6 +581,7 @@ fn answering() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "–"),
             ("BYE", BYE, "200 BYE, 487 INVITE, Gone(HungUpByPeer)"),
             ("re-INVITE", REINVITE, "500 INVITE"),
@@ -598,6 +607,7 @@ fn ending() {
     state(
         reach,
         &[
+            ("acknowledge", ACKNOWLEDGE, "–"),
             ("ACK", ACK, "–"),
             ("BYE", BYE, "200 BYE, Gone(HungUp)"),
             ("re-INVITE", REINVITE, "481 INVITE"),

@@ -70,34 +70,51 @@ impl Switchboard {
     /// Keeps what an INVITE is ended with, as the event has left it.
     pub(super) fn save(&mut self, invite: InviteId, event: &InviteEvent, moment: Moment) {
         match event {
+            InviteEvent::Answered { .. } => self.save_answered(invite, moment),
             InviteEvent::Progress { .. }
-            | InviteEvent::Answered { .. }
             | InviteEvent::Offered { .. }
             | InviteEvent::Reanswered { .. }
-            | InviteEvent::Requested { .. } => self.save_again(invite),
+            | InviteEvent::Requested { .. } => {
+                self.save_again(invite, None);
+            }
             InviteEvent::Gone(gone) => self.forget_saved(invite, gone.cause, moment),
             InviteEvent::Confirmed { .. } | InviteEvent::ReofferRefused { .. } => {}
         }
     }
 
-    fn save_again(&mut self, invite: InviteId) {
+    /// The record of this INVITE is on disk: now its answer is acknowledged. A phone that was told so before could be left
+    /// in a call that nobody knows of.
+    pub fn handle_invite_kept(&mut self, invite: InviteId, moment: Moment) {
+        self.endpoint.acknowledge(invite, moment.now);
+        self.drain_endpoint(moment);
+    }
+
+    fn save_answered(&mut self, invite: InviteId, moment: Moment) {
+        if !self.save_again(invite, Some(invite)) {
+            self.endpoint.acknowledge(invite, moment.now);
+        }
+    }
+
+    /// `false` when there is nothing to write.
+    fn save_again(&mut self, invite: InviteId, waiting: Option<InviteId>) -> bool {
         let (Some(place), Some(saved)) = (self.invites.get(&invite), self.endpoint.saved(invite)) else {
-            return;
+            return false;
         };
         let mut hasher = DefaultHasher::new();
         saved.hash(&mut hasher);
         let hash = hasher.finish();
         if self.saved.running.get(&invite).is_some_and(|(_, kept)| *kept == hash) {
-            return;
+            return false;
         }
         let Some(sip_call_id) = self.endpoint.call_id(invite).map(|call_id| call_id.0.clone()) else {
-            return;
+            return false;
         };
         self.saved.running.insert(invite, (sip_call_id.clone(), hash));
         let [transport, local, remote] = stored_flow::words(saved.flow);
         let (call_id, request) = (place.call, saved.request);
         let stored = StoredInvite { sip_call_id, call_id, transport, local, remote, request };
-        self.outputs.push_back(Output::KeepInvite(stored));
+        self.outputs.push_back(Output::KeepInvite { invite: stored, waiting });
+        true
     }
 
     fn forget_saved(&mut self, invite: InviteId, cause: GoneCause, moment: Moment) {

@@ -5,7 +5,7 @@ use crate::settings::Extension;
 use call_control::{Call, CallEvent, CallId, ClickToCall, HangUpRefusal, Refusal, Timestamp};
 use call_store::{StoredBinding, StoredInvite};
 use media_relay::SessionId;
-use sip_core::Flow;
+use sip_core::{Flow, InviteId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -101,7 +101,12 @@ pub enum Output {
         octets: Arc<[u8]>,
     },
     /// Keep what an INVITE is ended with, should this process die; in place of what was kept under its Call-ID.
-    KeepInvite(StoredInvite),
+    KeepInvite {
+        /// What.
+        invite: StoredInvite,
+        /// Whose answer is acknowledged when it is on disk; `Switchboard::handle_invite_kept` is due then.
+        waiting: Option<InviteId>,
+    },
     /// The INVITE of this Call-ID is over.
     ForgetInvite(Box<str>),
     /// The call as the API shows it from now on.

@@ -44,6 +44,8 @@ pub(super) enum Delivery {
     Written(ToDisk),
     /// The server is told that a record is on disk.
     Kept(call_control::CallId),
+    /// The server is told that an answer is on disk.
+    InviteKept(sip_core::InviteId),
     /// The server is told that bindings are on disk.
     BindingsKept(sip_b2bua::RegisterKey),
 }

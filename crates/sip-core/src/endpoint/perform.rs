@@ -36,7 +36,7 @@ impl Endpoint {
                 let accepted = self.usages.get(&invite).and_then(|usage| usage.accepted.clone());
                 self.outputs.extend(accepted.map(|(flow, octets)| Output::Send { flow, octets }));
             }
-            Action::Acknowledge { body } => self.acknowledge(invite, body),
+            Action::Acknowledge { body } => self.send_ack_of(invite, body),
             Action::Reinvite { body } => self.reinvite(invite, body, now),
             Action::Update => self.refresh_by_update(invite, now),
             Action::Probe => self.probe(invite, now),
@@ -148,7 +148,7 @@ impl Endpoint {
         let wanted = ending.is_none();
         usage.stage = Stage::Established(match ending {
             Some(ending) => Established::unwanted(ending, timers),
-            None => Established::answered(usage.late_offer, timers),
+            None => Established::answered(usage.late_offer || self.config.holds_ack, timers),
         });
         self.drive(invite, now);
         if wanted {
@@ -258,7 +258,7 @@ impl Endpoint {
         response
     }
 
-    fn acknowledge(&mut self, invite: InviteId, body: Option<Vec<u8>>) {
+    fn send_ack_of(&mut self, invite: InviteId, body: Option<Vec<u8>>) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         let Some(dialog) = usage.dialog.as_ref() else { return };
         let mut ack = dialog.ack(usage.invite_cseq);

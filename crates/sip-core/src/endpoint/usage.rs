@@ -210,6 +210,13 @@ impl Endpoint {
         self.incoming(invite, IncomingEvent::Cancelled(reason), now);
     }
 
+    pub(super) fn acknowledge_usage(&mut self, invite: InviteId, now: Instant) {
+        // The answer to the offer of a 2xx goes with its ACK.
+        if self.usages.get(&invite).is_some_and(|usage| !usage.late_offer) {
+            self.established(invite, EstablishedEvent::Acknowledge, now);
+        }
+    }
+
     pub(super) fn offer_in_usage(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
         self.established(invite, EstablishedEvent::Offer(body), now);
     }

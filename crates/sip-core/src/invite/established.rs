@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 /// | `UPDATE without an offer` | 200 | 200 | 200 | 200 | 200 | 200 | 481 |
 /// | `INFO` | told | told | told | told | told | told | 481 (R §3.3.3) |
 /// | `PRACK` | 481 | 481 | 481 | 481 | 481 | 481 | 481 |
+/// | `acknowledge` | ACK, Stable, unless it waits for the answer (`calls::an_ack_that_is_held_back_goes_out_when_the_user_says_so`) | – | – | – | – | – | – |
 /// | `offer` | waits | waits | Offering | waits | takes its place | waits | – |
 /// | `answer` | ACK, Stable | – | – | – | – | AwaitingAck, Stable | – |
 /// | `refuse` | ACK, BYE | – | – | – | – | Stable | – |
@@ -42,7 +43,8 @@ use std::time::{Duration, Instant};
 /// (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.
 #[derive(Debug)]
 enum State {
-    /// The 2xx to our INVITE made the offer; its ACK waits for our answer (RFC 3261 §13.2.2.4).
+    /// The ACK of the 2xx to our INVITE waits: for the answer to the offer that it made (RFC 3261 §13.2.2.4), or for the
+    /// user.
     AckHeld,
     AwaitingAck(Accepted),
     Stable,
@@ -106,6 +108,8 @@ pub(crate) enum Event {
         body: Option<Vec<u8>>,
         flow: Flow,
     },
+    /// The user lets the ACK go out that waits for nothing else.
+    Acknowledge,
     /// The user offers.
     Offer(Vec<u8>),
     /// The user answers what was offered.
@@ -157,10 +161,10 @@ pub(crate) struct Established {
 }
 
 impl Established {
-    /// Our INVITE was answered. `late`: the 2xx made the offer.
-    pub(crate) fn answered(late: bool, timers: Timers) -> Self {
-        let mut established = Self::new(timers, if late { State::AckHeld } else { State::Stable });
-        if !late {
+    /// Our INVITE was answered. `ack_held`: the 2xx made the offer, or the user says when.
+    pub(crate) fn answered(ack_held: bool, timers: Timers) -> Self {
+        let mut established = Self::new(timers, if ack_held { State::AckHeld } else { State::Stable });
+        if !ack_held {
             established.outputs.push_back(Action::Acknowledge { body: None });
         }
         established
@@ -203,6 +207,7 @@ impl Established {
             Event::Bye { transaction, reason } => self.handle_bye(transaction, reason, now),
             Event::Ack { cseq, body } => self.handle_ack(cseq, body),
             Event::Offered { offered, body, flow } => self.handle_offered(offered, body, flow),
+            Event::Acknowledge => self.handle_acknowledge(),
             Event::Offer(body) => self.handle_offer(body),
             Event::AnswerOffer(body) => self.handle_answer(body, now),
             Event::RefuseOffer(status) => self.handle_refuse(status),
@@ -241,6 +246,22 @@ impl Established {
 
     pub(crate) fn poll_output(&mut self) -> Option<Action> {
         self.outputs.pop_front()
+    }
+
+    fn handle_acknowledge(&mut self) {
+        match &self.state {
+            State::AckHeld => {
+                self.outputs.push_back(Action::Acknowledge { body: None });
+                self.settle();
+            }
+            State::AwaitingAck(_)
+            | State::Stable
+            | State::Offering { .. }
+            | State::BackingOff { .. }
+            | State::Answering(_)
+            | State::Ending(_)
+            | State::Gone => {}
+        }
     }
 
     fn handle_hang_up(&mut self, reason: Option<Reason>) {

@@ -45,6 +45,7 @@ impl World {
             Delivery::Written(item) => self.disk.write(item),
             Delivery::BindingsKept(key) => self.switchboard.handle_bindings_kept(&key, self.moment()),
             Delivery::Kept(id) => self.switchboard.handle_kept(id, self.moment()),
+            Delivery::InviteKept(invite) => self.switchboard.handle_invite_kept(invite, self.moment()),
             Delivery::Sip { from, to, octets } => {
                 let flow = Flow { transport: Transport::Udp, local: to, remote: from };
                 if to.ip() == SERVER {
@@ -158,8 +159,11 @@ impl World {
             Output::KeepMessages { call, octets, .. } => {
                 self.messages.insert(call, octets);
             }
-            Output::KeepInvite(invite) => {
+            Output::KeepInvite { invite, waiting } => {
                 self.write(ToDisk::Invite(invite.sip_call_id.clone(), Some(invite)));
+                if let Some(invite) = waiting {
+                    self.under_way.at(self.now + DISK, Delivery::InviteKept(invite));
+                }
             }
             Output::ForgetInvite(sip_call_id) => self.write(ToDisk::Invite(sip_call_id, None)),
             Output::View(call) => {
