@@ -401,8 +401,8 @@ fn a_re_invite_that_crosses_our_bye_finds_no_dialog() {
         for hair in [-0.002, -0.0015, -0.001, -0.0005, 0.0, 0.0005, 0.0015] {
             let script = RawScript::answers_after(0.3).to_ack([reinvites(2.0 + hair)]);
             let mut story = Story::where_one_is(party, &[script]);
-            // Answers after 0.301 s and, for `to`, that long behind the answer of `from`; the ACK takes as long.
-            let acknowledged = if party == Party::From { 0.303 } else { 0.606 };
+            // Answers after 0.301 s and, for `to`, that long behind the answer of `from`; the ACK waits 2 ms for the disk.
+            let acknowledged = if party == Party::From { 0.305 } else { 0.608 };
             story.run_for(acknowledged + 2.0);
             story.hang_up();
             let end = story.end().end.clone().unwrap();
