@@ -136,7 +136,14 @@ fn cancelled(evidence: &Evidence<'_>, end: &End) -> Finding {
 }
 
 fn no_answer(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
-    let dialogs = evidence.dialogs(party);
+    // Those that refused meanwhile did not keep anybody waiting.
+    let waits = |dialog: &Dialog<'_>| {
+        let released = dialog.all.iter().find(|seen| seen.is_sent() && is_release(**seen));
+        let refused = dialog.final_response().map(|(seen, _)| seen.shown.number);
+        refused.is_none_or(|refused| released.is_some_and(|released| released.shown.number < refused))
+    };
+    let mut dialogs = evidence.dialogs(party);
+    dialogs.retain(waits);
     let number = evidence.number(party);
     if let Some((dialog, rang)) = dialogs.iter().find_map(|dialog| Some((dialog, dialog.rang()?))) {
         let rung = duration(evidence.until_now(rang.shown.at));

@@ -29,7 +29,9 @@ fn is_unheard(evidence: &Evidence<'_>, party: Party) -> bool {
     let sends = |seen: Seen<'_>| seen.audio().is_some_and(|audio| audio.direction.sends());
     let is_silent = evidence.of(party).any(|seen| !seen.is_sent() && seen.shown.sdp)
         && !evidence.of(party).filter(|seen| !seen.is_sent()).any(sends);
-    evidence.talked().is_some_and(|talked| talked >= TALK) && received == Some(0) && !is_silent
+    // The last figures of a call that was cut off are older than its end.
+    let is_known = !evidence.is_crash();
+    is_known && evidence.talked().is_some_and(|talked| talked >= TALK) && received == Some(0) && !is_silent
 }
 
 fn unheard(evidence: &Evidence<'_>) -> Option<Finding> {

@@ -466,3 +466,28 @@ fn what_cannot_be_reached_is_told_from_a_phone_that_answered_with_a_408() {
     assert_eq!(codes(&findings), [FindingCode::Refused]);
     says(&findings[0], &["refused the call: 408 Request Timeout.", "It can be reached"]);
 }
+
+#[test]
+fn the_figures_of_a_call_that_was_cut_off_prove_nothing() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("203.0.113.7", "8"));
+    case.call.from.media = media("PCMA", 0, 0, None);
+    case.call.to.media = media("PCMA", 0, 0, None);
+    case.now += 10_000;
+    case.end(EndReason::ServerCrashed, EndedBy::Server, None, None);
+    assert_eq!(codes(&case.findings()), [FindingCode::ServerCrashed]);
+    case.end(EndReason::HungUp, EndedBy::To, None, None);
+    assert_eq!(codes(&case.findings()), [FindingCode::NoAudio]);
+}
+
+#[test]
+fn a_phone_that_refused_is_not_the_one_that_did_not_answer() {
+    let mut case = Case::begin(Transport::Udp);
+    case.receive("100 Trying", "1 INVITE", "", "");
+    case.receive("180 Ringing", "1 INVITE", "", "");
+    case.receive("486 Busy Here", "1 INVITE", "", "");
+    case.now += 10_000;
+    case.end(EndReason::NoAnswer, EndedBy::Server, Some(Party::To), None);
+    let findings = case.findings();
+    assert!(!findings.iter().any(|finding| finding.sentence.contains("rang for")), "{findings:?}");
+}
