@@ -197,7 +197,10 @@ impl Leg {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
-                Timer::NoAnswer => self.release(LegEnd::NoAnswer, None, now),
+                Timer::NoAnswer => {
+                    let end = if self.is_silent() { LegEnd::Unreachable } else { LegEnd::NoAnswer };
+                    self.release(end, None, now);
+                }
                 Timer::Release => {
                     if let State::Releasing { end } = self.state {
                         self.gone(end);
@@ -217,6 +220,7 @@ impl Leg {
 
     pub(crate) fn handle(&mut self, fork: usize, event: InviteEvent, now: Instant) {
         match event {
+            InviteEvent::Trying => self.reached(fork),
             InviteEvent::Progress { status, body, branch } => {
                 self.progress(fork, status);
                 if let Some(body) = body {
@@ -249,10 +253,25 @@ impl Leg {
         self.outputs.push_back(Output::Invite { fork, invite: Box::new(invite) });
     }
 
-    fn progress(&mut self, fork: usize, status: StatusCode) {
+    /// No phone has said anything at all.
+    fn is_silent(&self) -> bool {
+        self.forks.iter().all(|fork| match fork.state {
+            ForkState::New | ForkState::Calling(_) | ForkState::Gone { status: None } => true,
+            ForkState::Proceeding(_)
+            | ForkState::Answered(_)
+            | ForkState::Dropped { .. }
+            | ForkState::Gone { status: Some(_) } => false,
+        })
+    }
+
+    fn reached(&mut self, fork: usize) {
         if let ForkState::Calling(invite) = self.forks[fork].state {
             self.forks[fork].state = ForkState::Proceeding(invite);
         }
+    }
+
+    fn progress(&mut self, fork: usize, status: StatusCode) {
+        self.reached(fork);
         if let State::Ringing { has_rung: has_rung @ false, .. } = &mut self.state
             && status.code() > 100
         {

@@ -360,7 +360,7 @@ fn a_2xx_to_an_invite_that_was_given_up_in_silence_gets_ack_and_bye() {
             story.run_for(after + 5.0);
             assert_eq!(story.phone(party, 0).standing(), [ENDED], "{after} s\n{}", story.world.story());
             let end = story.end().end.clone().unwrap();
-            assert_eq!((end.reason, end.party), (EndReason::NoAnswer, Some(party)));
+            assert_eq!((end.reason, end.party), (EndReason::Unreachable, Some(party)));
         }
     }
 }

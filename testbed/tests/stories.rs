@@ -195,7 +195,7 @@ fn a_phone_that_no_cancel_reaches_stops_ringing_by_itself() {
     world.set_network(Network { loss: percent(100), ..Network::default() });
     assert!(world.run_until(seconds(1.0), |world| world.is_busy(from)));
     assert!(world.run_until(seconds(7.5), |world| !world.is_busy(from)), "{}", world.story());
-    assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::NoAnswer);
+    assert_eq!(world.run_until_ended(id).end.as_ref().unwrap().reason, EndReason::Unreachable);
 }
 
 #[test]

@@ -69,6 +69,8 @@ pub struct Incoming {
 /// The life of an INVITE usage. `Gone` comes exactly once, and last.
 #[derive(Debug)]
 pub enum InviteEvent {
+    /// Outgoing: 100 was the first response. Somebody has the INVITE; nobody rings yet.
+    Trying,
     /// Outgoing: a provisional response above 100.
     Progress {
         /// 101 to 199.

@@ -50,13 +50,16 @@ fn cause(element: &Element) -> Option<GoneCause> {
 }
 
 #[test]
-fn progress_of_each_branch_is_told_but_not_100() {
+fn a_first_100_and_the_progress_of_each_branch_are_told() {
     let (mut element, _, invite) = call();
-    element.respond(&invite, 100, "", "");
+    for _ in 0..2 {
+        element.respond(&invite, 100, "", "");
+    }
     element.respond(&invite, 180, "p", "");
     element.respond(&invite, 183, "q", "early");
     match &element.invite_events()[..] {
         [
+            InviteEvent::Trying,
             InviteEvent::Progress { status: StatusCode::RINGING, body: None, branch: Some(p) },
             InviteEvent::Progress { status: StatusCode::SESSION_PROGRESS, body: Some(body), branch: Some(q) },
         ] => assert_eq!((&**p, &**q, &body[..]), ("p", "q", &b"early"[..])),

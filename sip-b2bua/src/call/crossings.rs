@@ -226,7 +226,7 @@ fn from_calling() {
             ("from hangs up", FROM_HANGS_UP, "ends: cancelled by from"),
             ("the API hangs up", API, "hang up from, ends: cancelled by api"),
             ("the server stops", STOP, "hang up from, ends: server_stopped by server"),
-            ("timeout", TIMES_OUT, "hang up from, ends: no_answer by server"),
+            ("timeout", TIMES_OUT, "hang up from, ends: unreachable by server"),
             ("five seconds pass", FIVE_SECONDS, "–"),
             ("first packet of from", FROM_IS_HEARD, "–"),
             ("first packet of to", TO_IS_HEARD, "–"),

@@ -78,7 +78,8 @@ impl Switchboard {
                 self.save_again(invite, None);
             }
             InviteEvent::Gone(gone) => self.forget_saved(invite, gone.cause, moment),
-            InviteEvent::Confirmed { .. } | InviteEvent::ReofferRefused { .. } => {}
+            // Nobody rings.
+            InviteEvent::Trying | InviteEvent::Confirmed { .. } | InviteEvent::ReofferRefused { .. } => {}
         }
     }
 

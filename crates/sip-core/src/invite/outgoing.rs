@@ -142,6 +142,9 @@ impl Outgoing {
         match event {
             Event::Provisional(response) => {
                 self.enter(State::Proceeding);
+                if response.status == StatusCode::TRYING {
+                    self.outputs.push_back(Action::Emit(InviteEvent::Trying));
+                }
                 self.progress(response);
             }
             Event::Success(response) => self.establish(response, None),

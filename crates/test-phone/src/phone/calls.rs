@@ -69,6 +69,7 @@ impl Phone {
             return;
         }
         match event {
+            InviteEvent::Trying => {}
             InviteEvent::Progress { status, body, branch: _ } => self.handle_progress(status, body, now),
             InviteEvent::Answered { response } => self.handle_answered(&response, now),
             InviteEvent::Confirmed { body } => self.handle_confirmed(body, now),
