@@ -64,6 +64,12 @@ impl Running {
         }
     }
 
+    /// Where it listens, by `udp` or `tcp`.
+    pub(crate) fn sip(&self, transport: &str) -> &str {
+        let after = self.seen.split(&format!("{transport}:")).nth(1).unwrap();
+        after.split([',', ' ']).next().unwrap()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
@@ -109,9 +115,17 @@ impl Phone {
         Self::registered(server, user, password, &[])
     }
 
+    /// One that answers at once and speaks TCP. Returns when it is registered.
+    pub(crate) fn answering_over_tcp(server: &Running, user: &str, password: &str) -> Self {
+        Self::registered_at(server.sip("tcp"), user, password, &["--transport", "tcp"])
+    }
+
     fn registered(server: &Running, user: &str, password: &str, more: &[&str]) -> Self {
-        let sip = server.seen.split("sip=udp:").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
-        let mut command = dialbridge(&["phone", "--server", sip, "--user", user, "--password", password]);
+        Self::registered_at(server.sip("udp"), user, password, more)
+    }
+
+    fn registered_at(server: &str, user: &str, password: &str, more: &[&str]) -> Self {
+        let mut command = dialbridge(&["phone", "--server", server, "--user", user, "--password", password]);
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap());
         let mut phone = Self { child, events };

@@ -161,3 +161,23 @@ async fn a_call_that_outlasts_the_drain_is_ended_and_recorded() {
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
     assert_eq!(end_of_the_call(folder.path(), &mut running).await, EndReason::ServerStopped);
 }
+
+#[test]
+fn phones_over_tcp_come_back_to_a_server_that_was_killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = with_two_extensions(folder.path(), "41900-41999");
+    let mut running = Running::start(&file, "info");
+    let mut phones = [("1001", "secret-of-1001"), ("1002", "b")]
+        .map(|(user, password)| Phone::answering_over_tcp(&running, user, password));
+    running.signal("KILL");
+    running.child.wait().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let same_port = format!("tcp:{}", running.sip("tcp"));
+    std::fs::write(&file, text.replace("tcp:127.0.0.1:0", &same_port)).unwrap();
+    let mut again = Running::start(&file, "info");
+    for phone in &mut phones {
+        phone.wait_for("\"refreshed\":true");
+    }
+    assert_eq!(again.click_to_call(KEY), 200);
+    again.wait_for("event=Connected");
+}
