@@ -1,5 +1,7 @@
 //! The running service: what the API and the program hold.
 
+mod stop;
+
 use crate::driver::{self, Asked, Driver, Inputs, Waiting};
 use crate::records::{close_cut_off_calls, write_out};
 use crate::registrar::{Registrar, RegistrarConfig};
@@ -135,20 +137,6 @@ impl B2bua {
         self.tell(Asked::Plain(Command::ReplaceExtensions(extensions))).await;
     }
 
-    /// Takes no new calls, waits up to `limit` for the running ones, then ends the rest with BYE or CANCEL, and stops.
-    /// When it returns no call is left, and every record and registration is on disk.
-    pub async fn drain(&self, limit: Duration) {
-        self.shared.draining.store(true, Ordering::Relaxed);
-        self.tell(Asked::Plain(Command::Drain)).await;
-        if tokio::time::timeout(limit, self.idle()).await.is_err() {
-            self.tell(Asked::Plain(Command::EndAll)).await;
-            self.idle().await;
-        }
-        self.tell(Asked::Stop).await;
-        // An error is a writer that has ended before.
-        let _ = self.written.clone().wait_for(|written| *written).await;
-    }
-
     /// Events of all calls from now on, each when it is on disk; a reader that is too slow loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Arc<CallEvent>> {
         self.shared.plain_events.subscribe()
@@ -187,12 +175,6 @@ impl B2bua {
                 Err(MessagesRefusal::Unreadable)
             }
         }
-    }
-
-    async fn idle(&self) {
-        let (told, idle) = oneshot::channel();
-        self.tell(Asked::WhenIdle(told)).await;
-        let _ = idle.await;
     }
 
     /// The loop ends only after the last holder: what it is told arrives.

@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     };
     let command = command_line.command.unwrap_or(Command::Serve(command_line.serve));
     let ended = runtime.block_on(async { tokio::spawn(perform(command)).await });
-    // A second signal ends at once: nothing is waited for.
+    // What has not ended by now is not waited for.
     runtime.shutdown_background();
     // The panic has been reported where it happened.
     ended.unwrap_or_else(|_panic| Exit::Unable.into())

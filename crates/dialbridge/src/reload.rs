@@ -4,26 +4,58 @@ use crate::Server;
 use crate::config::{self, Configuration};
 use std::path::Path;
 
-/// Reads the file and puts its extensions and keys in force, in the realm that the server was started with. A wrong
-/// file changes nothing; what is fixed while the server runs is named.
-pub(crate) async fn read_again(file: &Path, started: &Configuration, domain: &str, server: &Server) {
-    let configuration = match config::read(file) {
-        Ok(configuration) => configuration,
-        Err(mistakes) => {
-            for mistake in mistakes.lines() {
-                tracing::error!("{mistake}");
+/// What the file is compared with when it is read again.
+pub(crate) struct Reload {
+    /// What is fixed while the server runs.
+    started: Configuration,
+    domain: Box<str>,
+    /// There are extensions or keys in force.
+    holds_any: bool,
+}
+
+impl Reload {
+    pub(crate) fn new(started: Configuration, domain: Box<str>) -> Self {
+        let holds_any = holds_any(&started);
+        Self { started, domain, holds_any }
+    }
+
+    /// Reads the file and puts its extensions and keys in force, in the realm that the server was started with. A wrong
+    /// file changes nothing, nor does one that has lost all of them; what is fixed while the server runs is named.
+    pub(crate) async fn read_again(&mut self, file: &Path, server: &Server) {
+        let configuration = match config::read(file) {
+            Ok(configuration) => configuration,
+            Err(mistakes) => {
+                for mistake in mistakes.lines() {
+                    tracing::error!("{mistake}");
+                }
+                tracing::error!("the configuration is wrong; nothing is changed");
+                return;
             }
-            tracing::error!("the configuration is wrong; nothing is changed");
+        };
+        // An editor may have emptied the file and not have filled it yet.
+        if self.holds_any && !holds_any(&configuration) {
+            tracing::error!(
+                "the file has no extensions and no API keys; nothing is changed: is it being written?"
+            );
             return;
         }
-    };
-    for key in fixed_changes(started, &configuration) {
-        tracing::warn!("{key} has changed: it takes effect at the next start");
+        for key in fixed_changes(&self.started, &configuration) {
+            tracing::warn!("{key} has changed: it takes effect at the next start");
+        }
+        let (extensions, keys) = (configuration.extensions_in(&self.domain), configuration.keys());
+        let (extension_count, key_count) = (extensions.len(), keys.len());
+        server.replace(keys, extensions).await;
+        self.holds_any = holds_any(&configuration);
+        tracing::info!(
+            extensions = extension_count,
+            api_keys = key_count,
+            "the configuration was read again"
+        );
     }
-    let (extensions, keys) = (configuration.extensions_in(domain), configuration.keys());
-    let (extension_count, key_count) = (extensions.len(), keys.len());
-    server.replace(keys, extensions).await;
-    tracing::info!(extensions = extension_count, api_keys = key_count, "the configuration was read again");
+}
+
+fn holds_any(configuration: &Configuration) -> bool {
+    !configuration.extensions.is_empty() || !configuration.api_keys.is_empty()
 }
 
 /// The keys that differ and that a running server does not change.

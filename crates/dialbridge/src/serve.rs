@@ -4,15 +4,18 @@ use crate::config::{self, Configuration, Mistakes};
 use crate::exit::Exit;
 use crate::first_start::{self, Kept, Made};
 use crate::logging::{self, LogFormat, STATE};
+use crate::reload::Reload;
 use crate::signals::{Signals, Wish};
-use crate::{Server, ServerOptions, StartError, output, reload};
+use crate::{Server, ServerOptions, StartError, output};
 use call_store::{Store, StoreError};
 use sip_core::Transport;
 use std::error::Error;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
 
 #[derive(clap::Args)]
@@ -49,6 +52,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         None => without_file(Configuration::default()).await?,
     };
     announce_ready(&server, &configuration.media.ports);
+    let mut reload = Reload::new(configuration, domain);
     loop {
         let wish = tokio::select! {
             wish = signals.next() => wish,
@@ -56,18 +60,34 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         };
         match (wish, &args.config) {
             (Wish::Stop, _) => break,
-            (Wish::ReadAgain, Some(file)) => reload::read_again(file, &configuration, &domain, &server).await,
+            (Wish::ReadAgain, Some(file)) => reload.read_again(file, &server).await,
             (Wish::ReadAgain, None) => tracing::warn!("there is no configuration to read again"),
         }
     }
-    let limit = Duration::from_secs(args.drain_seconds.into());
-    tracing::info!(target: STATE, "stopping: no new calls, running calls may go on for {} s", limit.as_secs());
-    tokio::select! {
-        () = server.drain(limit) => tracing::info!(target: STATE, "stopped"),
-        () = signals.stop_again() => tracing::warn!(target: STATE, "stopped at once, as a second signal asked"),
-    }
+    stop(server, signals, Duration::from_secs(args.drain_seconds.into())).await;
     Ok(())
 }
+
+/// Running calls may go on up to `limit`; a second signal ends them, and the server a second later at the latest.
+async fn stop(server: Server, mut signals: Signals, limit: Duration) {
+    tracing::info!(target: STATE, "stopping: no new calls, running calls may go on for {} s", limit.as_secs());
+    let hurry = Notify::new();
+    let mut drained = pin!(server.drain_or_hurry(limit, hurry.notified()));
+    tokio::select! {
+        () = &mut drained => return tracing::info!(target: STATE, "stopped"),
+        () = signals.stop_again() => hurry.notify_one(),
+    }
+    tracing::warn!(target: STATE, "every call ends now, as a second signal asked");
+    match tokio::time::timeout(LAST_SECOND, drained).await {
+        Ok(()) => tracing::info!(target: STATE, "stopped"),
+        Err(_) => {
+            tracing::warn!(target: STATE, "stopped before everything was over; the next start closes what is open")
+        }
+    }
+}
+
+/// How long the server may take after a second signal.
+const LAST_SECOND: Duration = Duration::from_secs(1);
 
 /// A server as the file says, with the domain it has.
 async fn with_file(file: &Path) -> Result<(Configuration, Box<str>, Server), Failure> {

@@ -94,7 +94,13 @@ impl Server {
     /// Takes no new calls, waits up to `limit` for the running ones, ends the rest, and stops. The API answers until the
     /// last call is over. Its records are on disk when it returns.
     pub async fn drain(self, limit: Duration) {
-        self.b2bua.drain(limit).await;
+        self.drain_or_hurry(limit, std::future::pending()).await;
+    }
+
+    /// As [`drain`](Self::drain); once `hurry` is over, every call is ended at once, and a phone has less than a second to
+    /// confirm it.
+    pub async fn drain_or_hurry(self, limit: Duration, hurry: impl Future<Output = ()> + Send) {
+        self.b2bua.drain_or_hurry(limit, hurry).await;
         // Gone already if the API has ended by itself.
         let _gone = self.stop_http.send(());
         if let Err(panic) = self.serving_http.await {

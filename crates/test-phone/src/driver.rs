@@ -7,11 +7,13 @@ use sip_core::Flow;
 use sip_message::{Host, StreamFramer};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub use sip_core::Transport;
 
@@ -83,6 +85,8 @@ enum Sip {
     },
     /// The connection was closed.
     Closed,
+    /// A new one is being opened.
+    Opening(JoinHandle<io::Result<(Self, SocketAddr)>>),
 }
 
 impl Driver {
@@ -162,7 +166,7 @@ impl Driver {
                 HandsetOutput::Sip { flow, octets } => {
                     tracing::debug!(target: "sip.wire", to = %flow.remote, "{}", start_line(&octets));
                     if self.sip.send(flow.remote, &octets).await.is_err() {
-                        self.handset.handle_unreachable(flow, Instant::now());
+                        self.not_sent(flow);
                     }
                 }
                 HandsetOutput::Rtp { to, octets } => {
@@ -182,7 +186,25 @@ impl Driver {
                 HandsetOutput::CallMedia(call) => heard(call),
             }
         }
+        if self.handset.poll_connect() {
+            self.sip = Sip::Opening(tokio::spawn(Sip::open_again(self.server, self.local.ip())));
+        }
         None
+    }
+
+    fn not_sent(&mut self, flow: Flow) {
+        match &self.sip {
+            Sip::Tcp { .. } => self.closed(),
+            Sip::Udp(_) | Sip::Closed | Sip::Opening(_) => {
+                self.handset.handle_unreachable(flow, Instant::now());
+            }
+        }
+    }
+
+    fn closed(&mut self) {
+        self.sip = Sip::Closed;
+        let flow = Flow { transport: Transport::Tcp, local: self.local, remote: self.server };
+        self.handset.handle_closed(flow, Instant::now());
     }
 
     fn handle_received(&mut self, received: io::Result<Received>, datagram: &[u8]) {
@@ -197,13 +219,23 @@ impl Driver {
                 for message in self.sip.cut(&datagram[..length]) {
                     self.handset.handle_sip(&message, flow(self.server), now);
                 }
+                if matches!(self.sip, Sip::Closed) {
+                    self.closed();
+                }
+            }
+            Ok(Received::Opened { sip, local }) => {
+                (self.sip, self.local) = (sip, local);
+                let flow = Flow { transport, local, remote: self.server };
+                self.handset.handle_connected(flow, now);
+            }
+            Ok(Received::NotOpened(error)) => {
+                tracing::info!(server = %self.server, %error, "the server cannot be connected to");
+                self.sip = Sip::Closed;
+                self.handset.handle_not_connected(now);
             }
             // A port of the server that nobody listens at is reported by the kernel (RFC 3261 §18.4).
             Err(_) if transport == Transport::Udp => self.handset.handle_unreachable(flow(self.server), now),
-            Ok(Received::End) | Err(_) => {
-                self.sip = Sip::Closed;
-                self.handset.handle_unreachable(flow(self.server), now);
-            }
+            Ok(Received::End) | Err(_) => self.closed(),
         }
     }
 }
@@ -212,6 +244,8 @@ enum Received {
     Datagram { length: usize, from: SocketAddr },
     Stream { length: usize },
     End,
+    Opened { sip: Sip, local: SocketAddr },
+    NotOpened(io::Error),
 }
 
 impl Sip {
@@ -250,10 +284,14 @@ impl Sip {
         }
     }
 
+    async fn open_again(server: SocketAddr, local: IpAddr) -> io::Result<(Self, SocketAddr)> {
+        timeout(CONNECT_TIMEOUT, Self::open(server, Transport::Tcp, Some(local))).await?
+    }
+
     const fn transport(&self) -> Transport {
         match self {
             Self::Udp(_) => Transport::Udp,
-            Self::Tcp { .. } | Self::Closed => Transport::Tcp,
+            Self::Tcp { .. } | Self::Closed | Self::Opening(_) => Transport::Tcp,
         }
     }
 
@@ -261,7 +299,7 @@ impl Sip {
         match self {
             Self::Udp(socket) => socket.send_to(octets, to).await.map(|_| ()),
             Self::Tcp { write, .. } => write.write_all(octets).await,
-            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+            Self::Closed | Self::Opening(_) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -275,6 +313,10 @@ impl Sip {
                 length => Ok(Received::Stream { length }),
             },
             Self::Closed => std::future::pending().await,
+            Self::Opening(opening) => match opening.await.map_err(io::Error::other) {
+                Ok(Ok((sip, local))) => Ok(Received::Opened { sip, local }),
+                Ok(Err(error)) | Err(error) => Ok(Received::NotOpened(error)),
+            },
         }
     }
 
@@ -341,3 +383,4 @@ async fn rtp_pair(address: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
 const DATAGRAM_OCTETS_MAX: usize = 65_535;
 const PACKET_OCTETS_MAX: usize = 2_048;
 const PAIRS_TRIED: usize = 100;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -198,6 +198,29 @@ impl Handset {
         self.handle_outputs(now);
     }
 
+    /// The connection `flow` is closed, or cannot be written to any more.
+    pub fn handle_closed(&mut self, flow: Flow, now: Instant) {
+        self.phone.handle_closed(flow, now);
+        self.handle_outputs(now);
+    }
+
+    /// Whether a connection to the server is to be opened now: see [`Phone::poll_connect`].
+    pub fn poll_connect(&mut self) -> bool {
+        self.phone.poll_connect()
+    }
+
+    /// The connection that was wanted is open.
+    pub fn handle_connected(&mut self, flow: Flow, now: Instant) {
+        self.phone.handle_connected(flow, now);
+        self.handle_outputs(now);
+    }
+
+    /// The connection that was wanted cannot be had.
+    pub fn handle_not_connected(&mut self, now: Instant) {
+        self.phone.handle_not_connected(now);
+        self.handle_outputs(now);
+    }
+
     /// A datagram at `Account::rtp`.
     pub fn handle_rtp(&mut self, octets: &[u8], from: SocketAddr, now: Instant) {
         let Some(call) = &mut self.media else { return };

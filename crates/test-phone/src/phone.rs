@@ -3,6 +3,7 @@
 //! Pure: octets, commands and the present time go in; octets to send, orders to the media and events come out.
 
 mod calls;
+mod connection;
 mod incoming;
 mod line;
 mod registration;
@@ -10,6 +11,7 @@ mod session;
 
 use crate::handset::{Failure, Outcome};
 use crate::{Account, PhoneEvent, Registering, Script, Stream};
+use connection::Connection;
 use deadlines::Deadlines;
 use line::Line;
 use registration::{Purpose, Registration, Settled};
@@ -24,6 +26,7 @@ pub struct Phone {
     account: Account,
     script: Script,
     registration: Registration,
+    connection: Connection,
     line: Option<Line>,
     stage: Stage,
     deadlines: Deadlines<Timer>,
@@ -68,6 +71,7 @@ enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Timer {
     Refresh,
+    Reconnect,
     Reply,
     HangUp,
     Hold,
@@ -99,6 +103,7 @@ impl Phone {
             account,
             script,
             registration: Registration::new(expires),
+            connection: Connection::open(),
             line: None,
             stage: Stage::Working,
             deadlines: Deadlines::new(),
@@ -186,6 +191,7 @@ impl Phone {
     fn handle_timer(&mut self, timer: Timer, now: Instant) {
         match timer {
             Timer::Refresh => self.register(Purpose::Refresh, now),
+            Timer::Reconnect => self.connection.want(),
             Timer::Reply => self.reply(now),
             Timer::HangUp => self.end_call(now),
             Timer::Hold => self.hold(true, now),
@@ -230,6 +236,7 @@ impl Phone {
     fn handle_registration(&mut self, settled: Settled, now: Instant) {
         match settled {
             Settled::Standing { expires, refreshed } => {
+                self.connection.has_proved_good();
                 self.report(PhoneEvent::Registered { expires: expires.as_secs(), refreshed });
                 match self.stage {
                     Stage::Working => {

@@ -1,9 +1,11 @@
 //! Two phones on real sockets.
 
-use sip_message::Host;
+use sip_message::{Host, Message, Request, StatusCode, StreamFramer};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use test_phone::{Driver, DriverOptions, Registering, Script, Source, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 fn options(server: SocketAddr, plays: f64, expects: f64, script: Script) -> DriverOptions {
@@ -53,4 +55,48 @@ async fn a_phone_without_commanders_leaves() {
         Driver::start(options(nobody, 700.0, 700.0, Script::default()), reports, commanded).await.unwrap();
     drop(commands);
     tokio::time::timeout(Duration::from_secs(5), phone.run(|_| {})).await.expect("it leaves");
+}
+
+/// Accepts a connection and says yes to the REGISTER that comes along it.
+async fn registers(listener: &TcpListener) -> (TcpStream, Request) {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let (mut framer, mut buffer) = (StreamFramer::default(), [0; 4096]);
+    let octets = loop {
+        if let Some(octets) = framer.poll().expect("a stream of SIP") {
+            break octets;
+        }
+        let length = stream.read(&mut buffer).await.expect("it stays connected");
+        assert_ne!(length, 0, "it sends nothing");
+        framer.push(&buffer[..length]);
+    };
+    let Ok(Message::Request(request)) = Message::parse(&octets) else { panic!("no request") };
+    stream.write_all(&request.response(StatusCode::OK).print()).await.expect("it reads");
+    (stream, request)
+}
+
+#[tokio::test]
+async fn a_phone_whose_server_starts_again_comes_back_over_tcp() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let (reports, _unread) = mpsc::unbounded_channel();
+    let (commands, commanded) = mpsc::channel(1);
+    let options = options(server, 700.0, 700.0, Script::default());
+    let script = Script::default();
+    let options = DriverOptions { transport: Transport::Tcp, expected_tone: None, script, ..options };
+    let phone = Driver::start(options, reports, commanded).await.unwrap();
+    let running = tokio::spawn(phone.run(|_| {}));
+    let both = async {
+        let (first, _) = registers(&listener).await;
+        // Nobody listens when the phone tries for the first time.
+        drop((first, listener));
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let listener = TcpListener::bind(server).await.unwrap();
+        let (stream, again) = registers(&listener).await;
+        let contact = format!("{:?}", again.header.contact);
+        (stream.peer_addr().unwrap().port(), contact)
+    };
+    let (port, contact) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("it comes back");
+    assert!(contact.contains(&port.to_string()), "{port}: {contact}");
+    drop(commands);
+    tokio::time::timeout(Duration::from_secs(10), running).await.expect("it leaves").unwrap();
 }

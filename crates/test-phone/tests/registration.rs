@@ -16,17 +16,30 @@ struct Registrar {
     accepted: Vec<(u32, bool)>,
     /// Call-ID and CSeq of all.
     seen: Vec<(String, u32)>,
+    /// Contacts of the last one.
+    contacts: Vec<String>,
+    is_silent: bool,
 }
 
 impl Registrar {
     fn new() -> Self {
-        Self { least: 60, final_status: StatusCode::OK, accepted: Vec::new(), seen: Vec::new() }
+        Self {
+            least: 60,
+            final_status: StatusCode::OK,
+            accepted: Vec::new(),
+            seen: Vec::new(),
+            contacts: Vec::new(),
+            is_silent: false,
+        }
     }
 
     fn answer(&mut self, request: &Request) -> Response {
         assert_eq!(request.method, Method::REGISTER);
         let fields = &request.header.fields;
         self.seen.push((request.header.call_id.to_string(), request.header.cseq.number));
+        if let Some(Contacts::List(contacts)) = &request.header.contact {
+            self.contacts = contacts.iter().map(ToString::to_string).collect();
+        }
         let Some(credentials) = fields.get(&FieldName::AUTHORIZATION) else {
             let mut challenge = request.response(StatusCode::UNAUTHORIZED);
             let value = r#"Digest realm="pbx.test", nonce="n1", algorithm=SHA-256, qop="auth""#;
@@ -53,6 +66,7 @@ impl Registrar {
 
 struct World {
     now: Instant,
+    flow: Flow,
     phone: Handset,
     registrar: Registrar,
     events: Vec<PhoneEvent>,
@@ -60,18 +74,23 @@ struct World {
 
 impl World {
     fn new(registering: Registering, registrar: Registrar) -> Self {
+        Self::over(Transport::Udp, registering, registrar)
+    }
+
+    fn over(transport: Transport, registering: Registering, registrar: Registrar) -> Self {
+        let flow = Flow { transport, local: address(1), remote: address(2) };
         let now = Instant::now();
         let account = Account {
             user: "1001".into(),
             password: Some("secret".into()),
             display_name: None,
             domain: Host::new("pbx.test").expect("a host name"),
-            flow: Flow { transport: Transport::Udp, local: address(1), remote: address(2) },
+            flow,
             rtp: SocketAddr::from(([192, 0, 2, 1], 4000)),
         };
         let script = Script { registering, ..Script::default() };
         let phone = Handset::new(account, script, Source::Silence, None, [7; 32], now);
-        let mut world = Self { now, phone, registrar, events: Vec::new() };
+        let mut world = Self { now, flow, phone, registrar, events: Vec::new() };
         world.collect();
         world
     }
@@ -86,6 +105,31 @@ impl World {
         self.now = end;
     }
 
+    /// The connection of the phone closes.
+    fn close(&mut self) {
+        self.phone.handle_closed(self.flow, self.now);
+        self.collect();
+    }
+
+    /// Seconds until the phone wants to connect again.
+    fn connects_after(&mut self) -> u64 {
+        let before = self.now;
+        for _ in 0..60 {
+            self.run_for(1);
+            if self.phone.poll_connect() {
+                return (self.now - before).as_secs();
+            }
+        }
+        panic!("it never connects")
+    }
+
+    /// The phone is connected from another port.
+    fn connect(&mut self, port: u16) {
+        self.flow.local.set_port(port);
+        self.phone.handle_connected(self.flow, self.now);
+        self.collect();
+    }
+
     fn leave(&mut self) {
         self.phone.handle_command(&Command::Leave, self.now);
         self.collect();
@@ -95,9 +139,12 @@ impl World {
         while let Some(output) = self.phone.poll_output() {
             match output {
                 HandsetOutput::Sip { flow, octets } => {
+                    assert_eq!(flow, self.flow);
                     let Ok(Message::Request(request)) = Message::parse(&octets) else { panic!("a request") };
                     let response = self.registrar.answer(&request).print();
-                    self.phone.handle_sip(&response, flow, self.now);
+                    if !self.registrar.is_silent {
+                        self.phone.handle_sip(&response, flow, self.now);
+                    }
                 }
                 HandsetOutput::Report(event) => self.events.push(event),
                 HandsetOutput::Rtp { .. } | HandsetOutput::CallMedia(_) => panic!("there is no call"),
@@ -158,4 +205,59 @@ fn removing_all_bindings_is_a_script_of_its_own() {
     let world = World::new(Registering::RemoveAll, Registrar::new());
     let stars: Vec<bool> = world.registrar.accepted.iter().map(|(_, star)| *star).collect();
     assert_eq!((stars, world.failures()), (vec![true], Some(&[][..])));
+}
+
+#[test]
+fn a_phone_whose_connection_closes_connects_and_registers_again() {
+    let mut world = World::over(Transport::Tcp, keep(3600), Registrar::new());
+    world.close();
+    // The driver may tell of it twice: what it reads and what it writes fails.
+    world.close();
+    assert_eq!(world.connects_after(), 1);
+    for wait in [2, 4, 8, 16, 30, 30] {
+        world.phone.handle_not_connected(world.now);
+        assert_eq!(world.connects_after(), wait);
+    }
+    assert_eq!(world.registrar.accepted.len(), 1);
+    world.connect(40_001);
+    assert_eq!(world.events.last(), Some(&PhoneEvent::Registered { expires: 3600, refreshed: true }));
+    assert_eq!(world.registrar.accepted.len(), 2);
+    let contact = |port| format!("<sip:1001@192.0.2.1:{port};transport=tcp>");
+    assert_eq!(world.registrar.contacts, [contact(40_001), format!("{};expires=0", contact(5060))]);
+
+    world.close();
+    assert_eq!(world.connects_after(), 1, "it was registered in between");
+    world.connect(40_002);
+    world.run_for(3_000);
+    assert_eq!(world.registrar.accepted.len(), 4, "it refreshes");
+    assert_eq!(world.registrar.contacts, [contact(40_002)]);
+    world.leave();
+    assert_eq!(world.failures(), Some(&[][..]));
+}
+
+#[test]
+fn a_connection_that_closes_before_the_registrar_answers_is_no_good_one() {
+    let mut world = World::over(Transport::Tcp, keep(3600), Registrar::new());
+    world.registrar.is_silent = true;
+    world.close();
+    assert_eq!(world.connects_after(), 1);
+    for (port, wait) in [(40_001, 2), (40_002, 4)] {
+        world.connect(port);
+        world.close();
+        assert_eq!(world.connects_after(), wait);
+    }
+    assert_eq!(world.failures(), None);
+}
+
+#[test]
+fn a_phone_that_leaves_or_does_not_register_does_not_connect_again() {
+    for registering in [keep(3600), Registering::Never] {
+        let mut world = World::over(Transport::Tcp, registering, Registrar::new());
+        world.close();
+        if registering != Registering::Never {
+            world.leave();
+        }
+        world.run_for(60);
+        assert!(!world.phone.poll_connect(), "{registering:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 pub(crate) const KEY: &str = "ak_0123456789abcdef0123456789abcdef";
 pub(crate) const OTHER_KEY: &str = "ak_00000000000000000000000000000000";
@@ -64,9 +64,14 @@ impl Running {
         }
     }
 
+    /// Where it listens, by `udp` or `tcp`.
+    pub(crate) fn sip(&self, transport: &str) -> &str {
+        let after = self.seen.split(&format!("{transport}:")).nth(1).unwrap();
+        after.split([',', ' ']).next().unwrap()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        signal(&self.child, name);
     }
 
     /// The status with which a click-to-call of this key is answered.
@@ -93,27 +98,60 @@ impl Drop for Running {
     }
 }
 
-/// A phone in a process of its own that rings for ever; ended when dropped.
-pub(crate) struct Phone(Child);
+/// A phone in a process of its own; ended when dropped.
+pub(crate) struct Phone {
+    child: Child,
+    events: BufReader<ChildStdout>,
+}
 
 impl Phone {
-    /// Returns when it is registered.
+    /// One that never answers. Returns when it is registered.
     pub(crate) fn ringing_for_ever(server: &Running, user: &str, password: &str) -> Self {
-        let sip = server.seen.split("sip=udp:").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
-        let arguments = ["phone", "--server", sip, "--user", user, "--password", password, "--ring-for-ever"];
-        let mut child = dialbridge(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
-        let phone = Self(child);
-        let registered = events.any(|event| event.unwrap().contains("\"event\":\"registered\""));
-        assert!(registered, "{user} is not registered");
+        Self::registered(server, user, password, &["--ring-for-ever"])
+    }
+
+    /// One that answers at once. Returns when it is registered.
+    pub(crate) fn answering(server: &Running, user: &str, password: &str) -> Self {
+        Self::registered(server, user, password, &[])
+    }
+
+    /// One that answers at once and speaks TCP. Returns when it is registered.
+    pub(crate) fn answering_over_tcp(server: &Running, user: &str, password: &str) -> Self {
+        Self::registered_at(server.sip("tcp"), user, password, &["--transport", "tcp"])
+    }
+
+    fn registered(server: &Running, user: &str, password: &str, more: &[&str]) -> Self {
+        Self::registered_at(server.sip("udp"), user, password, more)
+    }
+
+    fn registered_at(server: &str, user: &str, password: &str, more: &[&str]) -> Self {
+        let mut command = dialbridge(&["phone", "--server", server, "--user", user, "--password", password]);
+        let mut child = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap());
+        let mut phone = Self { child, events };
+        phone.wait_for("\"event\":\"registered\"");
         phone
+    }
+
+    /// Reads on to the next event that holds a text.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let found = self.events.by_ref().lines().any(|event| event.unwrap().contains(text));
+        assert!(found, "{text:?} did not happen to the phone");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 }
 
 impl Drop for Phone {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ended = self.0.kill();
-        let _ended = self.0.wait();
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
     }
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
 }

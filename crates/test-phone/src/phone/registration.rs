@@ -13,6 +13,8 @@ pub(super) struct Registration {
     /// The same for all REGISTERs of this phone (RFC 3261 §10.2).
     call_id: Option<CallId>,
     cseq: u32,
+    /// Contacts of connections that are closed, which the registrar may have still.
+    left: Vec<SipUri>,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ pub(super) enum Settled {
 
 impl Registration {
     pub(super) fn new(expires: Duration) -> Self {
-        Self { state: State::Absent, expires, call_id: None, cseq: 0 }
+        Self { state: State::Absent, expires, call_id: None, cseq: 0, left: Vec::new() }
     }
 
     /// Is there something at the registrar that is to be removed at the end?
@@ -68,9 +70,25 @@ impl Registration {
         }
     }
 
+    /// From the next REGISTER on the phone has another Contact.
+    pub(super) fn leave_contact(&mut self, account: &Account) {
+        self.left.truncate(LEFT_MAX - 1);
+        self.left.insert(0, own_contact(account));
+    }
+
+    /// Our own, and those to be removed (RFC 3261 §10.2.2).
+    fn contacts(&self, account: &Account) -> Contacts {
+        let removed = self.left.iter().map(|uri| {
+            let mut contact = NameAddr::new(uri.clone());
+            contact.parameters.set("expires", Some("0"));
+            contact
+        });
+        Contacts::List(std::iter::once(NameAddr::new(own_contact(account))).chain(removed).collect())
+    }
+
     pub(super) fn ask(&mut self, purpose: Purpose, account: &Account, endpoint: &mut Endpoint, now: Instant) {
         let (contact, expires) = match purpose {
-            Purpose::First | Purpose::Refresh => (own_contacts(account), self.expires),
+            Purpose::First | Purpose::Refresh => (self.contacts(account), self.expires),
             Purpose::Removal => (own_contacts(account), Duration::ZERO),
             Purpose::RemovalOfAll => (Contacts::Star, Duration::ZERO),
         };
@@ -123,6 +141,7 @@ impl Registration {
         Some(match purpose {
             Purpose::First | Purpose::Refresh => {
                 self.state = State::Standing;
+                self.left.clear();
                 let expires = granted(&response.header, account).unwrap_or(self.expires);
                 Settled::Standing { expires, refreshed: purpose == Purpose::Refresh }
             }
@@ -154,6 +173,8 @@ pub(super) fn refresh_after(expires: Duration) -> Duration {
 fn failed(purpose: Purpose, status: Option<StatusCode>, reason: &str) -> Settled {
     Settled::Failed { purpose, status, reason: reason.to_owned() }
 }
+
+const LEFT_MAX: usize = 4;
 
 fn own_contact(account: &Account) -> SipUri {
     let mut contact = SipUri::at(Some(&account.user), account.flow.local);
