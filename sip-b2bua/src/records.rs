@@ -2,7 +2,7 @@
 
 use crate::service::Shared;
 use crate::switchboard::RegisterKey;
-use call_control::{Call, CallEvent, CallEventKind, CallId, Refusal, Timestamp};
+use call_control::{Call, CallEvent, CallEventKind, CallId, EndReason, Refusal, Timestamp};
 use call_store::{CallMessages, Round, Store, StoreError, StoredBinding, StoredInvite};
 use sip_core::InviteId;
 use std::sync::Arc;
@@ -147,16 +147,20 @@ pub(crate) async fn close_cut_off_calls(store: &Store, now: Timestamp) -> Result
     let mut calls = Vec::new();
     for stored in store.running_calls().await? {
         let call = store.call_at_last_event(stored.call_id).await?.unwrap_or(stored);
-        // A clock that was set back does not make a call end before it began.
-        let at = now.max(call.connected_at.unwrap_or(call.created_at));
         tracing::warn!(call_id = %call.call_id, "a call was cut off when the server died");
-        calls.push(Arc::new(call.cut_off(at)));
+        calls.push(broken_off(call, EndReason::ServerCrashed, now));
     }
     let ends: Vec<_> = calls.iter().map(end_of).collect();
     store.put(&calls, &ends).await.map(drop)
 }
 
-fn end_of(call: &Arc<Call>) -> Arc<CallEvent> {
+/// The record of a call that nobody but the server ended. A clock that was set back does not make it end before it began.
+pub(crate) fn broken_off(call: Call, reason: EndReason, now: Timestamp) -> Arc<Call> {
+    let began = call.connected_at.unwrap_or(call.created_at);
+    Arc::new(call.broken_off(reason, now.max(began)))
+}
+
+pub(crate) fn end_of(call: &Arc<Call>) -> Arc<CallEvent> {
     let at = call.ended_at.unwrap_or(call.created_at);
     Arc::new(CallEvent { event: CallEventKind::Ended, party: None, at, call: Call::clone(call) })
 }
@@ -164,9 +168,7 @@ fn end_of(call: &Arc<Call>) -> Arc<CallEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use call_control::{
-        CallState, EndReason, EndedBy, EventId, Number, Party, PartyState, PartyType, PartyView,
-    };
+    use call_control::{CallState, EndedBy, EventId, Number, Party, PartyState, PartyType, PartyView};
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_unix_milliseconds(1_795_255_200_000 + milliseconds).unwrap()
@@ -248,7 +250,7 @@ mod tests {
         );
         assert_eq!(events.recv().await.unwrap().id, EventId(1));
 
-        let record = Arc::new(running(1).cut_off(at(5)));
+        let record = broken_off(running(1), EndReason::ServerCrashed, at(5));
         keep.send(vec![ToKeep::Call(Arc::clone(&record))]).unwrap();
         let told = events.recv().await.unwrap();
         assert_eq!((told.id, told.event.event, told.event.at), (EventId(2), CallEventKind::Ended, at(5)));

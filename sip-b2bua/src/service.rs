@@ -11,7 +11,7 @@ use crate::switchboard::{Command, Switchboard};
 use crate::wire::WireMessage;
 use call_control::{
     Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder,
-    MessagesRefusal, NumberedEvent, Refusal, Timestamp,
+    MessagesRefusal, NumberedEvent, Refusal,
 };
 use call_store::{Store, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -25,7 +25,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running B2BUA. Cheap to clone; it stops when the last clone is dropped.
@@ -96,7 +96,7 @@ impl B2bua {
                 source,
             })?;
         let registrar = registrar(&settings, sockets.bound());
-        if let Some(now) = Timestamp::from_unix_milliseconds(unix_milliseconds()) {
+        if let Some(now) = driver::present().timestamp() {
             close_cut_off_calls(&store, now).await?;
         }
         let (relay_in, relay_events) = mpsc::unbounded_channel();
@@ -224,7 +224,7 @@ impl Calls for B2bua {
     fn explanation(&self, call: CallId) -> Answer<'_, Result<Explanation, MessagesRefusal>> {
         Box::pin(async move {
             let (call, octets) = self.recorded(call).await?;
-            let now = Timestamp::from_unix_milliseconds(unix_milliseconds()).unwrap_or(call.created_at);
+            let now = driver::present().timestamp().unwrap_or(call.created_at);
             Ok(crate::explain(&call, octets.as_deref(), now))
         })
     }
@@ -306,11 +306,6 @@ fn registrar(settings: &Settings, bound: &[(Transport, SocketAddr)]) -> Registra
     let hosts = bound.iter().map(|(_, address)| address.ip()).chain(settings.external_address);
     registrar.set_local_hosts(hosts.map(Host::from));
     registrar
-}
-
-fn unix_milliseconds() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn relay_config(settings: &Settings) -> media_relay::Config {

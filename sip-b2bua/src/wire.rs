@@ -29,7 +29,8 @@ impl WireMessage {
         Self { at: SystemTime::now(), sent, remote, transport, octets: octets.to_vec() }
     }
 
-    /// As it was sent or received, but for its secrets: credentials, challenges, keys of encrypted audio.
+    /// As it was sent or received, but for its secrets: credentials, challenges, passwords in URIs, keys of encrypted
+    /// audio, typed digits.
     pub fn redacted(&self) -> Vec<u8> {
         redacted(&self.octets)
     }
@@ -47,7 +48,9 @@ impl WireMessage {
 
 /// The message on one line, secrets left out.
 fn legible(octets: &[u8]) -> String {
-    let octets = redacted(&octets[..octets.len().min(LOGGED)]);
+    // Cut only then: of half a secret nobody can tell that it is one.
+    let mut octets = redacted(octets);
+    octets.truncate(LOGGED);
     let text = String::from_utf8_lossy(&octets);
     text.split("\r\n").map(|line| line.escape_debug().to_string()).collect::<Vec<_>>().join("\\n")
 }
@@ -69,5 +72,16 @@ mod tests {
         );
         assert!(!line.contains("f00") && !line.contains('\u{1b}') && !line.contains('\n'), "{line}");
         assert!(line.contains("REGISTER sip:a"));
+    }
+
+    #[test]
+    fn a_secret_that_stands_where_a_long_message_is_cut_stays_out_too() {
+        let start = "INVITE sip:a SIP/2.0\r\nX: ";
+        for cut in 0..40 {
+            let field = "\r\nTo: <sip:user:f00f00f00@h>\r\n\r\n";
+            let padding = "x".repeat(LOGGED - start.len() - cut);
+            let line = legible(format!("{start}{padding}{field}").as_bytes());
+            assert!(!line.contains("f00"), "{cut}");
+        }
     }
 }

@@ -32,6 +32,13 @@ fn place(server: &Server) -> (Api, String) {
     (api, call)
 }
 
+/// A call in which both talk.
+fn talk(server: &Server) -> String {
+    let (api, call) = place(server);
+    api.wait_for_event(&call, "call.talking", SOON);
+    call
+}
+
 /// The record of a call that the crash has cut off, and the events that were told of it.
 fn cut_off(server: &Server, call: &str) -> Value {
     let ended = server.api().wait_for_state(call, "ended", SOON);
@@ -103,8 +110,7 @@ fn real_phones_are_released() {
     let mut to = Linphone::start(&to, &server.folder().join("to"));
     from.wait_until_registered();
     to.wait_until_registered();
-    let (api, call) = place(&server);
-    api.wait_for_event(&call, "call.talking", SOON);
+    let call = talk(&server);
     server.kill_and_restart();
     from.process().wait_for_output("session closed", SOON);
     to.process().wait_for_output("LinphoneCallReleased", SOON);
@@ -120,8 +126,7 @@ fn real_phones_whose_connections_were_cut_are_released_when_they_return() {
     let mut to = Linphone::start(&to, &server.folder().join("to"));
     from.wait_until_registered();
     to.wait_until_registered();
-    let (api, call) = place(&server);
-    api.wait_for_event(&call, "call.talking", SOON);
+    let call = talk(&server);
     server.kill_and_restart();
     // One that came back too early, to nobody, tries again after a minute.
     for phone in [&mut from, &mut to] {

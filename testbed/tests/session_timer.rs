@@ -183,3 +183,27 @@ fn hold_and_resume_leave_the_session_timer_as_it_was() {
     assert_eq!(hold.field("Session-Expires"), Some("90;refresher=uas"));
     assert_expired(talk, Party::From);
 }
+
+/// Held, so that nobody expects audio of it either.
+#[test]
+fn a_phone_without_session_timers_that_has_gone_ends_the_call_for_both() {
+    for goes in [false, true] {
+        let mut talk = Talk::new();
+        let from = talk.from;
+        talk.world
+            .play(from, |phone, _| phone.offer("INVITE", Said { direction: "inactive", ..Said::default() }));
+        talk.world.run_for(seconds(890.0));
+        assert_eq!(requests(&talk, from, "OPTIONS").len(), 0);
+        if goes {
+            talk.world.play(from, |phone, _| phone.next_time("OPTIONS", Otherwise::Silence));
+        }
+        talk.world.run_for(seconds(45.0));
+        assert!(!requests(&talk, from, "OPTIONS").is_empty(), "{}", talk.world.story());
+        assert_eq!(talk.world.state(talk.id) == CallState::Ended, goes, "{}", talk.world.story());
+        if goes {
+            assert_expired(talk, Party::From);
+        } else {
+            talk.end();
+        }
+    }
+}

@@ -258,12 +258,6 @@ impl Call {
         }
     }
 
-    /// The call, closed because the server died while it ran and has come back at `at`.
-    #[must_use]
-    pub fn cut_off(self, at: Timestamp) -> Self {
-        self.broken_off(EndReason::ServerCrashed, at)
-    }
-
     /// The call, ended by a fault of the server, which says nothing of the parties.
     #[must_use]
     pub fn broken_off(mut self, reason: EndReason, at: Timestamp) -> Self {

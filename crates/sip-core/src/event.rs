@@ -154,7 +154,7 @@ pub enum GoneCause {
     Rejected,
     /// The peer sent BYE.
     HungUpByPeer,
-    /// We sent BYE and it was answered, whatever by.
+    /// We sent BYE, and a final response came, whichever.
     HungUp,
     /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4), and a BYE was sent; or our reliable provisional response
     /// was not (RFC 3262 §3), and 500 was.

@@ -1,9 +1,10 @@
 //! The end of the service: calls may go on for a while, then they are ended, and everything is written.
 
-use super::{B2bua, Shared, unix_milliseconds};
-use crate::driver::Asked;
+use super::{B2bua, Shared};
+use crate::driver::{Asked, present};
+use crate::records::{broken_off, end_of};
 use crate::switchboard::Command;
-use call_control::{Call, CallEvent, CallEventKind, CallId, EndReason, Timestamp};
+use call_control::{Call, CallId, EndReason};
 use call_store::{CallMessages, Round, Store, StoreError};
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -83,14 +84,13 @@ async fn close_unconfirmed(store: &Store, shared: &Shared, recorded: &Recorded) 
     for stored in store.running_calls().await? {
         let live = shared.live_calls().into_iter().find(|live| live.call_id == stored.call_id);
         let call = live.map_or(stored, |live| Call::clone(&live));
-        // A clock that was set back does not make a call end before it began.
-        let began = call.connected_at.unwrap_or(call.created_at);
-        let at = Timestamp::from_unix_milliseconds(unix_milliseconds()).map_or(began, |now| now.max(began));
-        let call = call.broken_off(EndReason::ServerStopped, at);
+        let now = present().timestamp().unwrap_or(call.created_at);
+        let call = broken_off(call, EndReason::ServerStopped, now);
+        let end = end_of(&call);
         let messages = recorded.get(&call.call_id).map(Arc::clone);
-        round.messages.extend(messages.map(|octets| CallMessages { call: call.call_id, at, octets }));
-        round.calls.push(Arc::new(call.clone()));
-        round.events.push(Arc::new(CallEvent { event: CallEventKind::Ended, party: None, at, call }));
+        round.messages.extend(messages.map(|octets| CallMessages { call: call.call_id, at: end.at, octets }));
+        round.calls.push(call);
+        round.events.push(end);
     }
     let told = store.put_round(&round).await?;
     round.calls.iter().for_each(|call| shared.forget(call.call_id));

@@ -15,8 +15,8 @@ pub(super) struct Saved {
     running: BTreeMap<InviteId, (Box<str>, u64)>,
     /// Of the last process, being ended now.
     ending: BTreeMap<InviteId, LeftBehind>,
-    /// Of the last process; the phone did not hear its end, and has not come back yet. Until then it may.
-    waiting: Vec<(LeftBehind, Instant)>,
+    /// Of the last process; the phone did not hear its end, and has not come back yet.
+    waiting: Vec<LeftBehind>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,9 +27,11 @@ struct LeftBehind {
     saved: SavedInvite,
     /// It has registered along this way in the meantime.
     returned_along: Option<Flow>,
+    /// Whoever has not heard of it by then has ended it for himself.
+    until: Instant,
 }
 
-/// How long a phone may take to come back after its connection was cut; phones register every hour at least.
+/// How long a phone is told again whenever it comes back; phones register every hour at least.
 const COMES_BACK: Duration = Duration::from_hours(1);
 
 impl Switchboard {
@@ -41,7 +43,7 @@ impl Switchboard {
     /// Ends what the last process left behind when it died.
     pub fn end_left_behind(&mut self, invites: Vec<StoredInvite>, moment: Moment) {
         for invite in invites {
-            match LeftBehind::read(&invite) {
+            match LeftBehind::read(&invite, moment.now + COMES_BACK) {
                 Some(left) => self.end_left(left.at_its_contact(), moment),
                 None => self.outputs.push_back(Output::ForgetInvite(invite.sip_call_id)),
             }
@@ -55,15 +57,12 @@ impl Switchboard {
         for left in self.saved.ending.values_mut().filter(|left| left.is_of(user, flow)) {
             left.returned_along = Some(flow);
         }
-        for (mut left, until) in std::mem::take(&mut self.saved.waiting) {
-            if until <= moment.now {
-                self.outputs.push_back(Output::ForgetInvite(left.sip_call_id));
-            } else if left.is_of(user, flow) {
-                left.saved.flow = flow;
-                self.end_left(left, moment);
-            } else {
-                self.saved.waiting.push((left, until));
-            }
+        let (told, waiting) = std::mem::take(&mut self.saved.waiting)
+            .into_iter()
+            .partition(|left| left.is_of(user, flow) || left.until <= moment.now);
+        self.saved.waiting = waiting;
+        for left in told {
+            self.end_left(left.along(flow), moment);
         }
     }
 
@@ -122,13 +121,10 @@ impl Switchboard {
         let untold = matches!(cause, GoneCause::TimedOut | GoneCause::Unreachable);
         let running = self.saved.running.remove(&invite).map(|(sip_call_id, _)| sip_call_id);
         let ended = match self.saved.ending.remove(&invite) {
-            Some(mut left) if untold => {
-                match left.returned_along.take() {
-                    Some(flow) => {
-                        left.saved.flow = flow;
-                        self.end_left(left, moment);
-                    }
-                    None => self.saved.waiting.push((left, moment.now + COMES_BACK)),
+            Some(left) if untold => {
+                match left.returned_along {
+                    Some(flow) => self.end_left(left.along(flow), moment),
+                    None => self.saved.waiting.push(left),
                 }
                 None
             }
@@ -143,8 +139,8 @@ impl Switchboard {
             cause: Some(41), // Temporary failure.
             text: Some("The server was restarted".into()),
         };
-        let ended = self.endpoint.end_saved(&left.saved, Some(reason), moment.now);
-        match ended {
+        let in_time = Some(&left.saved).filter(|_| moment.now < left.until);
+        match in_time.and_then(|saved| self.endpoint.end_saved(saved, Some(reason), moment.now)) {
             Some(invite) => {
                 self.saved.ending.insert(invite, left);
             }
@@ -154,13 +150,19 @@ impl Switchboard {
 }
 
 impl LeftBehind {
-    fn read(stored: &StoredInvite) -> Option<Self> {
+    fn read(stored: &StoredInvite, until: Instant) -> Option<Self> {
         let flow = stored_flow::read(&stored.transport, &stored.local, &stored.remote)?;
         let Ok(Message::Request(request)) = Message::parse(&stored.request) else { return None };
         let user = request.header.to.uri.as_sip()?.decoded_user()?.into();
         let saved = SavedInvite { flow, request: stored.request.clone() };
         let sip_call_id = stored.sip_call_id.clone();
-        Some(Self { user, sip_call_id, saved, returned_along: None })
+        Some(Self { user, sip_call_id, saved, returned_along: None, until })
+    }
+
+    fn along(mut self, flow: Flow) -> Self {
+        self.saved.flow = flow;
+        self.returned_along = None;
+        self
     }
 
     /// Whether the phone that registers along `flow` may be the one.
@@ -293,6 +295,11 @@ mod tests {
         board.tell_returned("1001", back, moment(start, 50));
         board.drain_endpoint(moment(start, 50));
         assert_eq!(done(&mut board), (vec![back], false));
+        board.handle_timeout(moment(start, 90));
+        // Not for ever, however often it comes back.
+        board.tell_returned("1001", back, moment(start, 3600));
+        board.drain_endpoint(moment(start, 3600));
+        assert_eq!((done(&mut board), board.counts()), ((vec![], true), (0, 0, 0)));
     }
 
     #[test]

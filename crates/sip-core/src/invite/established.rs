@@ -1,5 +1,6 @@
 //! An answered INVITE, until it is gone: ACK, re-INVITE, UPDATE and BYE (RFC 3261 §13.3.1.4, §14, §15; RFC 3311).
 
+mod acknowledging;
 mod offers;
 mod refreshing;
 
@@ -248,22 +249,6 @@ impl Established {
         self.outputs.pop_front()
     }
 
-    fn handle_acknowledge(&mut self) {
-        match &self.state {
-            State::AckHeld => {
-                self.outputs.push_back(Action::Acknowledge { body: None });
-                self.settle();
-            }
-            State::AwaitingAck(_)
-            | State::Stable
-            | State::Offering { .. }
-            | State::BackingOff { .. }
-            | State::Answering(_)
-            | State::Ending(_)
-            | State::Gone => {}
-        }
-    }
-
     fn handle_hang_up(&mut self, reason: Option<Reason>) {
         match &mut self.state {
             State::AckHeld => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, reason)),
@@ -304,30 +289,6 @@ impl Established {
         }
     }
 
-    fn handle_ack(&mut self, cseq: u32, body: Option<Vec<u8>>) {
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::AwaitingAck(accepted) if accepted.cseq == cseq => {
-                if accepted.initial {
-                    self.emit(InviteEvent::Confirmed { body });
-                } else if accepted.offers {
-                    self.emit(InviteEvent::Reanswered { body: body.unwrap_or_default() });
-                }
-                match accepted.unwanted {
-                    Some(reason) => self.bye(Ending::new(GoneCause::HungUp, reason)),
-                    None => self.settle(),
-                }
-            }
-            other @ (State::AwaitingAck(_)
-            | State::AckHeld
-            | State::Stable
-            | State::Offering { .. }
-            | State::BackingOff { .. }
-            | State::Answering(_)
-            | State::Ending(_)
-            | State::Gone) => self.state = other,
-        }
-    }
-
     fn handle_bye_done(&mut self, unheard: Option<GoneCause>, now: Instant) {
         match std::mem::replace(&mut self.state, State::Gone) {
             State::Ending(ending) => {
@@ -359,33 +320,6 @@ impl Established {
             self.outputs.push_back(Action::Bye { reason: None, watched: false });
         }
         self.end(Ending::new(GoneCause::SessionExpired, None), now);
-    }
-
-    fn retransmit(&mut self, now: Instant) {
-        if let State::AwaitingAck(accepted) = &mut self.state {
-            accepted.retransmit_after = (accepted.retransmit_after * 2).min(self.timers.t2);
-            self.deadlines.set(Timer::Retransmit, now + accepted.retransmit_after);
-            self.outputs.push_back(Action::RepeatAccepted);
-        }
-    }
-
-    fn give_up_ack(&mut self, now: Instant) {
-        if let State::AwaitingAck(_) = &self.state {
-            self.outputs.push_back(Action::Bye { reason: None, watched: false });
-            self.end(Ending::new(GoneCause::NoAck, None), now);
-        }
-    }
-
-    fn await_ack(&mut self, cseq: u32, initial: bool, offers: bool, now: Instant) {
-        let retransmit_after = self.timers.t1;
-        self.enter(State::AwaitingAck(Accepted { cseq, initial, offers, retransmit_after, unwanted: None }));
-        self.deadlines.set(Timer::Retransmit, now + retransmit_after);
-        self.deadlines.set(Timer::NoAck, now + patience(self.timers));
-    }
-
-    fn hang_up_unacknowledged(&mut self, ending: Ending) {
-        self.outputs.push_back(Action::Acknowledge { body: None });
-        self.bye(ending);
     }
 
     fn bye(&mut self, ending: Ending) {

@@ -3,7 +3,7 @@
 use super::super::network::Delivery;
 use super::super::server::server;
 use super::{DISK, World};
-use call_control::{Call, CallEvent, CallEventKind, CallId, Timestamp};
+use call_control::{Call, CallEvent, CallEventKind, CallId, EndReason, Timestamp};
 use call_store::{StoredBinding, StoredInvite};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl World {
             let call = last.map_or_else(|| Call::clone(&call), |event| event.call.clone());
             let at = Timestamp::from_unix_milliseconds(moment.unix_milliseconds)
                 .expect("a moment of this century");
-            let ended = Arc::new(call.cut_off(at));
+            let ended = Arc::new(call.broken_off(EndReason::ServerCrashed, at));
             self.disk.write(ToDisk::Call(Arc::clone(&ended)));
             let event = CallEvent { event: CallEventKind::Ended, party: None, at, call: Call::clone(&ended) };
             self.events.push(Arc::new(event));
