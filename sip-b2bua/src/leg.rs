@@ -220,6 +220,7 @@ impl Leg {
 
     pub(crate) fn handle(&mut self, fork: usize, event: InviteEvent, now: Instant) {
         match event {
+            InviteEvent::Sent { .. } => {}
             InviteEvent::Trying => self.reached(fork),
             InviteEvent::Progress { status, body, branch } => {
                 self.progress(fork, status);
@@ -318,7 +319,8 @@ impl Leg {
             | GoneCause::HungUpByPeer
             | GoneCause::HungUp
             | GoneCause::NoAck
-            | GoneCause::SessionExpired => None,
+            | GoneCause::SessionExpired
+            | GoneCause::NothingToEnd => None,
         };
         self.forks[fork].state = ForkState::Gone { status };
         self.hear_another(fork);

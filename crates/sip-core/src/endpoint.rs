@@ -1,5 +1,6 @@
 //! One SIP element: transactions, dialogs and usages, and the routing between them.
 
+mod commands;
 mod compose;
 mod in_dialog;
 mod late_success;
@@ -14,16 +15,14 @@ mod session_timer;
 mod transactions;
 mod usage;
 
-pub use saved::SavedInvite;
-
 pub(crate) use compose::reason_of;
 pub(crate) use provisional::rseq_of;
 pub(crate) use transactions::TransactionId;
 
 use crate::random::Random;
 use crate::transaction::key::{ClientKey, MergeKey, ServerKey};
-use crate::{Event, Flow, Incoming, InviteId, NewInvite, NewRequest, Output, RequestId, Responder};
-use sip_message::{CallId, FieldName, FramingError, Method, Reason, Response, StatusCode};
+use crate::{Event, InviteId, Output, RequestId};
+use sip_message::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 use transactions::Entry;
@@ -47,7 +46,7 @@ pub struct Config {
     pub session_expires: Duration,
     /// The shortest session interval that we take, whole seconds; not below 90 s (RFC 4028 §5).
     pub min_se: Duration,
-    /// The ACK of the 2xx to an INVITE waits for `Endpoint::acknowledge`: for users who keep the call on disk first. Until
+    /// The ACK of the 2xx to an INVITE waits for `Command::Acknowledge`: for users who keep the call on disk first. Until
     /// then the peer repeats its 2xx, and a process that comes back in the meantime can end the call.
     pub holds_ack: bool,
     /// Tells our own calls from those of strangers, a secret. With the same one as a run before, what that run left ringing
@@ -101,7 +100,7 @@ impl Default for Timers {
 
 /// All transactions, dialogs and usages behind one set of addresses.
 ///
-/// Feed it with what arrives and with the time; after each input take out what [`poll_output`](Self::poll_output)
+/// Feed it with what arrives, with commands and with the time; after each input take out what [`poll_output`](Self::poll_output)
 /// gives, and call [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Endpoint {
@@ -172,21 +171,6 @@ impl Endpoint {
         }
     }
 
-    /// One datagram, or one message that was cut from a stream.
-    pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, now: Instant) {
-        self.receive(octets, flow, now);
-    }
-
-    /// A stream that cannot be cut into messages any more: what can be answered is, before its connection is closed.
-    pub fn handle_unframed(&mut self, error: &FramingError, flow: Flow) {
-        self.refuse_unreadable(error.salvage(), flow);
-    }
-
-    /// Nothing can be sent along `flow` (the connection was refused or closed): transactions that wait on it fail.
-    pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
-        self.fail_transactions(flow, now);
-    }
-
     /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((due, whose)) = self.timetable.first().copied().filter(|(due, _)| *due <= now) {
@@ -211,125 +195,6 @@ impl Endpoint {
     /// Live transactions and usages: both zero when nothing is left.
     pub fn counts(&self) -> (usize, usize) {
         (self.transactions.len(), self.usages.len())
-    }
-
-    /// Sends an INVITE.
-    pub fn invite(&mut self, invite: NewInvite, now: Instant) -> InviteId {
-        self.start_invite(invite, now)
-    }
-
-    /// Ends a usage in whatever state it is: CANCEL (held back until a provisional response, RFC 3261 §9.1), BYE
-    /// (held back until the ACK of our 2xx, §15), or a final response (`480`) to an INVITE that we have not
-    /// answered. Idempotent. `Gone` follows.
-    pub fn hang_up(&mut self, invite: InviteId, reason: Option<Reason>, now: Instant) {
-        self.hang_up_usage(invite, reason, now);
-    }
-
-    /// Makes a usage of an incoming INVITE: server transaction, 100 Trying, a To tag.
-    pub fn take(&mut self, incoming: Incoming, now: Instant) -> InviteId {
-        self.take_invite(incoming, now)
-    }
-
-    /// 180, or 183 with a body. Sent reliably (RFC 3262) when the INVITE asks for it: then the next one and, behind a
-    /// body, the 2xx wait for the PRACK; without a PRACK in 64*T1 the INVITE is answered 500.
-    pub fn ring(&mut self, invite: InviteId, status: StatusCode, body: Option<Vec<u8>>, now: Instant) {
-        self.ring_usage(invite, status, body, now);
-    }
-
-    /// 200 with a session description; repeated until the ACK.
-    pub fn accept(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
-        self.accept_usage(invite, body, now);
-    }
-
-    /// A final response of 300 or above. `Gone` follows.
-    pub fn reject(
-        &mut self,
-        invite: InviteId,
-        status: StatusCode,
-        fields: Vec<(FieldName, Box<str>)>,
-        now: Instant,
-    ) {
-        self.reject_usage(invite, status, fields, now);
-    }
-
-    /// Sends a re-INVITE with this offer as soon as the session is stable; glare is resolved inside (RFC 3261
-    /// §14.1). Of several offers that wait only the last is sent.
-    pub fn offer(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
-        self.offer_in_usage(invite, body, now);
-    }
-
-    /// Sends the ACK that was held back (`Config::holds_ack`). Idempotent.
-    pub fn acknowledge(&mut self, invite: InviteId, now: Instant) {
-        self.acknowledge_usage(invite, now);
-    }
-
-    /// Answers what [`Offered`](crate::InviteEvent::Offered) brought, or the offer in the 2xx to an INVITE that
-    /// made none: its ACK waits for this.
-    pub fn answer_offer(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
-        self.answer_offer_in_usage(invite, body, now);
-    }
-
-    /// Refuses what [`Offered`](crate::InviteEvent::Offered) brought; the session stays as it was. The offer in
-    /// a 2xx cannot be refused: the call is hung up.
-    pub fn refuse_offer(&mut self, invite: InviteId, status: StatusCode, now: Instant) {
-        self.refuse_offer_in_usage(invite, status, now);
-    }
-
-    /// INFO and the like in the dialog; not sent to a peer whose Allow lacks the method. Whatever becomes of it the
-    /// session stands, but for a 481: the peer knows no such dialog.
-    pub fn request_in_dialog(
-        &mut self,
-        invite: InviteId,
-        method: Method,
-        content_type: &str,
-        body: Vec<u8>,
-        now: Instant,
-    ) {
-        self.send_in_dialog(invite, method, content_type, body, now);
-    }
-
-    /// Answers what [`Requested`](crate::InviteEvent::Requested) brought.
-    pub fn respond_in_dialog(&mut self, responder: Responder, status: StatusCode, now: Instant) {
-        self.answer_request(TransactionId(responder.0), status, now);
-    }
-
-    /// What is to be kept of an INVITE that has rung or been answered, for [`end_saved`](Self::end_saved) after a crash.
-    /// It changes when the INVITE is answered and when the peer moves. `None` before it was sent and when it is over.
-    pub fn saved(&self, invite: InviteId) -> Option<SavedInvite> {
-        self.save_usage(invite)
-    }
-
-    /// Ends what an endpoint of an earlier life began: CANCEL, or BYE. `Gone` follows. `None` when it cannot be read, or
-    /// is known here already.
-    pub fn end_saved(
-        &mut self,
-        saved: &SavedInvite,
-        reason: Option<Reason>,
-        now: Instant,
-    ) -> Option<InviteId> {
-        self.end_saved_usage(saved, reason, now)
-    }
-
-    /// Call-ID of a usage.
-    pub fn call_id(&self, invite: InviteId) -> Option<&CallId> {
-        self.usages.get(&invite).map(|usage| &usage.call_id)
-    }
-
-    /// Sends a request outside of any dialog. Its outcome comes as [`Event::Response`], exactly once.
-    pub fn request(&mut self, request: NewRequest, now: Instant) -> RequestId {
-        self.start_request(request, now)
-    }
-
-    /// Answers through a server transaction, which repeats it to retransmissions (and, for an INVITE, until the
-    /// ACK). A To tag is added.
-    pub fn respond(&mut self, incoming: &Incoming, response: Response, now: Instant) {
-        self.respond_in_transaction(incoming, response, now);
-    }
-
-    /// Answers once and keeps nothing: for strangers (RFC 3261 §8.2.7). The To tag is a hash of the request, so
-    /// that retransmissions get the same answer.
-    pub fn respond_statelessly(&mut self, incoming: &Incoming, response: Response) {
-        self.send_statelessly(&incoming.request, response, incoming.flow);
     }
 
     fn emit(&mut self, event: Event) {

@@ -1,9 +1,7 @@
-//! What goes into an [`Endpoint`](crate::Endpoint) and what comes out.
+//! What comes out of an [`Endpoint`](crate::Endpoint).
 
-use crate::{Flow, digest};
-use sip_message::{
-    CallId, Contacts, FieldName, Method, NameAddr, Reason, Request, Response, StatusCode, Uri,
-};
+use crate::{Flow, InviteId};
+use sip_message::{CallId, Reason, Request, Response, StatusCode};
 
 /// What the driver has to do, in order.
 #[expect(
@@ -23,10 +21,6 @@ pub enum Output {
     Event(Event),
 }
 
-/// Names an INVITE usage; never used twice by one endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InviteId(pub u64);
-
 /// Names a request outside of dialogs; never used twice by one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
@@ -39,7 +33,7 @@ pub struct RequestId(pub u64);
 #[derive(Debug)]
 pub enum Event {
     /// A request outside of any dialog (REGISTER, OPTIONS, INVITE …). No state is held for it; the user answers it
-    /// before the next input with `Endpoint::respond`, `respond_statelessly` or, for an INVITE, `take`.
+    /// before the next input with `Endpoint::respond`, `respond_statelessly` or, for an INVITE, `Command::Take`.
     Request(Incoming),
     /// In the life of an INVITE usage.
     Invite {
@@ -69,6 +63,11 @@ pub struct Incoming {
 /// The life of an INVITE usage. `Gone` comes exactly once, and last.
 #[derive(Debug)]
 pub enum InviteEvent {
+    /// Outgoing: the INVITE is about to be sent. Comes once, before the first octets with this Call-ID.
+    Sent {
+        /// Of the INVITE, and of all that follows in its dialogs.
+        call_id: CallId,
+    },
     /// Outgoing: 100 was the first response. Somebody has the INVITE; nobody rings yet.
     Trying,
     /// Outgoing: a provisional response above 100.
@@ -80,7 +79,7 @@ pub enum InviteEvent {
         /// Tells forks apart: the To tag.
         branch: Option<Box<str>>,
     },
-    /// Outgoing: the first 2xx; ACK is sent by the usage, for an INVITE without an offer by `Endpoint::answer_offer`.
+    /// Outgoing: the first 2xx; ACK is sent by the usage, for an INVITE without an offer by `Command::AnswerOffer`.
     /// Later 2xx of other forks are ACKed and BYEd inside.
     Answered {
         /// The 2xx; when it has no body, with the answer that a reliable provisional response of its branch brought.
@@ -91,14 +90,14 @@ pub enum InviteEvent {
         /// The answer when our 2xx or a reliable provisional response made the offer.
         body: Option<Vec<u8>>,
     },
-    /// The peer sent a re-INVITE or UPDATE: answer it with `answer_offer` or `refuse_offer`.
+    /// The peer sent a re-INVITE or UPDATE: answer it with `Command::AnswerOffer` or `RefuseOffer`.
     Offered {
         /// `None` when it asks us to offer.
         body: Option<Vec<u8>>,
         /// Along which it came.
         flow: Flow,
     },
-    /// Our re-INVITE (`offer`) was answered, or what we offered when a re-INVITE asked us to.
+    /// Our re-INVITE (`Command::Offer`) was answered, or what we offered when a re-INVITE asked us to.
     Reanswered {
         /// The answer; empty when the 2xx, or the ACK of ours, had none.
         body: Vec<u8>,
@@ -109,7 +108,7 @@ pub enum InviteEvent {
         status: StatusCode,
     },
     /// An INFO, MESSAGE, REFER, … in the dialog whose method the config lists under `passes_to_user`; answer with
-    /// `Endpoint::respond_in_dialog`.
+    /// `Command::Respond`.
     Requested {
         /// For the answer.
         responder: Responder,
@@ -162,54 +161,8 @@ pub enum GoneCause {
     /// 481 or 408 to a request in the dialog (RFC 3261 §12.2.1.2), or silence; or the session interval ended without
     /// a refresh (RFC 4028 §10), and a BYE was sent.
     SessionExpired,
-}
-
-/// What an outgoing INVITE says.
-#[derive(Debug, Clone)]
-pub struct NewInvite {
-    /// Along which it goes.
-    pub flow: Flow,
-    /// Request-URI: the contact URI of the registration, or the number at the trunk.
-    pub uri: Uri,
-    /// A tag is added.
-    pub from: NameAddr,
-    /// Without a tag.
-    pub to: NameAddr,
-    /// User part of our Contact.
-    pub contact_user: Option<Box<str>>,
-    /// Preloaded Route values (Path of the registration, RFC 3327 §5.3).
-    pub route: Vec<NameAddr>,
-    /// Further header fields.
-    pub fields: Vec<(FieldName, Box<str>)>,
-    /// The offer; `None` for a late offer.
-    pub offer: Option<Vec<u8>>,
-    /// Answered to a 401/407 only when given: never to strangers.
-    pub credentials: Option<digest::Identity>,
-}
-
-/// A request outside of any dialog that is no INVITE (REGISTER by the test phone, OPTIONS …).
-#[derive(Debug, Clone)]
-pub struct NewRequest {
-    /// Along which it goes.
-    pub flow: Flow,
-    /// Neither INVITE, ACK, CANCEL nor BYE.
-    pub method: Method,
-    /// Request-URI.
-    pub uri: Uri,
-    /// A tag is added when it has none.
-    pub from: NameAddr,
-    /// Without a tag.
-    pub to: NameAddr,
-    /// Kept over refreshes of a registration (RFC 3261 §10.2).
-    pub call_id: Option<CallId>,
-    /// 1 when absent; one more is used for each challenge that is answered.
-    pub cseq: Option<u32>,
-    /// As it is to stand in the request.
-    pub contact: Option<Contacts>,
-    /// Further header fields.
-    pub fields: Vec<(FieldName, Box<str>)>,
-    /// Answered to a 401/407 only when given: never to strangers.
-    pub credentials: Option<digest::Identity>,
+    /// What `Command::EndSaved` brought cannot be read, or is known here already: nothing was sent.
+    NothingToEnd,
 }
 
 /// How a request outside of dialogs ended.

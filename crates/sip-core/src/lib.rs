@@ -1,12 +1,13 @@
 //! SIP without I/O: transactions, dialogs, the INVITE usage with reliable provisional responses and session timers, and
 //! digest (RFC 3261, RFC 3262, RFC 4028).
 //!
-//! [`Endpoint`] is the one value to hold: received octets and the present time go in, octets to send and
+//! [`Endpoint`] is the one value to hold: received octets, commands and the present time go in, octets to send and
 //! events come out. It owns no socket, no clock and no source of randomness. Absent: what a body means, who may
 //! call whom, where names resolve to.
-//! Read [`Endpoint`] and [`Event`] first.
+//! Read [`Command`] and [`Event`] first.
 
 mod authentication;
+mod command;
 mod dialog;
 pub mod digest;
 mod endpoint;
@@ -17,9 +18,7 @@ mod random;
 mod transaction;
 mod transport;
 
-pub use endpoint::{CallKey, Config, Endpoint, SavedInvite, Timers};
-pub use event::{
-    Event, Gone, GoneCause, Incoming, InviteEvent, InviteId, NewInvite, NewRequest, Outcome, Output,
-    RequestId, Responder,
-};
+pub use command::{Command, InviteId, NewInvite, NewRequest, SavedInvite};
+pub use endpoint::{CallKey, Config, Endpoint, Timers};
+pub use event::{Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, Output, RequestId, Responder};
 pub use flow::{Flow, Transport};

@@ -33,16 +33,14 @@ fn taken() -> (Element, InviteId, String) {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"answer");
     let local = element.last_response().header.to.tag().unwrap().to_owned();
     element.receive(request_text("ACK", "1", "p", &local, 1, ""));
     (element, id, local)
 }
 
 fn hang_up(element: &mut Element, id: InviteId) {
-    element.endpoint.hang_up(id, None, element.now);
-    element.collect();
+    element.hang_up(id, None);
 }
 
 fn cause(element: &Element) -> Option<GoneCause> {
@@ -72,8 +70,7 @@ fn cancel_waits_for_a_provisional_response_and_repeats_what_the_invite_said() {
     let mut new = new_invite(udp());
     new.route = vec!["<sip:proxy.example.com;lr>".parse::<NameAddr>().unwrap()];
     let (mut element, id, invite) = call_with(new);
-    element.endpoint.hang_up(id, Some(Reason::new("Q.850", 16, "done")), element.now);
-    element.collect();
+    element.hang_up(id, Some(Reason::new("Q.850", 16, "done")));
     assert_eq!(element.sent.len(), 1);
     element.respond(&invite, 100, "", "");
     let cancel = element.last_request(&Method::CANCEL).clone();
@@ -233,8 +230,7 @@ fn without_an_offer_the_ack_waits_for_the_answer() {
     element.respond(&invite, 200, "p", "offer");
     element.respond(&invite, 200, "p", "offer");
     assert!(element.requests(&Method::ACK).is_empty());
-    element.endpoint.answer_offer(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.answer_offer(id, b"answer");
     element.respond(&invite, 200, "p", "offer");
     let acks = element.requests(&Method::ACK);
     assert_eq!((acks.len(), &acks[1].body[..]), (2, &b"answer"[..]));
@@ -316,7 +312,7 @@ fn the_cancel_of_the_peer_ends_a_call_that_rings_and_not_one_that_was_answered()
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
+    element.accept(id, b"answer");
     element.receive(cancel);
     assert_eq!(element.statuses(), [100, 200, 200]);
     assert!(element.gone().is_none());
@@ -327,7 +323,7 @@ fn hanging_up_before_the_ack_waits_for_it() {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
+    element.accept(id, b"answer");
     hang_up(&mut element, id);
     assert!(element.requests(&Method::BYE).is_empty());
     let local = element.last_response().header.to.tag().unwrap().to_owned();
@@ -340,8 +336,7 @@ fn a_bye_before_the_ack_ends_the_call() {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"answer");
     let local = element.last_response().header.to.tag().unwrap().to_owned();
     element.receive(request_text("BYE", "1", "p", &local, 2, ""));
     assert_eq!((element.statuses(), cause(&element)), (vec![100, 200, 200], Some(GoneCause::HungUpByPeer)));
@@ -369,8 +364,7 @@ fn a_re_invite_of_the_peer_is_answered_by_the_user() {
     assert_eq!(second.status.code(), 500, "the first is not answered yet");
     assert!(second.header.fields.get(&FieldName::RETRY_AFTER).is_some());
     element.receive(request_text("ACK", "1", "p", &local, 3, "").replace("z9hG4bKACK", "z9hG4bKINVITE"));
-    element.endpoint.answer_offer(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.answer_offer(id, b"answer");
     let response = element.last_response();
     assert_eq!((response.status.code(), response.header.cseq.number), (200, 2));
     element.receive(request_text("ACK", "1", "p", &local, 2, ""));
@@ -384,7 +378,7 @@ fn a_re_invite_without_an_offer_asks_for_ours() {
     let (mut element, id, local) = taken();
     element.receive(request_text("INVITE", "1", "p", &local, 2, ""));
     assert!(matches!(element.invite_events().last(), Some(InviteEvent::Offered { body: None, .. })));
-    element.endpoint.answer_offer(id, b"our offer".to_vec(), element.now);
+    element.answer_offer(id, b"our offer");
     element.receive(request_text("ACK", "1", "p", &local, 2, "answer"));
     assert!(
         matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body }) if body == b"answer")
@@ -397,15 +391,13 @@ fn an_offer_by_update_is_answered_and_an_update_without_one_is_ok() {
     element.receive(request_text("UPDATE", "1", "p", &local, 2, ""));
     assert_eq!(element.last_response().status, StatusCode::OK);
     element.receive(request_text("UPDATE", "1", "p", &local, 3, "offer"));
-    element.endpoint.answer_offer(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.answer_offer(id, b"answer");
     assert_eq!(
         (element.last_response().header.cseq.number, &element.last_response().body[..]),
         (3, &b"answer"[..])
     );
     element.receive(request_text("UPDATE", "1", "p", &local, 4, "offer"));
-    element.endpoint.refuse_offer(id, StatusCode::NOT_ACCEPTABLE_HERE, element.now);
-    element.collect();
+    element.refuse_offer(id, StatusCode::NOT_ACCEPTABLE_HERE);
     assert_eq!(element.last_response().status, StatusCode::NOT_ACCEPTABLE_HERE);
     assert!(element.gone().is_none());
 }
@@ -413,9 +405,8 @@ fn an_offer_by_update_is_answered_and_an_update_without_one_is_ok() {
 #[test]
 fn our_re_invite_is_answered_or_refused_and_a_glare_is_tried_again() {
     let (mut element, id, _) = standing();
-    element.endpoint.offer(id, b"hold".to_vec(), element.now);
-    element.endpoint.offer(id, b"resume".to_vec(), element.now);
-    element.collect();
+    element.offer(id, b"hold");
+    element.offer(id, b"resume");
     let first = element.last_request(&Method::INVITE).clone();
     assert_eq!((first.header.cseq.number, &first.body[..]), (2, &b"hold"[..]));
     element.respond(&first, 200, "p", "held");
@@ -441,15 +432,14 @@ fn our_re_invite_is_answered_or_refused_and_a_glare_is_tried_again() {
 #[test]
 fn a_re_invite_that_meets_ours_is_refused_and_goes_before_ours_the_second_time() {
     let (mut element, id, local) = taken();
-    element.endpoint.offer(id, b"ours".to_vec(), element.now);
+    element.offer(id, b"ours");
     element.receive(request_text("INVITE", "1", "p", &local, 2, "theirs"));
     assert_eq!(element.last_response().status, StatusCode::REQUEST_PENDING);
     let ours = element.last_request(&Method::INVITE).clone();
     element.respond(&ours, 491, "p", "");
     element.receive(request_text("INVITE", "1", "p", &local, 3, "theirs"));
     assert!(matches!(element.invite_events().last(), Some(InviteEvent::Offered { .. })));
-    element.endpoint.answer_offer(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.answer_offer(id, b"answer");
     let sent = element.requests(&Method::INVITE).len();
     element.receive(request_text("ACK", "1", "p", &local, 3, ""));
     assert_eq!(element.requests(&Method::INVITE).len(), sent + 1, "ours goes when theirs is done");
@@ -458,8 +448,7 @@ fn a_re_invite_that_meets_ours_is_refused_and_goes_before_ours_the_second_time()
 #[test]
 fn a_peer_that_always_answers_491_is_believed_at_last() {
     let (mut element, id, _) = standing();
-    element.endpoint.offer(id, b"hold".to_vec(), element.now);
-    element.collect();
+    element.offer(id, b"hold");
     for _ in 0..20 {
         let invite = element.last_request(&Method::INVITE).clone();
         element.respond(&invite, 491, "p", "");
@@ -475,7 +464,7 @@ fn a_dialog_that_the_peer_does_not_know_is_over() {
     for (method, status, byes) in cases {
         let (mut element, id, _) = standing();
         if method == Method::INVITE {
-            element.endpoint.offer(id, b"hold".to_vec(), element.now);
+            element.offer(id, b"hold");
         } else {
             send_info(&mut element, id);
         }
@@ -488,8 +477,7 @@ fn a_dialog_that_the_peer_does_not_know_is_over() {
 }
 
 fn send_info(element: &mut Element, id: InviteId) {
-    element.endpoint.request_in_dialog(id, Method::INFO, "text/plain", b"x".to_vec(), element.now);
-    element.collect();
+    element.inform(id, "text/plain", b"x");
 }
 
 #[test]
@@ -547,8 +535,7 @@ fn a_call_that_rings_for_long_is_heard_of_every_minute() {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let id = element.take_last();
-    element.endpoint.ring(id, StatusCode::RINGING, None, element.now);
-    element.collect();
+    element.ring(id, StatusCode::RINGING, None);
     element.pass(Duration::from_secs(125));
     assert_eq!(
         (element.statuses(), element.times()),
@@ -563,8 +550,7 @@ fn our_answer_makes_the_dialog() {
         .replace("Contact", "Record-Route: <sip:a;lr>\r\nRecord-Route: <sip:b;lr>\r\nContact");
     element.receive(text);
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"answer");
     let response = element.last_response().clone();
     let record: Vec<_> = response.header.fields.get_all(&FieldName::RECORD_ROUTE).collect();
     assert_eq!(record, ["<sip:a;lr>", "<sip:b;lr>"]);
@@ -586,8 +572,7 @@ fn our_answer_makes_the_dialog() {
 fn requests_of_the_user_go_out_one_after_the_other() {
     let (mut element, id, _) = standing();
     for digit in ["1", "2", "3"] {
-        element.endpoint.request_in_dialog(id, Method::INFO, "application/dtmf", digit.into(), element.now);
-        element.collect();
+        element.inform(id, "application/dtmf", digit);
     }
     let said = |element: &Element| {
         let infos = element.requests(&Method::INFO);
@@ -601,10 +586,9 @@ fn requests_of_the_user_go_out_one_after_the_other() {
     element.pass(Duration::from_secs(33));
     assert_eq!(said(&element).last().map(String::as_str), Some("3"));
     for _ in 0..100 {
-        element.endpoint.request_in_dialog(id, Method::INFO, "application/dtmf", "4".into(), element.now);
+        element.inform(id, "application/dtmf", "4");
     }
-    element.endpoint.hang_up(id, None, element.now);
-    element.collect();
+    element.hang_up(id, None);
     element.pass_all();
     assert_eq!(element.endpoint.counts(), (0, 0));
 }
@@ -622,8 +606,7 @@ fn an_ack_that_is_held_back_goes_out_when_the_user_says_so() {
         element.invite_events().iter().filter(|it| matches!(it, InviteEvent::Answered { .. })).count();
     assert_eq!((acks(&element), answers), (0, 1));
     for _ in 0..2 {
-        element.endpoint.acknowledge(id, element.now);
-        element.collect();
+        element.acknowledge(id);
         assert_eq!(acks(&element), 1);
     }
     element.respond(&invite, 200, "p", "answer");

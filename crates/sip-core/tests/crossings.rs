@@ -113,7 +113,7 @@ fn state(reach: impl Fn() -> Call, lines: &[(&str, Deed, &str)]) {
         if found != *expected {
             wrong.push(format!("{name}: {found}, not {expected}"));
         }
-        call.element.endpoint.hang_up(call.id, None, call.element.now);
+        call.element.hang_up(call.id, None);
         call.element.pass_all();
         assert_eq!(call.element.endpoint.counts(), (0, 0), "{name} leaves something");
         assert!(call.element.gone().is_some(), "{name} does not end");
@@ -159,20 +159,18 @@ const PRACK: Deed = |call| {
 const ACK: Deed = |call| call.ack();
 const CANCEL: Deed = |call| call.element.receive(invite_text("z9hG4bK1").replace("INVITE", "CANCEL"));
 const COPY: Deed = |call| call.element.receive(invite_text("z9hG4bK1"));
-const RING: Deed = |call| call.element.endpoint.ring(call.id, StatusCode::RINGING, None, call.element.now);
+const RING: Deed = |call| call.element.ring(call.id, StatusCode::RINGING, None);
 const RING_WITH_SESSION: Deed = |call| {
     let session = Some(b"session".to_vec());
-    call.element.endpoint.ring(call.id, StatusCode::SESSION_PROGRESS, session, call.element.now);
+    call.element.ring(call.id, StatusCode::SESSION_PROGRESS, session);
 };
-const ACCEPT: Deed = |call| call.element.endpoint.accept(call.id, b"session".to_vec(), call.element.now);
-const REJECT: Deed =
-    |call| call.element.endpoint.reject(call.id, StatusCode::BUSY_HERE, Vec::new(), call.element.now);
-const HANG_UP: Deed = |call| call.element.endpoint.hang_up(call.id, None, call.element.now);
-const OFFER: Deed = |call| call.element.endpoint.offer(call.id, b"ours".to_vec(), call.element.now);
-const ANSWER: Deed = |call| call.element.endpoint.answer_offer(call.id, b"ours".to_vec(), call.element.now);
-const REFUSE: Deed =
-    |call| call.element.endpoint.refuse_offer(call.id, StatusCode::NOT_ACCEPTABLE_HERE, call.element.now);
-const ACKNOWLEDGE: Deed = |call| call.element.endpoint.acknowledge(call.id, call.element.now);
+const ACCEPT: Deed = |call| call.element.accept(call.id, b"session");
+const REJECT: Deed = |call| call.element.reject(call.id, StatusCode::BUSY_HERE);
+const HANG_UP: Deed = |call| call.element.hang_up(call.id, None);
+const OFFER: Deed = |call| call.element.offer(call.id, b"ours");
+const ANSWER: Deed = |call| call.element.answer_offer(call.id, b"ours");
+const REFUSE: Deed = |call| call.element.refuse_offer(call.id, StatusCode::NOT_ACCEPTABLE_HERE);
+const ACKNOWLEDGE: Deed = |call| call.element.acknowledge(call.id);
 const SILENCE: Deed = |call| call.element.pass(Duration::from_secs(70));
 const UNREACHABLE: Deed = |call| call.element.endpoint.handle_unreachable(udp(), call.element.now);
 

@@ -161,8 +161,7 @@ impl Play {
 
     fn step(&mut self, step: Step) {
         self.steps.push(step);
-        let now = self.element.now;
-        let endpoint = &mut self.element.endpoint;
+        let element = &mut self.element;
         match step {
             Step::Trying => self.respond_to_invite(100, "p", ""),
             Step::Ringing => self.respond_to_invite(180, "p", ""),
@@ -196,16 +195,16 @@ impl Play {
                 self.element.receive(cancel);
             }
             Step::AgainInvite => self.element.receive(invite_text("z9hG4bK1")),
-            Step::UserRings => endpoint.ring(self.invite, StatusCode::RINGING, None, now),
-            Step::UserAccepts => endpoint.accept(self.invite, b"answer".to_vec(), now),
-            Step::UserRejects => endpoint.reject(self.invite, StatusCode::BUSY_HERE, Vec::new(), now),
-            Step::UserHangsUp => endpoint.hang_up(self.invite, None, now),
-            Step::UserOffers => endpoint.offer(self.invite, b"offer".to_vec(), now),
-            Step::UserAnswers => endpoint.answer_offer(self.invite, b"answer".to_vec(), now),
-            Step::UserRefuses => endpoint.refuse_offer(self.invite, StatusCode::NOT_ACCEPTABLE_HERE, now),
+            Step::UserRings => element.ring(self.invite, StatusCode::RINGING, None),
+            Step::UserAccepts => element.accept(self.invite, b"answer"),
+            Step::UserRejects => element.reject(self.invite, StatusCode::BUSY_HERE),
+            Step::UserHangsUp => element.hang_up(self.invite, None),
+            Step::UserOffers => element.offer(self.invite, b"offer"),
+            Step::UserAnswers => element.answer_offer(self.invite, b"answer"),
+            Step::UserRefuses => element.refuse_offer(self.invite, StatusCode::NOT_ACCEPTABLE_HERE),
             Step::Wait => self.element.pass(Duration::from_secs(1)),
             Step::WaitLong => self.element.pass(Duration::from_secs(40)),
-            Step::Unreachable => endpoint.handle_unreachable(udp(), now),
+            Step::Unreachable => element.endpoint.handle_unreachable(udp(), element.now),
         }
         self.element.collect();
         self.check_sent();
@@ -308,8 +307,7 @@ impl Play {
 
     /// The user hangs up at last, and time passes.
     fn end(mut self) {
-        self.element.endpoint.hang_up(self.invite, None, self.element.now);
-        self.element.collect();
+        self.element.hang_up(self.invite, None);
         let time = self.element.pass_all();
         self.check_sent();
         let steps = &self.steps;
@@ -446,13 +444,7 @@ fn incoming_that_requires_reliability() -> Play {
     element.receive(invite_text("z9hG4bK1").replace("Max-Forwards", "Require: 100rel\r\nMax-Forwards"));
     let invite = element.take_last();
     let mut play = Play::new(element, invite, false);
-    play.element.endpoint.ring(
-        invite,
-        StatusCode::SESSION_PROGRESS,
-        Some(b"answer".to_vec()),
-        play.element.now,
-    );
-    play.element.collect();
+    play.element.ring(invite, StatusCode::SESSION_PROGRESS, Some(b"answer".to_vec()));
     play
 }
 

@@ -17,8 +17,7 @@ fn invited(fields: &str) -> (Element, InviteId) {
 
 #[test]
 fn an_invite_that_is_not_answered_in_its_time_is_answered_487() {
-    let ring: fn(&mut Element, InviteId) =
-        |element, invite| element.endpoint.ring(invite, StatusCode::RINGING, None, element.now);
+    let ring: fn(&mut Element, InviteId) = |element, invite| element.ring(invite, StatusCode::RINGING, None);
     for (state, fields, reach) in [
         ("waiting", "", (|_, _| {}) as fn(&mut Element, InviteId)),
         ("ringing", "", ring),
@@ -39,8 +38,7 @@ fn an_invite_that_is_not_answered_in_its_time_is_answered_487() {
 #[test]
 fn what_is_answered_in_time_stands() {
     let (mut element, invite) = invited("Expires: 20\r\n");
-    element.endpoint.accept(invite, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(invite, b"answer");
     element.pass(Duration::from_secs(21));
     assert!(element.gone().is_none());
     assert!(!element.statuses().contains(&487));

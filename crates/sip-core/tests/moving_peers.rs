@@ -28,8 +28,7 @@ fn receive(element: &mut Element, invite: &Request, method: &str, tag: &str, cse
 }
 
 fn flow_of_bye(element: &mut Element, id: InviteId) -> Flow {
-    element.endpoint.hang_up(id, None, element.now);
-    element.collect();
+    element.hang_up(id, None);
     assert_eq!(element.sent.last().unwrap().2.header().cseq.method, Method::BYE);
     element.sent.last().unwrap().1
 }
@@ -91,8 +90,7 @@ fn what_does_not_belong_to_the_dialog_moves_nothing() {
 fn our_contact_moves_along() {
     let (mut element, id, invite) = standing(Transport::Udp);
     receive(&mut element, &invite, "OPTIONS", "p", 1, elsewhere(Transport::Tcp));
-    element.endpoint.offer(id, b"offer".to_vec(), element.now);
-    element.collect();
+    element.offer(id, b"offer");
     let text = String::from_utf8(element.last_request(&Method::INVITE).print()).unwrap();
     assert!(text.contains("\r\nContact: <sip:alice@192.0.2.1:5060;transport=tcp>\r\n"), "{text}");
     assert_eq!(element.sent.last().unwrap().1, elsewhere(Transport::Tcp));
@@ -103,8 +101,7 @@ fn a_call_of_the_peer_moves_too() {
     let mut element = Element::new();
     element.receive_along(invite_text("z9hG4bK1").replace("/UDP", "/TCP"), flow(Transport::Tcp));
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"answer");
     let local = element.last_response().header.to.tag().unwrap().to_owned();
     element.receive_along(request_text("ACK", "1", "p", &local, 1, ""), flow(Transport::Tcp));
     element.receive_along(request_text("OPTIONS", "1", "p", &local, 2, ""), elsewhere(Transport::Tcp));

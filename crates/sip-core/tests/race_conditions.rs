@@ -36,8 +36,7 @@ fn accepted_of(invite: &str) -> (Element, InviteId, Dialog) {
     let mut element = Element::new();
     element.receive(invite);
     let id = element.take_last();
-    element.endpoint.accept(id, b"session".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"session");
     let local = element.last_response().header.to.tag().unwrap().to_owned();
     (element, id, Dialog { call_id: "1".to_owned(), local })
 }
@@ -62,19 +61,16 @@ impl Dialog {
 }
 
 fn hang_up(element: &mut Element, id: InviteId) {
-    element.endpoint.hang_up(id, None, element.now);
-    element.collect();
+    element.hang_up(id, None);
 }
 
 fn offer(element: &mut Element, id: InviteId) -> Request {
-    element.endpoint.offer(id, b"our offer".to_vec(), element.now);
-    element.collect();
+    element.offer(id, b"our offer");
     element.last_request(&Method::INVITE).clone()
 }
 
 fn answer(element: &mut Element, id: InviteId) {
-    element.endpoint.answer_offer(id, b"our answer".to_vec(), element.now);
-    element.collect();
+    element.answer_offer(id, b"our answer");
 }
 
 fn cause(element: &Element) -> Option<GoneCause> {
@@ -149,10 +145,9 @@ fn s3_1_3_the_callee_ends_on_a_bye_of_the_early_dialog() {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let id = element.take_last();
-    element.endpoint.ring(id, StatusCode::RINGING, None, element.now);
-    element.collect();
+    element.ring(id, StatusCode::RINGING, None);
     let local = element.last_response().header.to.tag().unwrap().to_owned();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
+    element.accept(id, b"answer");
     element.receive(request_text("BYE", "1", "p", &local, 2, ""));
     assert_eq!(last(&element), is(200, "BYE"));
     element.receive(request_text("ACK", "1", "p", &local, 1, ""));

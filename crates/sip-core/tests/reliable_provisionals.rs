@@ -39,13 +39,11 @@ fn ringing_to(invite: &str, body: Option<&str>) -> (Element, InviteId) {
 
 fn ring(element: &mut Element, id: InviteId, body: Option<&str>) {
     let body = body.map(|body| body.as_bytes().to_vec());
-    element.endpoint.ring(id, StatusCode::SESSION_PROGRESS, body, element.now);
-    element.collect();
+    element.ring(id, StatusCode::SESSION_PROGRESS, body);
 }
 
 fn accept(element: &mut Element, id: InviteId) {
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"answer");
 }
 
 fn prack(element: &mut Element, cseq: u32, body: &str) {
@@ -127,8 +125,7 @@ fn the_answer_of_a_reliable_response_stands_for_the_2xx_without_one() {
     assert_eq!(response.body, b"early");
     let ack = element.last_request(&Method::ACK);
     assert_eq!((ack.header.cseq.number, ack.body.len()), (1, 0));
-    element.endpoint.hang_up(id, None, element.now);
-    element.collect();
+    element.hang_up(id, None);
     assert_eq!(element.last_request(&Method::BYE).header.cseq.number, 3, "behind the PRACK");
 }
 
@@ -318,8 +315,7 @@ fn another_offer_in_a_prack_is_refused_and_its_acknowledgement_counts() {
 #[test]
 fn a_call_is_refused_hung_up_and_cancelled_without_waiting_for_a_prack() {
     let (mut element, id) = ringing(Some("early"));
-    element.endpoint.reject(id, StatusCode::BUSY_HERE, Vec::new(), element.now);
-    element.collect();
+    element.reject(id, StatusCode::BUSY_HERE);
     assert_eq!(element.statuses(), [100, 183, 486]);
 
     let (mut element, _) = ringing(Some("early"));

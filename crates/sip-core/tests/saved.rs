@@ -4,8 +4,8 @@
 mod by_hand;
 
 use by_hand::{Element, flow, new_invite, request_text, response_to, udp};
-use sip_core::{Config, GoneCause, InviteId, NewInvite, SavedInvite, Transport};
-use sip_message::{FieldName, Method, NameAddr, Reason, Request};
+use sip_core::{Config, Event, GoneCause, InviteEvent, InviteId, NewInvite, SavedInvite, Transport};
+use sip_message::{CallId, FieldName, Method, NameAddr, Reason, Request};
 
 /// An endpoint that has sent an INVITE, and the INVITE.
 fn calling() -> (Element, InviteId, Request) {
@@ -20,8 +20,7 @@ fn calling() -> (Element, InviteId, Request) {
 fn next(saved: &SavedInvite) -> Element {
     let mut element = Element::new();
     let reason = Reason { protocol: "Q.850".into(), cause: Some(41), text: None };
-    element.endpoint.end_saved(saved, Some(reason), element.now).unwrap();
-    element.collect();
+    element.end_saved(saved, Some(reason));
     element
 }
 
@@ -31,6 +30,15 @@ fn heart(request: &Request) -> Vec<String> {
     let via = header.via.first().unwrap().to_string();
     let number = header.cseq.number.to_string();
     vec![via, header.from.to_string(), header.to.to_string(), request.uri.to_string(), number]
+}
+
+/// The ends of a usage that were told.
+fn told_of(element: &Element, usage: InviteId) -> Vec<GoneCause> {
+    let causes = element.events.iter().filter_map(|event| match event {
+        Event::Invite { invite, event: InviteEvent::Gone(gone) } if *invite == usage => Some(gone.cause),
+        Event::Invite { .. } | Event::Request(_) | Event::Response { .. } => None,
+    });
+    causes.collect()
 }
 
 fn cause(element: &Element) -> Option<GoneCause> {
@@ -74,8 +82,7 @@ fn what_talks_gets_a_bye_with_a_number_above_all_that_were_used() {
     element.respond(&invite, 200, "p", "answer");
     let saved = element.endpoint.saved(id).unwrap();
     for _ in 0..3 {
-        element.endpoint.request_in_dialog(id, Method::INFO, "text/plain", b"1".to_vec(), element.now);
-        element.collect();
+        element.inform(id, "text/plain", b"1");
     }
     let last = element.last_request(&Method::INFO).header.cseq.number;
     assert_eq!(element.endpoint.saved(id).unwrap(), saved, "saved for each request");
@@ -122,11 +129,16 @@ fn nothing_is_saved_of_what_is_over_and_nothing_is_ended_twice() {
     let (mut element, id, invite) = calling();
     element.respond(&invite, 180, "p", "");
     let saved = element.endpoint.saved(id).unwrap();
-    assert!(element.endpoint.end_saved(&saved, None, element.now).is_none(), "it is known here");
+    assert_eq!(saved.call_id, invite.header.call_id);
+    let (again, sent) = (element.end_saved(&saved, None), element.sent.len());
+    assert_eq!(told_of(&element, again), [GoneCause::NothingToEnd], "it is known here");
+    assert_eq!(element.sent.len(), sent);
+    assert!(element.endpoint.saved(id).is_some(), "the one that is known goes on");
     element.respond(&invite, 486, "p", "");
     assert!(element.endpoint.saved(id).is_none());
     let mut after = next(&saved);
-    assert!(after.endpoint.end_saved(&saved, None, after.now).is_none());
+    let again = after.end_saved(&saved, None);
+    assert_eq!(told_of(&after, again), [GoneCause::NothingToEnd]);
 }
 
 #[test]
@@ -142,9 +154,15 @@ fn credentials_are_not_saved_and_what_cannot_be_read_is_left_alone() {
     element.respond(&again, 180, "p", "");
     let saved = element.endpoint.saved(id).unwrap();
     assert!(!String::from_utf8_lossy(&saved.request).contains("Authorization"));
+    let of_another = SavedInvite { call_id: CallId("another".into()), ..saved.clone() };
+    let mut after = Element::new();
+    let invite = after.end_saved(&of_another, None);
+    assert_eq!(told_of(&after, invite), [GoneCause::NothingToEnd]);
     for request in [&b""[..], b"BYE", b"\0\r\n\r\n", &saved.request[..40]] {
         let broken = SavedInvite { request: request.to_vec(), ..saved.clone() };
         let mut after = Element::new();
-        assert!(after.endpoint.end_saved(&broken, None, after.now).is_none());
+        let invite = after.end_saved(&broken, None);
+        assert_eq!(told_of(&after, invite), [GoneCause::NothingToEnd]);
+        assert_eq!((after.sent.len(), after.endpoint.counts()), (0, (0, 0)));
     }
 }

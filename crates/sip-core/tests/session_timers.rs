@@ -32,8 +32,7 @@ fn taken(fields: &str) -> (Element, InviteId, String) {
     let mut element = Element::new();
     element.receive(with_fields(invite_text("z9hG4bK1"), fields));
     let id = element.take_last();
-    element.endpoint.accept(id, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(id, b"answer");
     let local = element.last_response().header.to.tag().unwrap().to_owned();
     element.receive(request_text("ACK", "1", "p", &local, 1, ""));
     (element, id, local)
@@ -157,8 +156,7 @@ fn we_refresh_at_half_time_with_the_session_as_it_is_and_nobody_hears_of_it() {
 fn what_is_refreshed_is_what_was_agreed_last() {
     let (mut element, id, _) = standing(INTERVAL);
     for (offer, status) in [("hold", 200), ("refused", 488)] {
-        element.endpoint.offer(id, offer.as_bytes().to_vec(), element.now);
-        element.collect();
+        element.offer(id, offer.as_bytes().to_vec());
         let reinvite = element.last_request(&Method::INVITE).clone();
         element.receive(with_fields(response_to(&reinvite, status, "p", "held"), INTERVAL));
     }
@@ -168,7 +166,7 @@ fn what_is_refreshed_is_what_was_agreed_last() {
     let (mut element, id, local) = taken("Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n");
     let fields = "Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n";
     element.receive(with_fields(request_text("INVITE", "1", "p", &local, 2, "offer"), fields));
-    element.endpoint.answer_offer(id, b"new answer".to_vec(), element.now);
+    element.answer_offer(id, b"new answer");
     element.receive(request_text("ACK", "1", "p", &local, 2, ""));
     wait(&mut element, 300);
     assert_eq!(element.last_request(&Method::INVITE).body, b"new answer");
@@ -271,8 +269,7 @@ fn a_refresh_waits_for_an_exchange_that_is_under_way() {
     element.request_in_dialog_of(&invite, "INVITE", "p", 1, "offer");
     wait(&mut element, 310);
     assert_eq!(count(&element, &Method::INVITE), 1);
-    element.endpoint.refuse_offer(id, StatusCode::NOT_ACCEPTABLE_HERE, element.now);
-    element.collect();
+    element.refuse_offer(id, StatusCode::NOT_ACCEPTABLE_HERE);
     wait(&mut element, 4);
     assert_eq!(count(&element, &Method::INVITE), 2);
 }
@@ -303,7 +300,7 @@ fn each_refresh_of_the_peer_gives_the_session_its_whole_time_again() {
         wait(&mut element, 500);
         let reinvite = request_text("INVITE", &invite.header.call_id.0, "p", &local, cseq + 1, "offer");
         element.receive(with_fields(reinvite, fields));
-        element.endpoint.answer_offer(id, b"answer".to_vec(), element.now);
+        element.answer_offer(id, b"answer");
         element.receive(request_text("ACK", &invite.header.call_id.0, "p", &local, cseq + 1, ""));
         assert_eq!(agreed(&element), (Some("600;refresher=uac".into()), Some("timer".into())));
     }
@@ -388,8 +385,7 @@ fn too_small_an_interval_is_422_also_in_the_dialog() {
 #[test]
 fn hanging_up_ends_the_session_timer() {
     let (mut element, id, _) = standing(INTERVAL);
-    element.endpoint.hang_up(id, None, element.now);
-    element.collect();
+    element.hang_up(id, None);
     let bye = element.last_request(&Method::BYE).clone();
     element.respond(&bye, 200, "p", "");
     assert!(element.pass_all() < Duration::from_secs(60));

@@ -162,8 +162,7 @@ fn a_2xx_is_repeated_until_its_ack_and_then_the_call_is_given_up() {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let invite = element.take_last();
-    element.endpoint.accept(invite, b"answer".to_vec(), element.now);
-    element.collect();
+    element.accept(invite, b"answer");
     assert_eq!(element.statuses(), [100, 200]);
     element.pass(ms(31_999));
     let times = [0, 0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];

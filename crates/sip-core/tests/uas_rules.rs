@@ -97,8 +97,7 @@ fn the_answers_to_invite_and_cancel_have_one_tag() {
     let mut element = Element::new();
     element.receive(invite_text("z9hG4bK1"));
     let invite = element.take_last();
-    element.endpoint.ring(invite, StatusCode::RINGING, None, element.now);
-    element.collect();
+    element.ring(invite, StatusCode::RINGING, None);
     element.receive(invite_text("z9hG4bK1").replace("INVITE", "CANCEL"));
     assert_eq!(element.statuses(), [100, 180, 200, 487]);
     let tags: Vec<_> = element.responses()[1..].iter().map(|response| response.header.to.tag()).collect();
@@ -158,9 +157,8 @@ fn a_request_for_the_user_waits_for_its_answer() {
         panic!("nothing was handed up");
     };
     assert_eq!((&request.method, &request.body[..]), (&Method::INFO, &b"x"[..]));
-    element.endpoint.respond_in_dialog(responder.clone(), StatusCode::OK, element.now);
-    element.endpoint.respond_in_dialog(responder, StatusCode::FORBIDDEN, element.now);
-    element.collect();
+    element.respond_in_dialog(responder.clone(), StatusCode::OK);
+    element.respond_in_dialog(responder, StatusCode::FORBIDDEN);
     element.request_in_dialog_of(&invite, "INFO", "p", 1, "x");
     assert_eq!(element.statuses(), [200, 200], "answered once, repeated to a copy");
 }
@@ -244,7 +242,7 @@ fn no_octets_do_harm() {
             while element.endpoint.poll_output().is_some() {}
         }
         assert!(element.endpoint.counts().0 <= 60);
-        element.endpoint.hang_up(id, None, element.now);
+        element.hang_up(id, None);
         element.pass(std::time::Duration::from_secs(200));
         assert_eq!(element.endpoint.counts(), (0, 0));
     }

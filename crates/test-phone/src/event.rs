@@ -170,7 +170,8 @@ impl From<GoneCause> for EndCause {
             GoneCause::CancelledByPeer => Self::CancelledByPeer,
             GoneCause::Rejected => Self::Rejected,
             GoneCause::HungUpByPeer => Self::HungUpByPeer,
-            GoneCause::HungUp => Self::HungUp,
+            // A phone saves nothing that it could be told to end.
+            GoneCause::HungUp | GoneCause::NothingToEnd => Self::HungUp,
             GoneCause::NoAck => Self::NoAck,
             GoneCause::SessionExpired => Self::SessionExpired,
         }

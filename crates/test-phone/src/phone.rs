@@ -15,7 +15,7 @@ use connection::Connection;
 use deadlines::Deadlines;
 use line::Line;
 use registration::{Purpose, Registration, Settled};
-use sip_core::{Config, Endpoint, Event, Flow, Output, Timers};
+use sip_core::{Config, Endpoint, Event, Flow, InviteId, Output, Timers};
 use sip_message::{Method, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -34,6 +34,7 @@ pub struct Phone {
     failures: Vec<Failure>,
     calls_over: u32,
     session_id: u64,
+    invites: u64,
 }
 
 /// What the owner of a phone has to do, in order.
@@ -111,6 +112,7 @@ impl Phone {
             failures: Vec::new(),
             calls_over: 0,
             session_id,
+            invites: 0,
         };
         phone.begin(now);
         phone
@@ -289,6 +291,12 @@ impl Phone {
             }
             Stage::Done => {}
         }
+    }
+
+    /// The name of the next call.
+    fn next_invite(&mut self) -> InviteId {
+        self.invites += 1;
+        InviteId(self.invites)
     }
 
     fn report(&mut self, event: PhoneEvent) {

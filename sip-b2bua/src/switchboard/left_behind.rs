@@ -78,20 +78,23 @@ impl Switchboard {
             }
             InviteEvent::Gone(gone) => self.forget_saved(invite, gone.cause, moment),
             // Nobody rings.
-            InviteEvent::Trying | InviteEvent::Confirmed { .. } | InviteEvent::ReofferRefused { .. } => {}
+            InviteEvent::Sent { .. }
+            | InviteEvent::Trying
+            | InviteEvent::Confirmed { .. }
+            | InviteEvent::ReofferRefused { .. } => {}
         }
     }
 
     /// The record of this INVITE is on disk: now its answer is acknowledged. A phone that was told so before could be left
     /// in a call that nobody knows of.
     pub fn handle_invite_kept(&mut self, invite: InviteId, moment: Moment) {
-        self.endpoint.acknowledge(invite, moment.now);
+        self.command(sip_core::Command::Acknowledge { invite }, moment);
         self.drain_endpoint(moment);
     }
 
     fn save_answered(&mut self, invite: InviteId, moment: Moment) {
         if !self.save_again(invite, Some(invite)) {
-            self.endpoint.acknowledge(invite, moment.now);
+            self.command(sip_core::Command::Acknowledge { invite }, moment);
         }
     }
 
@@ -106,9 +109,7 @@ impl Switchboard {
         if self.saved.running.get(&invite).is_some_and(|(_, kept)| *kept == hash) {
             return false;
         }
-        let Some(sip_call_id) = self.endpoint.call_id(invite).map(|call_id| call_id.0.clone()) else {
-            return false;
-        };
+        let sip_call_id = saved.call_id.0.clone();
         self.saved.running.insert(invite, (sip_call_id.clone(), hash));
         let [transport, local, remote] = stored_flow::words(saved.flow);
         let (call_id, request) = (place.call, saved.request);
@@ -140,8 +141,10 @@ impl Switchboard {
             text: Some("The server was restarted".into()),
         };
         let in_time = Some(&left.saved).filter(|_| moment.now < left.until);
-        match in_time.and_then(|saved| self.endpoint.end_saved(saved, Some(reason), moment.now)) {
-            Some(invite) => {
+        match in_time.cloned() {
+            Some(saved) => {
+                let invite = self.next_invite();
+                self.command(sip_core::Command::EndSaved { invite, saved, reason: Some(reason) }, moment);
                 self.saved.ending.insert(invite, left);
             }
             None => self.outputs.push_back(Output::ForgetInvite(left.sip_call_id)),
@@ -154,8 +157,9 @@ impl LeftBehind {
         let flow = stored_flow::read(&stored.transport, &stored.local, &stored.remote)?;
         let Ok(Message::Request(request)) = Message::parse(&stored.request) else { return None };
         let user = request.header.to.uri.as_sip()?.decoded_user()?.into();
-        let saved = SavedInvite { flow, request: stored.request.clone() };
         let sip_call_id = stored.sip_call_id.clone();
+        let call_id = sip_message::CallId(sip_call_id.clone());
+        let saved = SavedInvite { call_id, flow, request: stored.request.clone() };
         Some(Self { user, sip_call_id, saved, returned_along: None, until })
     }
 

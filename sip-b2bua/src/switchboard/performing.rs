@@ -12,18 +12,24 @@ impl Switchboard {
                     self.with_call(id, moment, |call| call.ring(party, devices, moment));
                 }
                 Effect::Invite { party, fork, invite } => self.invite(id, party, fork, *invite, moment),
-                Effect::HangUp { invite, reason } => self.endpoint.hang_up(invite, reason, moment.now),
-                Effect::AnswerOffer { invite, body } => self.endpoint.answer_offer(invite, body, moment.now),
-                Effect::Offer { invite, body } => self.endpoint.offer(invite, body, moment.now),
+                Effect::HangUp { invite, reason } => {
+                    self.command(sip_core::Command::HangUp { invite, reason }, moment)
+                }
+                Effect::AnswerOffer { invite, body } => {
+                    self.command(sip_core::Command::AnswerOffer { invite, body }, moment)
+                }
+                Effect::Offer { invite, body } => {
+                    self.command(sip_core::Command::Offer { invite, body }, moment)
+                }
                 Effect::RefuseOffer { invite, status } => {
-                    self.endpoint.refuse_offer(invite, status, moment.now)
+                    self.command(sip_core::Command::RefuseOffer { invite, status }, moment)
                 }
                 Effect::Respond { responder, status } => {
-                    self.endpoint.respond_in_dialog(responder, status, moment.now);
+                    self.command(sip_core::Command::Respond { responder, status }, moment);
                 }
                 Effect::Inform { invite, information: Information { content_type, body } } => {
                     let method = Method::INFO;
-                    self.endpoint.request_in_dialog(invite, method, &content_type, body, moment.now);
+                    self.command(sip_core::Command::Request { invite, method, content_type, body }, moment);
                 }
                 Effect::Relay(action) => self.relay(id, action),
                 Effect::Happened { event, party } => {
@@ -41,10 +47,20 @@ impl Switchboard {
         self.schedule(id);
     }
 
+    pub(super) fn command(&mut self, command: sip_core::Command, moment: Moment) {
+        self.endpoint.handle_command(command, moment.now);
+    }
+
+    pub(super) fn next_invite(&mut self) -> InviteId {
+        self.next_invite += 1;
+        InviteId(self.next_invite)
+    }
+
     fn invite(&mut self, id: CallId, party: Party, fork: usize, invite: sip_core::NewInvite, moment: Moment) {
         let flow = invite.flow;
-        let usage = self.endpoint.invite(invite, moment.now);
-        let sip_call_id = self.endpoint.call_id(usage).map(|call_id| call_id.0.to_string());
+        let usage = self.next_invite();
+        self.command(sip_core::Command::Invite { invite: usage, new: Box::new(invite) }, moment);
+        let sip_call_id = self.endpoint.saved(usage).map(|saved| saved.call_id.0.to_string());
         if let Some(sip_call_id) = &sip_call_id {
             self.record_dialog(id, party, sip_call_id, flow, moment);
         }
@@ -113,7 +129,7 @@ impl Switchboard {
         let usages: Vec<InviteId> =
             self.invites.iter().filter(|(_, place)| place.call == id).map(|(usage, _)| *usage).collect();
         for usage in usages {
-            self.endpoint.hang_up(usage, None, moment.now);
+            self.command(sip_core::Command::HangUp { invite: usage, reason: None }, moment);
             self.invites.remove(&usage);
         }
         // The last messages belong to what was recorded of it.

@@ -61,12 +61,15 @@ impl Endpoint {
         self.outputs.push_back(Output::Send { flow, octets: response.print() });
     }
 
-    pub(super) fn respond_in_transaction(
-        &mut self,
-        incoming: &Incoming,
-        mut response: Response,
-        now: Instant,
-    ) {
+    /// Answers a request outside of dialogs once and keeps nothing: for strangers (RFC 3261 §8.2.7). The To tag is a hash
+    /// of the request, so that retransmissions get the same answer.
+    pub fn respond_statelessly(&mut self, incoming: &Incoming, response: Response) {
+        self.send_statelessly(&incoming.request, response, incoming.flow);
+    }
+
+    /// Answers a request outside of dialogs through a server transaction, which repeats the response to retransmissions
+    /// (and, for an INVITE, until the ACK). A To tag is added.
+    pub fn respond(&mut self, incoming: &Incoming, mut response: Response, now: Instant) {
         let Incoming { request, flow } = incoming;
         if request.method == Method::ACK {
             return;

@@ -134,7 +134,7 @@ impl Endpoint {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             self.add_allow(&mut response);
         }
-        self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
+        self.respond(&crate::Incoming { request, flow }, response, now);
     }
 
     fn kind_of(&self, method: &Method) -> Kind {
@@ -208,7 +208,15 @@ impl Endpoint {
         self.add_allow(&mut response);
         response.header.fields.push(FieldName::ACCEPT, SDP);
         response.header.fields.push(FieldName::SUPPORTED, format!("{TIMER}, {RELIABLE}"));
-        self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
+        self.respond(&crate::Incoming { request, flow }, response, now);
+    }
+
+    pub(super) fn respond_in_dialog(&mut self, responder: &Responder, status: StatusCode, now: Instant) {
+        let id = TransactionId(responder.0);
+        let Some(request) = self.received(id).and_then(|received| received.request.take()) else { return };
+        let mut response = request.response(status);
+        self.dress_response(&mut response);
+        self.give_response(id, status, response.print(), now);
     }
 
     fn hand_up(&mut self, invite: InviteId, request: Request, flow: Flow, now: Instant) {
@@ -216,7 +224,7 @@ impl Endpoint {
             // RFC 6086 §4.2.2: we said that we take none.
             let mut response = request.response(StatusCode::BAD_INFO_PACKAGE);
             response.header.fields.push(FieldName::RECV_INFO, "");
-            return self.respond_in_transaction(&crate::Incoming { request, flow }, response, now);
+            return self.respond(&crate::Incoming { request, flow }, response, now);
         }
         let mut kept = request.clone();
         kept.body = Vec::new();

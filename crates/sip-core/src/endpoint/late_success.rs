@@ -10,7 +10,7 @@ use super::usage::{Stage, Usage, contact};
 use crate::dialog::Dialog;
 use crate::invite::{Ending, Established};
 use crate::transaction::key;
-use crate::{Flow, GoneCause, InviteId};
+use crate::{Flow, GoneCause};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sip_message::{CallId, Response};
@@ -49,7 +49,7 @@ impl Endpoint {
         usage.acks_max = BRANCHES_MAX;
         // The user was told long ago.
         usage.gone = true;
-        let invite = InviteId(self.next_id());
+        let invite = self.own_invite_id();
         self.add_usage(invite, usage);
         self.drive(invite, now);
     }

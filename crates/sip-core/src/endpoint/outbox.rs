@@ -18,11 +18,12 @@ pub(super) struct Outbox {
     waiting: VecDeque<Letter>,
 }
 
+/// One request of the user.
 #[derive(Debug)]
-struct Letter {
-    method: Method,
-    content_type: Box<str>,
-    body: Vec<u8>,
+pub(super) struct Letter {
+    pub(super) method: Method,
+    pub(super) content_type: Box<str>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Requests that wait; what a user wants sent beyond them is dropped.
@@ -30,23 +31,16 @@ const WAITING_MAX: usize = 32;
 
 impl Endpoint {
     /// Sends a request in the dialog of a live usage, behind those that are under way.
-    pub(super) fn send_in_dialog(
-        &mut self,
-        invite: InviteId,
-        method: Method,
-        content_type: &str,
-        body: Vec<u8>,
-        now: Instant,
-    ) {
+    pub(super) fn send_in_dialog(&mut self, invite: InviteId, letter: Letter, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
-        let is_allowed = usage.peer_allows.as_ref().is_none_or(|methods| methods.contains(&method));
-        if matches!(method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE)
+        let is_allowed = usage.peer_allows.as_ref().is_none_or(|methods| methods.contains(&letter.method));
+        if matches!(letter.method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE)
             || !is_allowed
             || usage.outbox.waiting.len() >= WAITING_MAX
         {
             return;
         }
-        usage.outbox.waiting.push_back(Letter { method, content_type: content_type.into(), body });
+        usage.outbox.waiting.push_back(letter);
         if !usage.outbox.is_sending {
             self.send_next(invite, now);
         }

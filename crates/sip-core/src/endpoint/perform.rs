@@ -93,15 +93,7 @@ impl Endpoint {
         }
     }
 
-    /// The answer to a request in the dialog that the user was asked about.
-    pub(super) fn answer_request(&mut self, id: TransactionId, status: StatusCode, now: Instant) {
-        let Some(request) = self.received(id).and_then(|received| received.request.take()) else { return };
-        let mut response = request.response(status);
-        self.dress_response(&mut response);
-        self.give_response(id, status, response.print(), now);
-    }
-
-    fn emit_invite(&mut self, invite: InviteId, mut event: InviteEvent) {
+    pub(super) fn emit_invite(&mut self, invite: InviteId, mut event: InviteEvent) {
         if let InviteEvent::Confirmed { body } = &mut event
             && let Some(usage) = self.usages.get_mut(&invite)
         {
@@ -153,7 +145,7 @@ impl Endpoint {
         self.drive(invite, now);
         if wanted {
             self.agree_by_response(invite, &response, now);
-            self.emit(Event::Invite { invite, event: InviteEvent::Answered { response } });
+            self.emit_invite(invite, InviteEvent::Answered { response });
         }
     }
 

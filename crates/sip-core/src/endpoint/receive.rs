@@ -5,16 +5,18 @@ use super::provisional::RELIABLE;
 use super::session_timer::TIMER;
 use super::transactions::Machine;
 use super::{Endpoint, TransactionId};
+use crate::invite::IncomingEvent;
 use crate::transaction::key::{self, MergeKey, ServerKey};
 use crate::{Event, Flow, Incoming, InviteId, transport};
-use sip_message::{FieldName, Message, Method, Request, Response, Salvage, StatusCode};
+use sip_message::{FieldName, FramingError, Message, Method, Request, Response, Salvage, StatusCode};
 use std::time::Instant;
 
 /// Octets of an Unsupported field at most: what strangers ask for is not sent back at any length.
 const UNSUPPORTED_MAX: usize = 128;
 
 impl Endpoint {
-    pub(super) fn receive(&mut self, octets: &[u8], flow: Flow, now: Instant) {
+    /// One datagram, or one message that was cut from a stream.
+    pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, now: Instant) {
         match Message::parse(octets) {
             Ok(Message::Request(request)) => self.handle_request(request, flow, now),
             Ok(Message::Response(response)) => self.handle_response(response, flow, now),
@@ -22,8 +24,13 @@ impl Endpoint {
         }
     }
 
+    /// A stream that cannot be cut into messages any more: what can be answered is, before its connection is closed.
+    pub fn handle_unframed(&mut self, error: &FramingError, flow: Flow) {
+        self.refuse_unreadable(error.salvage(), flow);
+    }
+
     /// Answers what can be answered of a message that cannot be read.
-    pub(super) fn refuse_unreadable(&mut self, salvage: Option<Box<Salvage>>, flow: Flow) {
+    fn refuse_unreadable(&mut self, salvage: Option<Box<Salvage>>, flow: Flow) {
         let Some(mut salvage) = salvage else { return };
         transport::mark_source(&mut salvage.request, flow);
         let mut response = salvage.request.response(salvage.status);
@@ -109,9 +116,9 @@ impl Endpoint {
             response.header.to.parameters.set("tag", Some(&key::tag(tag)));
         }
         let reason = super::reason_of(&cancel.header);
-        self.respond_in_transaction(&Incoming { request: cancel, flow }, response, now);
+        self.respond(&Incoming { request: cancel, flow }, response, now);
         if let Some(invite) = invite {
-            self.cancelled_by_peer(invite, reason, now);
+            self.incoming(invite, IncomingEvent::Cancelled(reason), now);
         }
     }
 

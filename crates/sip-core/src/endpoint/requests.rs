@@ -16,7 +16,8 @@ pub(super) struct Pending {
 }
 
 impl Endpoint {
-    pub(super) fn start_request(&mut self, new: NewRequest, now: Instant) -> RequestId {
+    /// Sends a request outside of any dialog. Its outcome comes as [`Event::Response`], exactly once.
+    pub fn request(&mut self, new: NewRequest, now: Instant) -> RequestId {
         let id = RequestId(self.next_id());
         let tag = self.random.number();
         let call_id = new.call_id.unwrap_or_else(|| self.random.call_id());

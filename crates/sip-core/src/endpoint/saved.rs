@@ -6,21 +6,15 @@ use super::{Endpoint, TransactionId};
 use crate::dialog::Dialog;
 use crate::invite::{Established, Outgoing};
 use crate::transaction::key;
-use crate::{Flow, InviteId, transport};
+use crate::{Gone, GoneCause, InviteEvent, InviteId, SavedInvite, transport};
 use sip_message::{FieldName, Message, Method, Reason, Request};
 use std::time::Instant;
 
-/// An INVITE that a phone knows of, or the dialog that it made: all that CANCEL and BYE are made of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SavedInvite {
-    /// The way to the phone.
-    pub flow: Flow,
-    /// The INVITE without its body as long as it has no answer, and then a BYE.
-    pub request: Vec<u8>,
-}
-
 impl Endpoint {
-    pub(super) fn save_usage(&self, invite: InviteId) -> Option<SavedInvite> {
+    /// What is to be kept of an INVITE that has rung or been answered, for [`Command::EndSaved`](crate::Command::EndSaved)
+    /// after a crash. It changes when the INVITE is answered and when the peer moves. `None` before it was sent and when
+    /// it is over.
+    pub fn saved(&self, invite: InviteId) -> Option<SavedInvite> {
         let usage = self.usages.get(&invite).filter(|usage| !usage.gone)?;
         let (mut request, flow, branch) = match &usage.stage {
             Stage::Outgoing(_) => {
@@ -35,21 +29,32 @@ impl Endpoint {
             Stage::Incoming(_) => return None,
         };
         request.header.via = vec![transport::via(flow, &key::branch(branch))];
-        Some(SavedInvite { flow, request: request.print() })
+        Some(SavedInvite { call_id: usage.call_id.clone(), flow, request: request.print() })
     }
 
-    pub(super) fn end_saved_usage(
+    pub(super) fn end_saved(
         &mut self,
+        invite: InviteId,
         saved: &SavedInvite,
         reason: Option<Reason>,
         now: Instant,
-    ) -> Option<InviteId> {
+    ) {
+        match self.resume(invite, saved, now) {
+            Some(()) => self.hang_up(invite, reason, now),
+            None => {
+                let gone = Gone { cause: GoneCause::NothingToEnd, reason: None };
+                self.emit_invite(invite, InviteEvent::Gone(gone));
+            }
+        }
+    }
+
+    /// Makes the usage of what was saved. `None` when that cannot be read, or is known here already.
+    fn resume(&mut self, invite: InviteId, saved: &SavedInvite, now: Instant) -> Option<()> {
         let Ok(Message::Request(request)) = Message::parse(&saved.request) else { return None };
         let local_tag = request.header.from.tag().and_then(key::number)?;
-        if self.usage_keys.contains_key(&local_tag) {
+        if self.usage_keys.contains_key(&local_tag) || request.header.call_id != saved.call_id {
             return None;
         }
-        let invite = InviteId(self.next_id());
         let call_id = request.header.call_id.clone();
         let contact = contact(None, saved.flow);
         if request.method == Method::INVITE {
@@ -73,8 +78,7 @@ impl Endpoint {
             };
             self.add_usage(invite, usage);
         }
-        self.hang_up_usage(invite, reason, now);
-        Some(invite)
+        Some(())
     }
 
     fn set_transaction(&mut self, invite: InviteId, id: TransactionId) {

@@ -238,8 +238,9 @@ impl Endpoint {
         }
     }
 
-    /// RFC 3261 §17.1.4: what cannot be sent fails.
-    pub(super) fn fail_transactions(&mut self, flow: Flow, now: Instant) {
+    /// Nothing can be sent along `flow` (the connection was refused or closed): transactions that wait on it fail
+    /// (RFC 3261 §17.1.4).
+    pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
         let waiting = self.transactions.iter().filter(|(_, entry)| entry.flow == flow);
         let waiting: Vec<_> =
             waiting.filter(|(_, entry)| entry.machine.is_pending()).map(|(id, _)| *id).collect();

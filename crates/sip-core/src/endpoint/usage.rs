@@ -11,7 +11,7 @@ use crate::invite::{
     OutgoingEvent,
 };
 use crate::transaction::key;
-use crate::{Flow, Incoming, InviteId, NewInvite, transport};
+use crate::{Flow, Incoming, InviteEvent, InviteId, NewInvite, transport};
 use sip_message::{CallId, Contacts, FieldName, Method, NameAddr, Reason, Request, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -85,8 +85,7 @@ pub(super) enum Stage {
 }
 
 impl Endpoint {
-    pub(super) fn start_invite(&mut self, new: NewInvite, now: Instant) -> InviteId {
-        let invite = InviteId(self.next_id());
+    pub(super) fn invite(&mut self, invite: InviteId, new: NewInvite, now: Instant) {
         let call_id = self.random.call_id();
         let local_tag = self.tag_of_own_call(&call_id);
         let from = new.from.with_tag(&key::tag(local_tag));
@@ -112,16 +111,15 @@ impl Endpoint {
             late_offer,
             session,
             authentication: Authentication::new(new.credentials),
-            ..Usage::new(call_id, local_tag, new.flow, contact, stage)
+            ..Usage::new(call_id.clone(), local_tag, new.flow, contact, stage)
         };
         self.add_usage(invite, usage);
+        self.emit_invite(invite, InviteEvent::Sent { call_id });
         self.send_invite(invite, request, Attempts::default(), now);
-        invite
     }
 
-    pub(super) fn take_invite(&mut self, incoming: Incoming, now: Instant) -> InviteId {
+    pub(super) fn take(&mut self, invite: InviteId, incoming: Incoming, now: Instant) {
         let Incoming { request, flow } = incoming;
-        let invite = InviteId(self.next_id());
         let local_tag = self.random.number();
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
         let dialog = Dialog::from_request(&request, local_tag, flow);
@@ -148,7 +146,6 @@ impl Endpoint {
             self.send_trying(id, now);
         }
         self.schedule_usage(invite);
-        invite
     }
 
     pub(super) fn send_invite(
@@ -167,7 +164,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn hang_up_usage(&mut self, invite: InviteId, reason: Option<Reason>, now: Instant) {
+    pub(super) fn hang_up(&mut self, invite: InviteId, reason: Option<Reason>, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         match &mut usage.stage {
             Stage::Outgoing(machine) => machine.handle_event(OutgoingEvent::HangUp(reason), now),
@@ -177,24 +174,18 @@ impl Endpoint {
         self.drive(invite, now);
     }
 
-    pub(super) fn ring_usage(
-        &mut self,
-        invite: InviteId,
-        status: StatusCode,
-        body: Option<Vec<u8>>,
-        now: Instant,
-    ) {
+    pub(super) fn ring(&mut self, invite: InviteId, status: StatusCode, body: Option<Vec<u8>>, now: Instant) {
         if status.is_provisional() && status != StatusCode::TRYING {
             let body = body.and_then(body_of);
             self.incoming(invite, IncomingEvent::Ring { status, body }, now);
         }
     }
 
-    pub(super) fn accept_usage(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
+    pub(super) fn accept(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
         self.incoming(invite, IncomingEvent::Accept { body }, now);
     }
 
-    pub(super) fn reject_usage(
+    pub(super) fn reject(
         &mut self,
         invite: InviteId,
         status: StatusCode,
@@ -206,27 +197,11 @@ impl Endpoint {
         self.incoming(invite, IncomingEvent::Reject { status, fields }, now);
     }
 
-    pub(super) fn cancelled_by_peer(&mut self, invite: InviteId, reason: Option<Reason>, now: Instant) {
-        self.incoming(invite, IncomingEvent::Cancelled(reason), now);
-    }
-
-    pub(super) fn acknowledge_usage(&mut self, invite: InviteId, now: Instant) {
+    pub(super) fn acknowledge(&mut self, invite: InviteId, now: Instant) {
         // The answer to the offer of a 2xx goes with its ACK.
         if self.usages.get(&invite).is_some_and(|usage| !usage.late_offer) {
             self.established(invite, EstablishedEvent::Acknowledge, now);
         }
-    }
-
-    pub(super) fn offer_in_usage(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
-        self.established(invite, EstablishedEvent::Offer(body), now);
-    }
-
-    pub(super) fn answer_offer_in_usage(&mut self, invite: InviteId, body: Vec<u8>, now: Instant) {
-        self.established(invite, EstablishedEvent::AnswerOffer(body), now);
-    }
-
-    pub(super) fn refuse_offer_in_usage(&mut self, invite: InviteId, status: StatusCode, now: Instant) {
-        self.established(invite, EstablishedEvent::RefuseOffer(status), now);
     }
 
     pub(super) fn outgoing(&mut self, invite: InviteId, event: OutgoingEvent, now: Instant) {

@@ -3,16 +3,22 @@
 
 use sip_core::digest::Identity;
 use sip_core::{
-    Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite, Output, Timers,
-    Transport,
+    Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite, Output,
+    Responder, SavedInvite, Timers, Transport,
 };
-use sip_message::{FieldName, Host, Message, Method, NameAddr, Request, Response, SipUri, StatusCode};
+use sip_message::{
+    CallId, FieldName, Host, Message, Method, NameAddr, Reason, Request, Response, SipUri, StatusCode,
+};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Everything that an endpoint did, with the time at which it did it.
 pub(crate) struct Element {
     pub(crate) endpoint: Endpoint,
+    invites: u64,
+    /// Call-IDs of INVITEs.
+    announced: HashSet<CallId>,
     start: Instant,
     pub(crate) now: Instant,
     pub(crate) sent: Vec<(Duration, Flow, Message)>,
@@ -75,7 +81,15 @@ impl Element {
     pub(crate) fn with(config: Config) -> Self {
         let start = Instant::now();
         let endpoint = Endpoint::new(config, [3; 32]);
-        Self { endpoint, start, now: start, sent: Vec::new(), events: Vec::new() }
+        Self {
+            endpoint,
+            invites: 0,
+            announced: HashSet::new(),
+            start,
+            now: start,
+            sent: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
     pub(crate) fn receive(&mut self, octets: impl AsRef<[u8]>) {
@@ -114,24 +128,97 @@ impl Element {
                 Output::Send { flow, octets } => {
                     let message = Message::parse(&octets)
                         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&octets)));
+                    self.check_announced(&message);
                     self.sent.push((self.now - self.start, flow, message));
+                }
+                Output::Event(Event::Invite { event: InviteEvent::Sent { call_id }, .. }) => {
+                    assert!(self.announced.insert(call_id), "an INVITE was announced twice");
                 }
                 Output::Event(event) => self.events.push(event),
             }
         }
     }
 
-    pub(crate) fn invite(&mut self, new: NewInvite) -> InviteId {
-        let id = self.endpoint.invite(new, self.now);
+    /// Whoever records messages by their Call-ID knows that of an INVITE before its octets.
+    fn check_announced(&self, message: &Message) {
+        if let Message::Request(request) = message
+            && request.method == Method::INVITE
+        {
+            let is_ours = request.header.to.tag().is_none();
+            assert!(!is_ours || self.announced.contains(&request.header.call_id), "{request:?}");
+        }
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.endpoint.handle_command(command, self.now);
         self.collect();
-        id
+    }
+
+    /// The name of another usage.
+    pub(crate) fn next_id(&mut self) -> InviteId {
+        self.invites += 1;
+        InviteId(self.invites)
+    }
+
+    pub(crate) fn invite(&mut self, new: NewInvite) -> InviteId {
+        let invite = self.next_id();
+        self.command(Command::Invite { invite, new: Box::new(new) });
+        invite
     }
 
     pub(crate) fn take_last(&mut self) -> InviteId {
-        let incoming = self.incoming();
-        let id = self.endpoint.take(incoming, self.now);
-        self.collect();
-        id
+        let incoming = Box::new(self.incoming());
+        let invite = self.next_id();
+        self.command(Command::Take { invite, incoming });
+        invite
+    }
+
+    pub(crate) fn ring(&mut self, invite: InviteId, status: StatusCode, body: Option<Vec<u8>>) {
+        self.command(Command::Ring { invite, status, body });
+    }
+
+    pub(crate) fn accept(&mut self, invite: InviteId, body: impl Into<Vec<u8>>) {
+        self.command(Command::Accept { invite, body: body.into() });
+    }
+
+    pub(crate) fn reject(&mut self, invite: InviteId, status: StatusCode) {
+        self.command(Command::Reject { invite, status, fields: Vec::new() });
+    }
+
+    pub(crate) fn hang_up(&mut self, invite: InviteId, reason: Option<Reason>) {
+        self.command(Command::HangUp { invite, reason });
+    }
+
+    pub(crate) fn offer(&mut self, invite: InviteId, body: impl Into<Vec<u8>>) {
+        self.command(Command::Offer { invite, body: body.into() });
+    }
+
+    pub(crate) fn answer_offer(&mut self, invite: InviteId, body: impl Into<Vec<u8>>) {
+        self.command(Command::AnswerOffer { invite, body: body.into() });
+    }
+
+    pub(crate) fn refuse_offer(&mut self, invite: InviteId, status: StatusCode) {
+        self.command(Command::RefuseOffer { invite, status });
+    }
+
+    pub(crate) fn acknowledge(&mut self, invite: InviteId) {
+        self.command(Command::Acknowledge { invite });
+    }
+
+    /// An INFO in the dialog.
+    pub(crate) fn inform(&mut self, invite: InviteId, content_type: &str, body: impl Into<Vec<u8>>) {
+        let (content_type, body) = (content_type.into(), body.into());
+        self.command(Command::Request { invite, method: Method::INFO, content_type, body });
+    }
+
+    pub(crate) fn respond_in_dialog(&mut self, responder: Responder, status: StatusCode) {
+        self.command(Command::Respond { responder, status });
+    }
+
+    pub(crate) fn end_saved(&mut self, saved: &SavedInvite, reason: Option<Reason>) -> InviteId {
+        let invite = self.next_id();
+        self.command(Command::EndSaved { invite, saved: saved.clone(), reason });
+        invite
     }
 
     /// The request that was handed up last.

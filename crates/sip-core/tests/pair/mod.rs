@@ -3,13 +3,16 @@
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::{
-    Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite, Output, Timers,
-    Transport,
+    Command, Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite, Output,
+    Timers, Transport,
 };
 use sip_message::{Host, Message, Method, NameAddr, SipUri, StatusCode};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+/// Of either side: it has only one.
+const LEG: InviteId = InviteId(1);
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
@@ -47,8 +50,9 @@ pub(crate) struct Network {
     pub(crate) delay_max: u32,
 }
 
+/// What a user does.
 #[derive(Debug)]
-enum Command {
+enum Deed {
     Accept,
     Reject,
     HangUp(Side),
@@ -73,7 +77,7 @@ pub(crate) struct Pair {
 
 enum Parcel {
     Octets(Side, Flow, Vec<u8>),
-    Command(Command),
+    Deed(Deed),
 }
 
 impl Pair {
@@ -112,29 +116,27 @@ impl Pair {
     /// Places the call and lets time pass until nothing is left.
     pub(crate) fn run(&mut self) {
         let at = |side| NameAddr::new(SipUri::at(Some("user"), address(side)));
-        let id = self.caller.invite(
-            NewInvite {
-                flow: self.flow_of(Caller),
-                uri: SipUri::at(Some("callee"), address(Callee)).into(),
-                from: at(Caller),
-                to: NameAddr::new(SipUri::new(Some("callee"), Host::new("example.com").unwrap(), None)),
-                contact_user: Some("caller".into()),
-                route: Vec::new(),
-                fields: Vec::new(),
-                offer: (!self.story.late_offer).then(|| b"offer".to_vec()),
-                credentials: None,
-            },
-            self.now,
-        );
-        self.legs[0] = Some(id);
-        for (after, command) in [
-            (self.story.caller_hangs_up_after, Command::HangUp(Caller)),
-            (self.story.callee_hangs_up_after, Command::HangUp(Callee)),
-            (self.story.caller_offers_after, Command::Offer(Caller)),
-            (self.story.callee_offers_after, Command::Offer(Callee)),
+        let new = NewInvite {
+            flow: self.flow_of(Caller),
+            uri: SipUri::at(Some("callee"), address(Callee)).into(),
+            from: at(Caller),
+            to: NameAddr::new(SipUri::new(Some("callee"), Host::new("example.com").unwrap(), None)),
+            contact_user: Some("caller".into()),
+            route: Vec::new(),
+            fields: Vec::new(),
+            offer: (!self.story.late_offer).then(|| b"offer".to_vec()),
+            credentials: None,
+        };
+        self.legs[0] = Some(LEG);
+        self.command(Caller, Command::Invite { invite: LEG, new: Box::new(new) });
+        for (after, deed) in [
+            (self.story.caller_hangs_up_after, Deed::HangUp(Caller)),
+            (self.story.callee_hangs_up_after, Deed::HangUp(Callee)),
+            (self.story.caller_offers_after, Deed::Offer(Caller)),
+            (self.story.callee_offers_after, Deed::Offer(Callee)),
         ] {
             if let Some(after) = after {
-                self.put(after, Parcel::Command(command));
+                self.put(after, Parcel::Deed(deed));
             }
         }
         self.settle();
@@ -144,7 +146,7 @@ impl Pair {
     /// Ends what still stands, as a user does who hears nothing.
     pub(crate) fn hang_up_what_stands(&mut self) {
         for side in [Caller, Callee] {
-            self.obey(Command::HangUp(side));
+            self.obey(Deed::HangUp(side));
             self.settle();
         }
         self.let_time_pass();
@@ -161,7 +163,7 @@ impl Pair {
                         let now = self.now;
                         self.endpoint(to).handle_octets(&octets, flow, now);
                     }
-                    Parcel::Command(command) => self.obey(command),
+                    Parcel::Deed(deed) => self.obey(deed),
                 }
                 self.settle();
             }
@@ -203,25 +205,31 @@ impl Pair {
         [under_way, self.caller.poll_timeout(), self.callee.poll_timeout()].into_iter().flatten().min()
     }
 
-    fn obey(&mut self, command: Command) {
-        let now = self.now;
+    fn obey(&mut self, deed: Deed) {
         let leg = |side| self.legs[index(side)];
-        match command {
-            Command::Accept => self.callee.accept(leg(Callee).unwrap(), b"answer".to_vec(), now),
-            Command::Reject => {
-                self.callee.reject(leg(Callee).unwrap(), StatusCode::BUSY_HERE, Vec::new(), now);
+        let (side, command) = match deed {
+            Deed::Accept => {
+                (Callee, Command::Accept { invite: leg(Callee).unwrap(), body: b"answer".to_vec() })
             }
-            Command::HangUp(side) => {
-                if let Some(leg) = leg(side) {
-                    self.endpoint(side).hang_up(leg, None, now);
-                }
+            Deed::Reject => {
+                let (invite, status) = (leg(Callee).unwrap(), StatusCode::BUSY_HERE);
+                (Callee, Command::Reject { invite, status, fields: Vec::new() })
             }
-            Command::Offer(side) => {
-                if let Some(leg) = leg(side) {
-                    self.endpoint(side).offer(leg, b"another offer".to_vec(), now);
-                }
+            Deed::HangUp(side) => {
+                let Some(invite) = leg(side) else { return };
+                (side, Command::HangUp { invite, reason: None })
             }
-        }
+            Deed::Offer(side) => {
+                let Some(invite) = leg(side) else { return };
+                (side, Command::Offer { invite, body: b"another offer".to_vec() })
+            }
+        };
+        self.command(side, command);
+    }
+
+    fn command(&mut self, side: Side, command: Command) {
+        let now = self.now;
+        self.endpoint(side).handle_command(command, now);
     }
 
     fn settle(&mut self) {
@@ -273,31 +281,31 @@ impl Pair {
 
     fn hear(&mut self, side: Side, event: Event) {
         self.trace.push(format!("{:?} {side:?} hears {event:?}", self.now - self.start));
-        let now = self.now;
         match event {
             Event::Request(incoming) if incoming.request.method == Method::INVITE => {
                 // A copy that outlives its transaction starts a second call; the tests keep delays below that.
                 assert!(self.legs[1].is_none(), "a second call");
-                let leg = self.callee.take(incoming, now);
-                self.legs[1] = Some(leg);
-                let early = self.story.rings_reliably.then(|| b"answer".to_vec());
-                self.callee.ring(leg, StatusCode::RINGING, early, now);
+                self.legs[1] = Some(LEG);
+                self.command(Callee, Command::Take { invite: LEG, incoming: Box::new(incoming) });
+                let body = self.story.rings_reliably.then(|| b"answer".to_vec());
+                self.command(Callee, Command::Ring { invite: LEG, status: StatusCode::RINGING, body });
                 if let Some(after) = self.story.accepts_after {
-                    self.put(after, Parcel::Command(Command::Accept));
+                    self.put(after, Parcel::Deed(Deed::Accept));
                 }
                 if let Some(after) = self.story.rejects_after {
-                    self.put(after, Parcel::Command(Command::Reject));
+                    self.put(after, Parcel::Deed(Deed::Reject));
                 }
             }
             Event::Request(incoming) => panic!("{:?}", incoming.request),
             Event::Response { .. } => panic!("nobody asked"),
+            Event::Invite { event: InviteEvent::Sent { .. }, .. } => {}
             Event::Invite { invite, event } => {
                 assert_eq!(self.legs[index(side)].get_or_insert(invite), &invite);
                 let answers = matches!(event, InviteEvent::Offered { .. })
                     || (matches!(event, InviteEvent::Answered { .. }) && self.story.late_offer);
                 self.events[index(side)].push(event);
                 if answers {
-                    self.endpoint(side).answer_offer(invite, b"another answer".to_vec(), now);
+                    self.command(side, Command::AnswerOffer { invite, body: b"another answer".to_vec() });
                 }
             }
         }

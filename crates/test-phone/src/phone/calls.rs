@@ -5,8 +5,8 @@ use super::{Phone, PhoneOutput, Stage, Timer, registration};
 use crate::handset::Failure;
 use crate::{EndCause, HeldBy, PhoneEvent, Stream};
 use sdp::{ReceivedOffer, SdpError};
-use sip_core::{Gone, InviteEvent, InviteId, NewInvite};
-use sip_message::{FieldName, NameAddr, Reason, Request, Response, SipUri, StatusCode};
+use sip_core::{Command, Gone, InviteEvent, InviteId, NewInvite};
+use sip_message::{CallId, FieldName, NameAddr, Reason, Request, Response, SipUri, StatusCode};
 use std::time::{Duration, Instant};
 
 impl Phone {
@@ -17,7 +17,7 @@ impl Phone {
         }
         let mut session = self.new_session();
         let target = SipUri::new(Some(number), self.account.domain.clone(), None);
-        let invite = NewInvite {
+        let new = NewInvite {
             flow: self.account.flow,
             uri: target.clone().into(),
             from: registration::address_of_record(&self.account),
@@ -28,10 +28,10 @@ impl Phone {
             offer: Some(session.offer()),
             credentials: registration::identity(&self.account),
         };
-        let invite = self.endpoint.invite(invite, now);
-        self.line = Some(Line { invite, state: State::Calling { early: false }, session });
-        let call_id = self.endpoint.call_id(invite).map(ToString::to_string).unwrap_or_default();
-        self.report(PhoneEvent::Calling { number: number.to_owned(), call_id });
+        let invite = self.next_invite();
+        let state = State::Calling { number: number.into(), early: false };
+        self.line = Some(Line { invite, state, session });
+        self.endpoint.handle_command(Command::Invite { invite, new: Box::new(new) }, now);
         self.handle_outputs(now);
     }
 
@@ -39,7 +39,7 @@ impl Phone {
     pub fn end_call(&mut self, now: Instant) {
         let Some(line) = &mut self.line else { return };
         line.state = State::Ending;
-        self.endpoint.hang_up(line.invite, None, now);
+        self.endpoint.handle_command(Command::HangUp { invite: line.invite, reason: None }, now);
         self.clear_call_timers();
         self.handle_outputs(now);
     }
@@ -52,7 +52,7 @@ impl Phone {
         }
         session.holding = holding;
         let body = session.offer();
-        self.endpoint.offer(*invite, body, now);
+        self.endpoint.handle_command(Command::Offer { invite: *invite, body }, now);
         self.handle_outputs(now);
     }
 
@@ -69,6 +69,7 @@ impl Phone {
             return;
         }
         match event {
+            InviteEvent::Sent { call_id } => self.handle_sent(&call_id),
             InviteEvent::Trying => {}
             InviteEvent::Progress { status, body, branch: _ } => self.handle_progress(status, body, now),
             InviteEvent::Answered { response } => self.handle_answered(&response, now),
@@ -77,15 +78,21 @@ impl Phone {
             InviteEvent::Reanswered { body } => self.handle_reanswered(&body, now),
             InviteEvent::ReofferRefused { status } => self.handle_reoffer_refused(status),
             InviteEvent::Requested { responder, request } => {
-                self.endpoint.respond_in_dialog(responder, StatusCode::OK, now);
+                self.endpoint.handle_command(Command::Respond { responder, status: StatusCode::OK }, now);
                 self.report(requested(&request));
             }
             InviteEvent::Gone(gone) => self.handle_gone(gone, now),
         }
     }
 
+    fn handle_sent(&mut self, call_id: &CallId) {
+        let Some(Line { state: State::Calling { number, .. }, .. }) = &self.line else { return };
+        let number = number.to_string();
+        self.report(PhoneEvent::Calling { number, call_id: call_id.to_string() });
+    }
+
     fn handle_progress(&mut self, status: StatusCode, body: Option<Vec<u8>>, now: Instant) {
-        let Some(Line { state: State::Calling { early }, session, .. }) = &mut self.line else { return };
+        let Some(Line { state: State::Calling { early, .. }, session, .. }) = &mut self.line else { return };
         let answer =
             body.as_deref().filter(|body| !body.is_empty()).and_then(|body| session.read_answer(body));
         *early |= answer.is_some();
@@ -99,7 +106,7 @@ impl Phone {
     fn handle_answered(&mut self, response: &Response, now: Instant) {
         let Some(Line { state, session, .. }) = &mut self.line else { return };
         let early = match state {
-            State::Calling { early } => *early,
+            State::Calling { early, .. } => *early,
             State::Alerting { .. } | State::Accepted | State::Talking | State::Ending => return,
         };
         *state = State::Talking;
@@ -140,17 +147,20 @@ impl Phone {
         let invite = *invite;
         let Some(body) = body.filter(|body| !body.is_empty()) else {
             let offer = session.offer();
-            return self.endpoint.answer_offer(invite, offer, now);
+            return self.endpoint.handle_command(Command::AnswerOffer { invite, body: offer }, now);
         };
         let was_held = session.held;
         match ReceivedOffer::parse(&body).and_then(|offer| session.answer(&offer)) {
             Ok((answer, stream)) => {
                 let held = session.held;
-                self.endpoint.answer_offer(invite, answer, now);
+                self.endpoint.handle_command(Command::AnswerOffer { invite, body: answer }, now);
                 self.outputs.push_back(PhoneOutput::MediaStart(stream));
                 self.report_hold(was_held, held, HeldBy::Peer);
             }
-            Err(_) => self.endpoint.refuse_offer(invite, StatusCode::NOT_ACCEPTABLE_HERE, now),
+            Err(_) => self.endpoint.handle_command(
+                Command::RefuseOffer { invite, status: StatusCode::NOT_ACCEPTABLE_HERE },
+                now,
+            ),
         }
     }
 

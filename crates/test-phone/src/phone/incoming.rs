@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{Phone, PhoneOutput, Stage, Timer};
 use crate::{PhoneEvent, Reply};
 use sdp::ReceivedOffer;
-use sip_core::Incoming;
+use sip_core::{Command, Incoming};
 use sip_message::{FieldName, Method, StatusCode};
 use std::time::Instant;
 
@@ -49,7 +49,8 @@ impl Phone {
             auto_answer,
             fields: line::fields_of_interest(header),
         }));
-        let invite = self.endpoint.take(incoming, now);
+        let invite = self.next_invite();
+        self.endpoint.handle_command(Command::Take { invite, incoming: Box::new(incoming) }, now);
         let state = State::Alerting { offer: offer.clone().and_then(Result::ok), early: None };
         self.line = Some(Line { invite, state, session: self.new_session() });
         match offer {
@@ -96,7 +97,7 @@ impl Phone {
     fn ring(&mut self, status: StatusCode, body: Option<Vec<u8>>, now: Instant) {
         let Some(line) = &self.line else { return };
         let early_media = body.is_some();
-        self.endpoint.ring(line.invite, status, body, now);
+        self.endpoint.handle_command(Command::Ring { invite: line.invite, status, body }, now);
         self.report(PhoneEvent::Ringing { status: status.code(), early_media });
     }
 
@@ -134,7 +135,7 @@ impl Phone {
         };
         let invite = *invite;
         let codec = stream.as_ref().map(|stream| stream.codec.name());
-        self.endpoint.accept(invite, body, now);
+        self.endpoint.handle_command(Command::Accept { invite, body }, now);
         self.report(PhoneEvent::Answered { codec });
         if let Some(stream) = stream {
             self.outputs.push_back(PhoneOutput::MediaStart(stream));
@@ -144,7 +145,8 @@ impl Phone {
     fn reject(&mut self, status: StatusCode, now: Instant) {
         let Some(line) = &mut self.line else { return };
         line.state = State::Ending;
-        self.endpoint.reject(line.invite, status, Vec::new(), now);
+        self.endpoint
+            .handle_command(Command::Reject { invite: line.invite, status, fields: Vec::new() }, now);
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) enum State {
     Accepted,
     /// We call.
     Calling {
+        number: Box<str>,
         /// A provisional response carried an answer.
         early: bool,
     },
