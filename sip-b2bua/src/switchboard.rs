@@ -282,18 +282,18 @@ impl Switchboard {
     }
 
     fn drain_endpoint(&mut self, moment: Moment) {
-        while let Some(output) = self.endpoint.poll_output() {
+        while let Some(output) = self.endpoint.poll_action() {
             match output {
-                sip_core::Output::Send { flow, octets } => {
+                sip_core::Action::Send { flow, octets } => {
                     self.recorder.note(&octets, flow, true, moment.unix_milliseconds);
                     self.outputs.push_back(Output::Send { flow, octets });
                 }
-                sip_core::Output::Event(Event::Request(incoming)) => self.handle_request(incoming, moment),
-                sip_core::Output::Event(Event::Invite { invite, event }) => {
+                sip_core::Action::Event(Event::Request(incoming)) => self.handle_request(incoming, moment),
+                sip_core::Action::Event(Event::Invite { invite, event }) => {
                     self.handle_invite(invite, event, moment);
                 }
                 // We send no requests of our own outside of dialogs.
-                sip_core::Output::Event(Event::Response { .. }) => {}
+                sip_core::Action::Event(Event::Response { .. }) => {}
             }
         }
     }

@@ -21,7 +21,7 @@ pub(crate) use transactions::TransactionId;
 
 use crate::random::Random;
 use crate::transaction::key::{ClientKey, MergeKey, ServerKey};
-use crate::{Event, InviteId, Output, RequestId};
+use crate::{Action, Event, Flow, InviteId, RequestId};
 use sip_message::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ impl Default for Timers {
 
 /// All transactions, dialogs and usages behind one set of addresses.
 ///
-/// Feed it with what arrives, with commands and with the time; after each input take out what [`poll_output`](Self::poll_output)
+/// Feed it with what arrives, with commands and with the time; after each input take out what [`poll_action`](Self::poll_action)
 /// gives, and call [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Endpoint {
@@ -112,7 +112,7 @@ pub struct Endpoint {
     secret: u64,
     /// Makes the tags of our INVITEs.
     call_key: CallKey,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
     transactions: BTreeMap<TransactionId, Entry>,
     client_keys: HashMap<ClientKey, TransactionId>,
     server_keys: HashMap<ServerKey, TransactionId>,
@@ -158,7 +158,7 @@ impl Endpoint {
             secret: random.number(),
             call_key,
             random,
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
             transactions: BTreeMap::new(),
             client_keys: HashMap::new(),
             server_keys: HashMap::new(),
@@ -188,8 +188,8 @@ impl Endpoint {
     }
 
     /// The next thing to do, in order.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     /// Live transactions and usages: both zero when nothing is left.
@@ -197,8 +197,12 @@ impl Endpoint {
         (self.transactions.len(), self.usages.len())
     }
 
+    fn send(&mut self, flow: Flow, octets: Vec<u8>) {
+        self.actions.push_back(Action::Send { flow, octets });
+    }
+
     fn emit(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.actions.push_back(Action::Event(event));
     }
 
     fn next_id(&mut self) -> u64 {

@@ -9,7 +9,7 @@ use sip_message::{CallId, Reason, Request, Response, StatusCode};
     reason = "moved once, from the queue to the driver; requests are the common case"
 )]
 #[derive(Debug)]
-pub enum Output {
+pub enum Action {
     /// Send these octets along `flow`; for TCP over the connection to `flow.remote`, opened when there is none.
     Send {
         /// Where to.

@@ -20,5 +20,5 @@ mod transport;
 
 pub use command::{Command, InviteId, NewInvite, NewRequest, SavedInvite};
 pub use endpoint::{CallKey, Config, Endpoint, Timers};
-pub use event::{Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, Output, RequestId, Responder};
+pub use event::{Action, Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, RequestId, Responder};
 pub use flow::{Flow, Transport};

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 /// What a transaction wants done.
 #[derive(Debug)]
-pub(crate) enum Output {
+pub(crate) enum Action {
     /// Octets for the wire.
     Send(Vec<u8>),
     /// A response for the user.
     Deliver(Box<Response>),
     /// No final response came in time: timer B or F.
     TimedOut,
-    /// It is over; the last output.
+    /// It is over; the last action.
     Terminated,
 }
 

@@ -239,7 +239,7 @@ fn no_octets_do_harm() {
             }
             element.endpoint.handle_octets(&octets, udp(), element.now);
             // The answer to a broken request repeats what is broken in it.
-            while element.endpoint.poll_output().is_some() {}
+            while element.endpoint.poll_action().is_some() {}
         }
         assert!(element.endpoint.counts().0 <= 60);
         element.hang_up(id, None);

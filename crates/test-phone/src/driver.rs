@@ -1,7 +1,7 @@
 //! Gives a handset its sockets and a clock.
 
 use crate::{
-    Account, CallMedia, Command, Handset, HandsetOutput, Outcome, PhoneEvent, Report, Script, Source,
+    Account, CallMedia, Command, Handset, HandsetAction, Outcome, PhoneEvent, Report, Script, Source,
 };
 use sip_core::Flow;
 use sip_message::{Host, StreamFramer};
@@ -161,20 +161,20 @@ impl Driver {
 
     /// Does what the handset wants; the outcome when its script has ended.
     async fn perform(&mut self, heard: &mut impl FnMut(CallMedia)) -> Option<Outcome> {
-        while let Some(output) = self.handset.poll_output() {
-            match output {
-                HandsetOutput::Sip { flow, octets } => {
+        while let Some(action) = self.handset.poll_action() {
+            match action {
+                HandsetAction::Sip { flow, octets } => {
                     tracing::debug!(target: "sip.wire", to = %flow.remote, "{}", start_line(&octets));
                     if self.sip.send(flow.remote, &octets).await.is_err() {
                         self.not_sent(flow);
                     }
                 }
-                HandsetOutput::Rtp { to, octets } => {
+                HandsetAction::Rtp { to, octets } => {
                     if let Err(error) = self.rtp.send_to(&octets, to).await {
                         tracing::debug!(%to, %error, "an RTP packet was not sent");
                     }
                 }
-                HandsetOutput::Report(event) => {
+                HandsetAction::Report(event) => {
                     let outcome =
                         if let PhoneEvent::Finished(outcome) = &event { Some(outcome.clone()) } else { None };
                     // Nobody has to listen.
@@ -183,7 +183,7 @@ impl Driver {
                         return outcome;
                     }
                 }
-                HandsetOutput::CallMedia(call) => heard(call),
+                HandsetAction::CallMedia(call) => heard(call),
             }
         }
         if self.handset.poll_connect() {

@@ -1,7 +1,7 @@
 //! The whole phone: signalling and audio. Pure.
 
 use crate::media::{Figures, Heard, Received, RtpReceiver, RtpSender, Source, Stream, ToneHeard};
-use crate::{Account, Phone, PhoneEvent, PhoneOutput, Script};
+use crate::{Account, Phone, PhoneAction, PhoneEvent, Script};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use serde::{Serialize, Serializer};
@@ -20,7 +20,7 @@ pub struct Handset {
     answered_at: Option<Instant>,
     tone_misses: Vec<ToneHeard>,
     calls_heard: u32,
-    outputs: VecDeque<HandsetOutput>,
+    actions: VecDeque<HandsetAction>,
 }
 
 /// What somebody asks of a phone while its script runs.
@@ -42,7 +42,7 @@ pub enum Command {
 
 /// What the owner of a handset has to do, in order.
 #[derive(Debug)]
-pub enum HandsetOutput {
+pub enum HandsetAction {
     /// Send a SIP message.
     Sip {
         /// From where to where.
@@ -180,28 +180,28 @@ impl Handset {
             answered_at: None,
             tone_misses: Vec::new(),
             calls_heard: 0,
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
         };
-        handset.handle_outputs(now);
+        handset.perform_actions(now);
         handset
     }
 
     /// One SIP datagram, or one message that was cut from a stream.
     pub fn handle_sip(&mut self, octets: &[u8], flow: Flow, now: Instant) {
         self.phone.handle_octets(octets, flow, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Nothing could be sent along `flow`.
     pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
         self.phone.handle_unreachable(flow, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// The connection `flow` is closed, or cannot be written to any more.
     pub fn handle_closed(&mut self, flow: Flow, now: Instant) {
         self.phone.handle_closed(flow, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Whether a connection to the server is to be opened now: see [`Phone::poll_connect`].
@@ -212,13 +212,13 @@ impl Handset {
     /// The connection that was wanted is open.
     pub fn handle_connected(&mut self, flow: Flow, now: Instant) {
         self.phone.handle_connected(flow, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// The connection that was wanted cannot be had.
     pub fn handle_not_connected(&mut self, now: Instant) {
         self.phone.handle_not_connected(now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// A datagram at `Account::rtp`.
@@ -244,16 +244,16 @@ impl Handset {
             Command::Dtmf(digits) => self.phone.send_dtmf(digits),
             Command::Leave => self.phone.leave(now),
         }
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Does what is due at `now`, the packets of the audio included.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.phone.handle_timeout(now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
         if let Some(call) = &mut self.media {
             while let Some(octets) = call.sender.poll_packet(now) {
-                self.outputs.push_back(HandsetOutput::Rtp { to: call.stream.remote, octets });
+                self.actions.push_back(HandsetAction::Rtp { to: call.stream.remote, octets });
             }
         }
     }
@@ -265,30 +265,30 @@ impl Handset {
     }
 
     /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<HandsetOutput> {
-        self.outputs.pop_front()
+    pub fn poll_action(&mut self) -> Option<HandsetAction> {
+        self.actions.pop_front()
     }
 
-    fn handle_outputs(&mut self, now: Instant) {
-        while let Some(output) = self.phone.poll_output() {
-            match output {
-                PhoneOutput::Send { flow, octets } => {
-                    self.outputs.push_back(HandsetOutput::Sip { flow, octets })
+    fn perform_actions(&mut self, now: Instant) {
+        while let Some(action) = self.phone.poll_action() {
+            match action {
+                PhoneAction::Send { flow, octets } => {
+                    self.actions.push_back(HandsetAction::Sip { flow, octets })
                 }
-                PhoneOutput::MediaStart(stream) => self.start_media(stream, now),
-                PhoneOutput::SendDtmf(digits) => {
+                PhoneAction::MediaStart(stream) => self.start_media(stream, now),
+                PhoneAction::SendDtmf(digits) => {
                     if let Some(call) = &mut self.media {
                         call.sender.send_digits(&digits);
                     }
                 }
-                PhoneOutput::MediaStop => self.stop_media(),
-                PhoneOutput::Report(event) => {
+                PhoneAction::MediaStop => self.stop_media(),
+                PhoneAction::Report(event) => {
                     if matches!(event, PhoneEvent::Answered { .. }) {
                         self.answered_at = Some(now);
                     }
                     self.report(event);
                 }
-                PhoneOutput::Finished(outcome) => self.finish(outcome),
+                PhoneAction::Finished(outcome) => self.finish(outcome),
             }
         }
     }
@@ -333,7 +333,7 @@ impl Handset {
         };
         self.report(PhoneEvent::Media(figures.clone()));
         let heard = receiver.into_heard();
-        self.outputs.push_back(HandsetOutput::CallMedia(CallMedia { figures, heard, answered_at }));
+        self.actions.push_back(HandsetAction::CallMedia(CallMedia { figures, heard, answered_at }));
     }
 
     fn finish(&mut self, mut outcome: Outcome) {
@@ -351,7 +351,7 @@ impl Handset {
     }
 
     fn report(&mut self, event: PhoneEvent) {
-        self.outputs.push_back(HandsetOutput::Report(event));
+        self.actions.push_back(HandsetAction::Report(event));
     }
 }
 

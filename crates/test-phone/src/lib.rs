@@ -13,10 +13,10 @@ mod script;
 
 pub use driver::{BindError, Driver, DriverOptions, Transport};
 pub use event::{EndCause, HeldBy, PhoneEvent, Report};
-pub use handset::{CallMedia, Command, Failure, Handset, HandsetOutput, Outcome};
+pub use handset::{CallMedia, Command, Failure, Handset, HandsetAction, Outcome};
 pub use media::{
     Arrival, Counts, Figures, Heard, LoudTone, Received, RtpReceiver, RtpSender, RtpView, Source, Stream,
     ToneHeard, loud_tones, parse_rtp,
 };
-pub use phone::{Phone, PhoneOutput};
+pub use phone::{Phone, PhoneAction};
 pub use script::{Account, Answering, Dtmf, Registering, Reply, Script};

@@ -15,7 +15,7 @@ use connection::Connection;
 use deadlines::Deadlines;
 use line::Line;
 use registration::{Purpose, Registration, Settled};
-use sip_core::{Config, Endpoint, Event, Flow, InviteId, Output, Timers};
+use sip_core::{Action, Config, Endpoint, Event, Flow, InviteId, Timers};
 use sip_message::{Method, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub struct Phone {
     line: Option<Line>,
     stage: Stage,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<PhoneOutput>,
+    actions: VecDeque<PhoneAction>,
     failures: Vec<Failure>,
     calls_over: u32,
     session_id: u64,
@@ -39,7 +39,7 @@ pub struct Phone {
 
 /// What the owner of a phone has to do, in order.
 #[derive(Debug)]
-pub enum PhoneOutput {
+pub enum PhoneAction {
     /// Send these octets.
     Send {
         /// From where to where.
@@ -108,7 +108,7 @@ impl Phone {
             line: None,
             stage: Stage::Working,
             deadlines: Deadlines::new(),
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
             failures: Vec::new(),
             calls_over: 0,
             session_id,
@@ -121,22 +121,22 @@ impl Phone {
     /// One datagram, or one message that was cut from a stream.
     pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, now: Instant) {
         self.endpoint.handle_octets(octets, flow, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Nothing could be sent along `flow`.
     pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
         self.endpoint.handle_unreachable(flow, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
         while let Some(timer) = self.deadlines.pop_due(now) {
             self.handle_timer(timer, now);
-            self.handle_outputs(now);
+            self.perform_actions(now);
         }
     }
 
@@ -146,8 +146,8 @@ impl Phone {
     }
 
     /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<PhoneOutput> {
-        self.outputs.pop_front()
+    pub fn poll_action(&mut self) -> Option<PhoneAction> {
+        self.actions.pop_front()
     }
 
     /// Ends the call, removes the registration, and is done then.
@@ -164,7 +164,7 @@ impl Phone {
             }
             Stage::Leaving | Stage::Done => {}
         }
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     fn begin(&mut self, now: Instant) {
@@ -176,7 +176,7 @@ impl Phone {
             Registering::RemoveAll => self.register(Purpose::RemovalOfAll, now),
             Registering::Never => self.call_from_script(now),
         }
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     fn register(&mut self, purpose: Purpose, now: Instant) {
@@ -216,13 +216,13 @@ impl Phone {
     }
 
     /// Takes what the endpoint has for us, until it has nothing.
-    fn handle_outputs(&mut self, now: Instant) {
-        while let Some(output) = self.endpoint.poll_output() {
-            match output {
-                Output::Send { flow, octets } => self.outputs.push_back(PhoneOutput::Send { flow, octets }),
-                Output::Event(Event::Request(incoming)) => self.handle_request(incoming, now),
-                Output::Event(Event::Invite { invite, event }) => self.handle_invite(invite, event, now),
-                Output::Event(Event::Response { request, outcome }) => {
+    fn perform_actions(&mut self, now: Instant) {
+        while let Some(action) = self.endpoint.poll_action() {
+            match action {
+                Action::Send { flow, octets } => self.actions.push_back(PhoneAction::Send { flow, octets }),
+                Action::Event(Event::Request(incoming)) => self.handle_request(incoming, now),
+                Action::Event(Event::Invite { invite, event }) => self.handle_invite(invite, event, now),
+                Action::Event(Event::Response { request, outcome }) => {
                     if let Some(settled) = self.registration.handle_outcome(request, &outcome, &self.account)
                     {
                         self.handle_registration(settled, now);
@@ -284,10 +284,10 @@ impl Phone {
                 self.stage = Stage::Done;
                 self.deadlines.clear_all();
                 if self.line.take().is_some() {
-                    self.outputs.push_back(PhoneOutput::MediaStop);
+                    self.actions.push_back(PhoneAction::MediaStop);
                 }
                 let outcome = Outcome { failures: std::mem::take(&mut self.failures) };
-                self.outputs.push_back(PhoneOutput::Finished(outcome));
+                self.actions.push_back(PhoneAction::Finished(outcome));
             }
             Stage::Done => {}
         }
@@ -300,7 +300,7 @@ impl Phone {
     }
 
     fn report(&mut self, event: PhoneEvent) {
-        self.outputs.push_back(PhoneOutput::Report(event));
+        self.actions.push_back(PhoneAction::Report(event));
     }
 }
 

@@ -5,7 +5,7 @@ use sip_message::{Contacts, FieldName, Host, Message, Method, Request, Response,
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use test_phone::{
-    Account, Command, Failure, Handset, HandsetOutput, PhoneEvent, Registering, Script, Source,
+    Account, Command, Failure, Handset, HandsetAction, PhoneEvent, Registering, Script, Source,
 };
 
 /// Answers REGISTER after one challenge.
@@ -136,9 +136,9 @@ impl World {
     }
 
     fn collect(&mut self) {
-        while let Some(output) = self.phone.poll_output() {
-            match output {
-                HandsetOutput::Sip { flow, octets } => {
+        while let Some(action) = self.phone.poll_action() {
+            match action {
+                HandsetAction::Sip { flow, octets } => {
                     assert_eq!(flow, self.flow);
                     let Ok(Message::Request(request)) = Message::parse(&octets) else { panic!("a request") };
                     let response = self.registrar.answer(&request).print();
@@ -146,8 +146,8 @@ impl World {
                         self.phone.handle_sip(&response, flow, self.now);
                     }
                 }
-                HandsetOutput::Report(event) => self.events.push(event),
-                HandsetOutput::Rtp { .. } | HandsetOutput::CallMedia(_) => panic!("there is no call"),
+                HandsetAction::Report(event) => self.events.push(event),
+                HandsetAction::Rtp { .. } | HandsetAction::CallMedia(_) => panic!("there is no call"),
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{Algorithm, SipText, digest};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use test_phone::{Counts, HandsetOutput, Heard, PhoneEvent, Stream};
+use test_phone::{Counts, HandsetAction, Heard, PhoneEvent, Stream};
 use voice::Voice;
 
 /// A phone played by hand.
@@ -43,7 +43,7 @@ pub struct ByHand {
     otherwise: VecDeque<(String, Otherwise)>,
     received: Vec<SipText>,
     voice: Option<Voice>,
-    outputs: VecDeque<HandsetOutput>,
+    actions: VecDeque<HandsetAction>,
 }
 
 /// How a request is answered, once but for `Silence`, instead of as usual.
@@ -97,7 +97,7 @@ impl ByHand {
             otherwise: VecDeque::new(),
             received: Vec::new(),
             voice: None,
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
         };
         phone.register("");
         phone
@@ -200,12 +200,12 @@ impl ByHand {
             return;
         }
         while let Some((to, octets)) = self.voice.as_mut().and_then(|voice| voice.packet(now)) {
-            self.outputs.push_back(HandsetOutput::Rtp { to, octets });
+            self.actions.push_back(HandsetAction::Rtp { to, octets });
         }
     }
 
-    pub(super) fn poll_output(&mut self) -> Option<HandsetOutput> {
-        self.outputs.pop_front()
+    pub(super) fn poll_action(&mut self) -> Option<HandsetAction> {
+        self.actions.pop_front()
     }
 
     fn handle_request(&mut self, method: &str, request: &SipText, now: Instant) {
@@ -321,7 +321,7 @@ impl ByHand {
             }
             (200, _) => {
                 let event = PhoneEvent::Registered { expires: 3_600, refreshed: false };
-                self.outputs.push_back(HandsetOutput::Report(event));
+                self.actions.push_back(HandsetAction::Report(event));
             }
             (_, _) => {}
         }

@@ -4,7 +4,7 @@ use super::{ByHand, RawPhone};
 use sip_core::Flow;
 use std::net::SocketAddr;
 use std::time::Instant;
-use test_phone::{Command, Handset, HandsetOutput};
+use test_phone::{Command, Handset, HandsetAction};
 
 #[expect(clippy::large_enum_variant, reason = "a world has a handful of them")]
 pub(super) enum PhoneSet {
@@ -72,13 +72,13 @@ impl PhoneSet {
         }
     }
 
-    pub(super) fn poll_output(&mut self) -> Option<HandsetOutput> {
+    pub(super) fn poll_action(&mut self) -> Option<HandsetAction> {
         match self {
-            Self::Whole(handset) => handset.poll_output(),
-            Self::ByHand(phone) => phone.poll_output(),
+            Self::Whole(handset) => handset.poll_action(),
+            Self::ByHand(phone) => phone.poll_action(),
             Self::Raw { handset, raw, flow } => {
-                let said = raw.poll_output().map(|octets| HandsetOutput::Sip { flow: *flow, octets });
-                said.or_else(|| handset.poll_output())
+                let said = raw.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets });
+                said.or_else(|| handset.poll_action())
             }
         }
     }

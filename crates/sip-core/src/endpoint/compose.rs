@@ -4,7 +4,7 @@ use super::Endpoint;
 use super::provisional::RELIABLE;
 use super::session_timer::TIMER;
 use crate::transaction::key;
-use crate::{Flow, Incoming, Output, transport};
+use crate::{Flow, Incoming, transport};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
@@ -58,7 +58,7 @@ impl Endpoint {
         }
         self.dress_response(&mut response);
         let flow = transport::response_flow(request.header.via.first(), flow);
-        self.outputs.push_back(Output::Send { flow, octets: response.print() });
+        self.send(flow, response.print());
     }
 
     /// Answers a request outside of dialogs once and keeps nothing: for strangers (RFC 3261 §8.2.7). The To tag is a hash

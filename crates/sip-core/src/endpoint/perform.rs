@@ -8,7 +8,7 @@ use super::{Endpoint, TransactionId};
 use crate::authentication::Attempts;
 use crate::dialog::Dialog;
 use crate::invite::{Action, Answer, Ending, Established, EstablishedEvent, OutgoingEvent};
-use crate::{Event, Flow, InviteEvent, InviteId, Output};
+use crate::{Event, Flow, InviteEvent, InviteId};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response, StatusCode};
 use std::time::Instant;
 
@@ -34,7 +34,9 @@ impl Endpoint {
             Action::Respond { transaction, answer } => self.answer(invite, transaction, answer, now),
             Action::RepeatAccepted => {
                 let accepted = self.usages.get(&invite).and_then(|usage| usage.accepted.clone());
-                self.outputs.extend(accepted.map(|(flow, octets)| Output::Send { flow, octets }));
+                if let Some((flow, octets)) = accepted {
+                    self.send(flow, octets);
+                }
             }
             Action::Acknowledge { body } => self.send_ack_of(invite, body),
             Action::Reinvite { body } => self.reinvite(invite, body, now),
@@ -50,7 +52,7 @@ impl Endpoint {
         let tag: Box<str> = response.header.to.tag().unwrap_or_default().into();
         if let Some((flow, octets)) = usage.acks.get(&(response.header.cseq.number, tag.clone())) {
             let (flow, octets) = (*flow, octets.clone());
-            return self.outputs.push_back(Output::Send { flow, octets });
+            return self.send(flow, octets);
         }
         if let Stage::Outgoing(_) = &usage.stage
             && !usage.gone
@@ -75,7 +77,7 @@ impl Endpoint {
         let key = (cseq, response.header.to.tag().unwrap_or_default().into());
         if let Some((flow, octets)) = usage.acks.get(&key) {
             let (flow, octets) = (*flow, octets.clone());
-            self.outputs.push_back(Output::Send { flow, octets });
+            self.send(flow, octets);
             return false;
         }
         dialog.refresh_target(&response.header);
@@ -273,7 +275,7 @@ impl Endpoint {
         ack.header.fields.push(FieldName::USER_AGENT, &self.config.user_agent);
         let octets = ack.print();
         usage.acks.insert(key, (flow, octets.clone()));
-        self.outputs.push_back(Output::Send { flow, octets });
+        self.send(flow, octets);
     }
 
     /// Another branch of a fork answered too: ACK and BYE in a dialog of its own (RFC 3261 §13.2.2.4).

@@ -7,7 +7,7 @@ use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::key::{self, ClientKey, MergeKey, ServerKey};
 use crate::transaction::server::Server;
 use crate::transaction::server_invite::ServerInvite;
-use crate::transaction::{Output, Timing};
+use crate::transaction::{Action, Timing};
 use crate::{Flow, InviteId, RequestId, transport};
 use sip_message::{Method, Request, Response, StatusCode};
 use std::time::Instant;
@@ -203,16 +203,16 @@ impl Endpoint {
     /// Performs what a transaction wants done.
     pub(super) fn drain(&mut self, id: TransactionId, now: Instant) {
         while let Some(entry) = self.transactions.get_mut(&id)
-            && let Some(output) = entry.machine.poll_output()
+            && let Some(action) = entry.machine.poll_action()
         {
-            match output {
-                Output::Send(octets) => {
+            match action {
+                Action::Send(octets) => {
                     let flow = entry.flow;
-                    self.outputs.push_back(crate::Output::Send { flow, octets });
+                    self.send(flow, octets);
                 }
-                Output::Deliver(response) => self.deliver(id, *response, now),
-                Output::TimedOut => self.fail(id, Failure::TimedOut, now),
-                Output::Terminated => self.remove(id),
+                Action::Deliver(response) => self.deliver(id, *response, now),
+                Action::TimedOut => self.fail(id, Failure::TimedOut, now),
+                Action::Terminated => self.remove(id),
             }
         }
         self.schedule_transaction(id);
@@ -351,12 +351,12 @@ impl Machine {
         }
     }
 
-    fn poll_output(&mut self) -> Option<Output> {
+    fn poll_action(&mut self) -> Option<Action> {
         match self {
-            Self::ClientInvite(machine, _) => machine.poll_output(),
-            Self::Client(machine, _) => machine.poll_output(),
-            Self::ServerInvite(machine, _) => machine.poll_output(),
-            Self::Server(machine, _) => machine.poll_output(),
+            Self::ClientInvite(machine, _) => machine.poll_action(),
+            Self::Client(machine, _) => machine.poll_action(),
+            Self::ServerInvite(machine, _) => machine.poll_action(),
+            Self::Server(machine, _) => machine.poll_action(),
         }
     }
 

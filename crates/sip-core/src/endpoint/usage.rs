@@ -239,7 +239,7 @@ impl Endpoint {
 
     /// Performs what a usage wants done.
     pub(super) fn drive(&mut self, invite: InviteId, now: Instant) {
-        while let Some(action) = self.usages.get_mut(&invite).and_then(|usage| usage.stage.poll_output()) {
+        while let Some(action) = self.usages.get_mut(&invite).and_then(|usage| usage.stage.poll_action()) {
             self.perform(invite, action, now);
         }
         self.schedule_usage(invite);
@@ -350,11 +350,11 @@ impl Usage {
 }
 
 impl Stage {
-    fn poll_output(&mut self) -> Option<Action> {
+    fn poll_action(&mut self) -> Option<Action> {
         match self {
-            Self::Outgoing(machine) => machine.poll_output(),
-            Self::Incoming(machine) => machine.poll_output(),
-            Self::Established(machine) => machine.poll_output(),
+            Self::Outgoing(machine) => machine.poll_action(),
+            Self::Incoming(machine) => machine.poll_action(),
+            Self::Established(machine) => machine.poll_action(),
         }
     }
 

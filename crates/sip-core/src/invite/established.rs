@@ -158,7 +158,7 @@ pub(crate) struct Established {
     agreement: Option<Agreement>,
     session: Deadlines<SessionTimer>,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Action>,
+    actions: VecDeque<Action>,
 }
 
 impl Established {
@@ -166,7 +166,7 @@ impl Established {
     pub(crate) fn answered(ack_held: bool, timers: Timers) -> Self {
         let mut established = Self::new(timers, if ack_held { State::AckHeld } else { State::Stable });
         if !ack_held {
-            established.outputs.push_back(Action::Acknowledge { body: None });
+            established.actions.push_back(Action::Acknowledge { body: None });
         }
         established
     }
@@ -198,7 +198,7 @@ impl Established {
             agreement: None,
             session: Deadlines::new(),
             deadlines: Deadlines::new(),
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
         }
     }
 
@@ -228,7 +228,7 @@ impl Established {
                 Timer::Retransmit => self.retransmit(now),
                 Timer::NoAck => self.give_up_ack(now),
                 Timer::Glare => self.offer_again(),
-                Timer::Linger => self.outputs.push_back(Action::Abandon),
+                Timer::Linger => self.actions.push_back(Action::Abandon),
             }
         }
         while let Some(timer) = self.session.pop_due(now) {
@@ -245,8 +245,8 @@ impl Established {
         self.deadlines.next().into_iter().chain(self.session.next()).min()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Action> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn handle_hang_up(&mut self, reason: Option<Reason>) {
@@ -272,7 +272,7 @@ impl Established {
         let by_peer = Ending::new(GoneCause::HungUpByPeer, reason);
         match std::mem::replace(&mut self.state, State::Gone) {
             State::AckHeld => {
-                self.outputs.push_back(Action::Acknowledge { body: None });
+                self.actions.push_back(Action::Acknowledge { body: None });
                 self.end(by_peer, now);
             }
             State::Answering(offered) => {
@@ -314,31 +314,31 @@ impl Established {
             self.respond(transaction, Answer::status(StatusCode::REQUEST_TERMINATED));
         }
         if matches!(self.state, State::AckHeld) {
-            self.outputs.push_back(Action::Acknowledge { body: None });
+            self.actions.push_back(Action::Acknowledge { body: None });
         }
         if !dialog_unknown {
-            self.outputs.push_back(Action::Bye { reason: None, watched: false });
+            self.actions.push_back(Action::Bye { reason: None, watched: false });
         }
         self.end(Ending::new(GoneCause::SessionExpired, None), now);
     }
 
     fn bye(&mut self, ending: Ending) {
-        self.outputs.push_back(Action::Bye { reason: ending.reason.clone(), watched: true });
+        self.actions.push_back(Action::Bye { reason: ending.reason.clone(), watched: true });
         self.enter(State::Ending(ending));
     }
 
     fn end(&mut self, ending: Ending, now: Instant) {
         self.enter(State::Gone);
         self.deadlines.set(Timer::Linger, now + patience(self.timers));
-        self.outputs.push_back(ending.gone());
+        self.actions.push_back(ending.gone());
     }
 
     fn respond(&mut self, transaction: TransactionId, answer: Answer) {
-        self.outputs.push_back(Action::Respond { transaction, answer });
+        self.actions.push_back(Action::Respond { transaction, answer });
     }
 
     fn emit(&mut self, event: InviteEvent) {
-        self.outputs.push_back(Action::Emit(event));
+        self.actions.push_back(Action::Emit(event));
     }
 
     /// No timer outlives the state that set it, and no session timer the session.

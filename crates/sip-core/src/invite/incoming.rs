@@ -107,7 +107,7 @@ pub(crate) struct Incoming {
     /// When the invitation is over.
     expires_at: Option<Instant>,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Action>,
+    actions: VecDeque<Action>,
 }
 
 impl Incoming {
@@ -126,7 +126,7 @@ impl Incoming {
             session_sent: false,
             expires_at,
             deadlines: Deadlines::new(),
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
         };
         incoming.enter(State::Waiting);
         incoming
@@ -173,8 +173,8 @@ impl Incoming {
         self.deadlines.next()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Action> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn handle_ring(&mut self, progress: Progress, now: Instant) {
@@ -221,7 +221,7 @@ impl Incoming {
             // RFC 3262 §3: the interval doubles without a cap.
             *retransmit_after *= 2;
             self.deadlines.set(Timer::Retransmit, now + *retransmit_after);
-            self.outputs.push_back(Action::RepeatProvisional);
+            self.actions.push_back(Action::RepeatProvisional);
         }
     }
 
@@ -242,7 +242,7 @@ impl Incoming {
                 self.deadlines.set(Timer::NoPrack, now + patience(self.timers));
             }
         }
-        self.outputs.push_back(Action::Respond { transaction: self.transaction, answer });
+        self.actions.push_back(Action::Respond { transaction: self.transaction, answer });
     }
 
     fn rest(&mut self, progress: Progress, now: Instant) {
@@ -252,7 +252,7 @@ impl Incoming {
 
     fn accept(&mut self, body: Option<Vec<u8>>) {
         self.enter(State::Over);
-        self.outputs.push_back(Action::Accept { body });
+        self.actions.push_back(Action::Accept { body });
     }
 
     fn end_terminated(&mut self, cause: GoneCause, reason: Option<Reason>) {
@@ -261,8 +261,8 @@ impl Incoming {
 
     fn end(&mut self, answer: Answer, ending: Ending) {
         self.enter(State::Over);
-        self.outputs.push_back(Action::Respond { transaction: self.transaction, answer });
-        self.outputs.push_back(ending.gone());
+        self.actions.push_back(Action::Respond { transaction: self.transaction, answer });
+        self.actions.push_back(ending.gone());
     }
 
     /// No timer outlives the state that set it, but the one that all states but the last have.

@@ -84,7 +84,7 @@ pub(crate) struct Outgoing {
     /// By To tag.
     branches: BTreeMap<Box<str>, Branch>,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Action>,
+    actions: VecDeque<Action>,
 }
 
 impl Outgoing {
@@ -95,7 +95,7 @@ impl Outgoing {
             state: State::Calling,
             branches: BTreeMap::new(),
             deadlines: Deadlines::new(),
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
         }
     }
 
@@ -119,10 +119,10 @@ impl Outgoing {
         while let Some(Timer::Cancelled) = self.deadlines.pop_due(now) {
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Cancelling(ending) => {
-                    self.outputs.push_back(Action::Abandon);
+                    self.actions.push_back(Action::Abandon);
                     self.end(timed_out(ending));
                 }
-                State::HungUp { .. } => self.outputs.push_back(Action::Abandon),
+                State::HungUp { .. } => self.actions.push_back(Action::Abandon),
                 other @ (State::Calling | State::Proceeding | State::Unwanted(_) | State::Over) => {
                     self.state = other
                 }
@@ -134,8 +134,8 @@ impl Outgoing {
         self.deadlines.next()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Action> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn handle_calling(&mut self, event: Event) {
@@ -143,7 +143,7 @@ impl Outgoing {
             Event::Provisional(response) => {
                 self.enter(State::Proceeding);
                 if response.status == StatusCode::TRYING {
-                    self.outputs.push_back(Action::Emit(InviteEvent::Trying));
+                    self.actions.push_back(Action::Emit(InviteEvent::Trying));
                 }
                 self.progress(response);
             }
@@ -173,7 +173,7 @@ impl Outgoing {
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
             Event::HangUp(reason) => self.cancel(Ending::new(GoneCause::Cancelled, reason), now),
             Event::Bye(reason) => {
-                self.outputs.push_back(Action::Cancel(None));
+                self.actions.push_back(Action::Cancel(None));
                 self.end(Ending::new(GoneCause::HungUpByPeer, reason));
                 self.wait_for_final(State::HungUp { cancelled: true }, now);
             }
@@ -208,7 +208,7 @@ impl Outgoing {
     fn handle_hung_up(&mut self, cancelled: bool, event: Event, now: Instant) {
         match event {
             Event::Provisional(_) if !cancelled => {
-                self.outputs.push_back(Action::Cancel(None));
+                self.actions.push_back(Action::Cancel(None));
                 self.wait_for_final(State::HungUp { cancelled: true }, now);
             }
             Event::Provisional(_) | Event::HangUp(_) | Event::Bye(_) => {
@@ -230,13 +230,13 @@ impl Outgoing {
         if rseq.is_some_and(|rseq| !self.is_next(&response, rseq)) {
             return;
         }
-        self.outputs.push_back(Action::Emit(InviteEvent::Progress {
+        self.actions.push_back(Action::Emit(InviteEvent::Progress {
             status: response.status,
             body: (!response.body.is_empty()).then(|| response.body.clone()),
             branch: response.header.to.tag().map(Into::into),
         }));
         if let Some(rseq) = rseq {
-            self.outputs.push_back(Action::Prack { response, rseq });
+            self.actions.push_back(Action::Prack { response, rseq });
         }
     }
 
@@ -263,11 +263,11 @@ impl Outgoing {
     fn authenticate(&mut self) {
         self.enter(State::Calling);
         self.branches.clear();
-        self.outputs.push_back(Action::Authenticate);
+        self.actions.push_back(Action::Authenticate);
     }
 
     fn cancel(&mut self, ending: Ending, now: Instant) {
-        self.outputs.push_back(Action::Cancel(ending.reason.clone()));
+        self.actions.push_back(Action::Cancel(ending.reason.clone()));
         self.wait_for_final(State::Cancelling(ending), now);
     }
 
@@ -284,7 +284,7 @@ impl Outgoing {
         {
             response.body = answer;
         }
-        self.outputs.push_back(Action::Establish { response, ending });
+        self.actions.push_back(Action::Establish { response, ending });
     }
 
     fn refused(&mut self, response: &Response) {
@@ -294,7 +294,7 @@ impl Outgoing {
 
     fn end(&mut self, ending: Ending) {
         self.enter(State::Over);
-        self.outputs.push_back(ending.gone());
+        self.actions.push_back(ending.gone());
     }
 
     /// No timer outlives the state that set it.

@@ -1,6 +1,6 @@
 //! The client transaction of every method but INVITE and ACK: RFC 3261 §17.1.2.
 
-use super::{Output, Timing};
+use super::{Action, Timing};
 use deadlines::Deadlines;
 use sip_message::{Request, Response};
 use std::collections::VecDeque;
@@ -35,20 +35,20 @@ pub(crate) struct Client {
     timing: Timing,
     state: State,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
 }
 
 impl Client {
     /// Sends `request`, whose top Via carries the branch of the transaction.
     pub(crate) fn start(request: Request, timing: Timing, now: Instant) -> Self {
         let octets = request.print();
-        let outputs = VecDeque::from([Output::Send(octets.clone())]);
+        let actions = VecDeque::from([Action::Send(octets.clone())]);
         let state = State::Trying {
             retransmit_after: timing.timers.t1,
             retransmit_at: now + timing.timers.t1,
             give_up_at: now + timing.patience(),
         };
-        let mut client = Self { request, octets, timing, state, deadlines: Deadlines::new(), outputs };
+        let mut client = Self { request, octets, timing, state, deadlines: Deadlines::new(), actions };
         client.set_timers(now + timing.timers.t1, now + timing.patience());
         client
     }
@@ -57,7 +57,7 @@ impl Client {
         match self.state {
             State::Trying { .. } | State::Proceeding if response.status.is_final() => {
                 self.enter(State::Completed);
-                self.outputs.push_back(Output::Deliver(Box::new(response)));
+                self.actions.push_back(Action::Deliver(Box::new(response)));
                 if self.timing.reliable {
                     self.terminate();
                 } else {
@@ -67,9 +67,9 @@ impl Client {
             State::Trying { retransmit_at, give_up_at, .. } => {
                 self.enter(State::Proceeding);
                 self.set_timers(retransmit_at, give_up_at);
-                self.outputs.push_back(Output::Deliver(Box::new(response)));
+                self.actions.push_back(Action::Deliver(Box::new(response)));
             }
-            State::Proceeding => self.outputs.push_back(Output::Deliver(Box::new(response))),
+            State::Proceeding => self.actions.push_back(Action::Deliver(Box::new(response))),
             State::Completed | State::Terminated => {}
         }
     }
@@ -79,7 +79,7 @@ impl Client {
             match timer {
                 Timer::E => self.retransmit(now),
                 Timer::F => {
-                    self.outputs.push_back(Output::TimedOut);
+                    self.actions.push_back(Action::TimedOut);
                     self.terminate();
                 }
                 Timer::K => self.terminate(),
@@ -91,7 +91,7 @@ impl Client {
     pub(crate) fn terminate(&mut self) {
         if !matches!(self.state, State::Terminated) {
             self.enter(State::Terminated);
-            self.outputs.push_back(Output::Terminated);
+            self.actions.push_back(Action::Terminated);
         }
     }
 
@@ -111,8 +111,8 @@ impl Client {
         self.deadlines.next()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn retransmit(&mut self, now: Instant) {
@@ -125,7 +125,7 @@ impl Client {
             State::Proceeding => self.timing.timers.t2,
             State::Completed | State::Terminated => return,
         };
-        self.outputs.push_back(Output::Send(self.octets.clone()));
+        self.actions.push_back(Action::Send(self.octets.clone()));
         self.deadlines.set(Timer::E, now + after);
     }
 

@@ -1,6 +1,6 @@
 //! The client INVITE transaction: RFC 3261 §17.1.1, as amended by RFC 6026 §7.2.
 
-use super::{Output, Timing};
+use super::{Action, Timing};
 use deadlines::Deadlines;
 use sip_message::{FieldName, Method, Reason, Request, Response};
 use std::collections::VecDeque;
@@ -44,7 +44,7 @@ pub(crate) struct ClientInvite {
     timing: Timing,
     state: State,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
 }
 
 impl ClientInvite {
@@ -56,15 +56,15 @@ impl ClientInvite {
             deadlines.set(Timer::A, now + timing.timers.t1);
         }
         deadlines.set(Timer::B, now + timing.patience());
-        let outputs = VecDeque::from([Output::Send(octets.clone())]);
+        let actions = VecDeque::from([Action::Send(octets.clone())]);
         let state = State::Calling { octets, retransmit_after: timing.timers.t1 };
-        Self { invite, timing, state, deadlines, outputs }
+        Self { invite, timing, state, deadlines, actions }
     }
 
     /// An INVITE that was sent in an earlier life, and that a provisional response has answered.
     pub(crate) fn resume(invite: Request, timing: Timing) -> Self {
-        let (deadlines, outputs) = (Deadlines::new(), VecDeque::new());
-        Self { invite, timing, state: State::Proceeding, deadlines, outputs }
+        let (deadlines, actions) = (Deadlines::new(), VecDeque::new());
+        Self { invite, timing, state: State::Proceeding, deadlines, actions }
     }
 
     pub(crate) fn handle_response(&mut self, response: Response, now: Instant) {
@@ -81,7 +81,7 @@ impl ClientInvite {
             State::Calling { .. } | State::Proceeding => self.complete(response, now),
             State::Completed { ack } => {
                 if response.status.is_final() && !response.status.is_success() {
-                    self.outputs.push_back(Output::Send(ack.clone()));
+                    self.actions.push_back(Action::Send(ack.clone()));
                 }
             }
             State::Accepted => {
@@ -98,7 +98,7 @@ impl ClientInvite {
             match timer {
                 Timer::A => self.retransmit(now),
                 Timer::B => {
-                    self.outputs.push_back(Output::TimedOut);
+                    self.actions.push_back(Action::TimedOut);
                     self.terminate();
                 }
                 Timer::D | Timer::M => self.terminate(),
@@ -110,7 +110,7 @@ impl ClientInvite {
     pub(crate) fn terminate(&mut self) {
         if !matches!(self.state, State::Terminated) {
             self.enter(State::Terminated);
-            self.outputs.push_back(Output::Terminated);
+            self.actions.push_back(Action::Terminated);
         }
     }
 
@@ -140,8 +140,8 @@ impl ClientInvite {
         self.deadlines.next()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn proceed(&mut self) {
@@ -154,7 +154,7 @@ impl ClientInvite {
         let mut ack = self.hop_by_hop(Method::ACK);
         ack.header.to = response.header.to.clone();
         let ack = ack.print();
-        self.outputs.push_back(Output::Send(ack.clone()));
+        self.actions.push_back(Action::Send(ack.clone()));
         self.enter(State::Completed { ack });
         self.deliver(response);
         if self.timing.reliable {
@@ -169,7 +169,7 @@ impl ClientInvite {
         if let State::Calling { octets, retransmit_after } = &mut self.state {
             // RFC 3261 §17.1.1.2: unlike timer E, timer A doubles without a cap.
             *retransmit_after *= 2;
-            self.outputs.push_back(Output::Send(octets.clone()));
+            self.actions.push_back(Action::Send(octets.clone()));
             self.deadlines.set(Timer::A, now + *retransmit_after);
         }
     }
@@ -195,7 +195,7 @@ impl ClientInvite {
     }
 
     fn deliver(&mut self, response: Response) {
-        self.outputs.push_back(Output::Deliver(Box::new(response)));
+        self.actions.push_back(Action::Deliver(Box::new(response)));
     }
 
     /// No timer outlives the state that set it.

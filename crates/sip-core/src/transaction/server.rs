@@ -1,6 +1,6 @@
 //! The server transaction of every method but INVITE and ACK: RFC 3261 §17.2.2.
 
-use super::{Output, Timing};
+use super::{Action, Timing};
 use deadlines::Deadlines;
 use sip_message::StatusCode;
 use std::collections::VecDeque;
@@ -33,21 +33,21 @@ pub(crate) struct Server {
     timing: Timing,
     state: State,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
 }
 
 impl Server {
     pub(crate) fn start(timing: Timing, now: Instant) -> Self {
         let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Unanswered, now + timing.patience());
-        Self { timing, state: State::Trying, deadlines, outputs: VecDeque::new() }
+        Self { timing, state: State::Trying, deadlines, actions: VecDeque::new() }
     }
 
     /// A copy of the request.
     pub(crate) fn handle_retransmission(&mut self) {
         match &self.state {
             State::Proceeding { last: octets } | State::Completed { response: octets } => {
-                self.outputs.push_back(Output::Send(octets.clone()));
+                self.actions.push_back(Action::Send(octets.clone()));
             }
             State::Trying | State::Terminated => {}
         }
@@ -56,7 +56,7 @@ impl Server {
     /// A response of the user; after a final one there is no other.
     pub(crate) fn respond(&mut self, status: StatusCode, octets: Vec<u8>, now: Instant) {
         match self.state {
-            State::Trying | State::Proceeding { .. } => self.outputs.push_back(Output::Send(octets.clone())),
+            State::Trying | State::Proceeding { .. } => self.actions.push_back(Action::Send(octets.clone())),
             State::Completed { .. } | State::Terminated => return,
         }
         if status.is_provisional() {
@@ -84,13 +84,13 @@ impl Server {
         self.deadlines.next()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn terminate(&mut self) {
         self.enter(State::Terminated);
-        self.outputs.push_back(Output::Terminated);
+        self.actions.push_back(Action::Terminated);
     }
 
     /// No timer outlives the state that set it.

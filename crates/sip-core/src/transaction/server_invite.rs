@@ -1,6 +1,6 @@
 //! The server INVITE transaction: RFC 3261 §17.2.1, as amended by RFC 6026 §7.1.
 
-use super::{Output, Timing};
+use super::{Action, Timing};
 use deadlines::Deadlines;
 use sip_message::StatusCode;
 use std::collections::VecDeque;
@@ -48,7 +48,7 @@ pub(crate) struct ServerInvite {
     timing: Timing,
     state: State,
     deadlines: Deadlines<Timer>,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
 }
 
 impl ServerInvite {
@@ -57,7 +57,7 @@ impl ServerInvite {
         let mut deadlines = Deadlines::new();
         deadlines.set(Timer::Trying, now + TRYING_AFTER);
         let state = State::Proceeding { last: None };
-        Self { trying, timing, state, deadlines, outputs: VecDeque::new() }
+        Self { trying, timing, state, deadlines, actions: VecDeque::new() }
     }
 
     /// Sends the 100 at once.
@@ -66,7 +66,7 @@ impl ServerInvite {
             self.deadlines.clear(Timer::Trying);
             let trying = std::mem::take(&mut self.trying);
             self.state = State::Proceeding { last: Some(trying.clone()) };
-            self.outputs.push_back(Output::Send(trying));
+            self.actions.push_back(Action::Send(trying));
         }
     }
 
@@ -74,7 +74,7 @@ impl ServerInvite {
     pub(crate) fn handle_retransmission(&mut self) {
         match &self.state {
             State::Proceeding { last: Some(octets) } | State::Completed { response: octets, .. } => {
-                self.outputs.push_back(Output::Send(octets.clone()));
+                self.actions.push_back(Action::Send(octets.clone()));
             }
             State::Proceeding { last: None } | State::Confirmed | State::Accepted | State::Terminated => {}
         }
@@ -100,7 +100,7 @@ impl ServerInvite {
         if !self.is_proceeding() {
             return;
         }
-        self.outputs.push_back(Output::Send(octets.clone()));
+        self.actions.push_back(Action::Send(octets.clone()));
         if status.is_provisional() {
             self.enter(State::Proceeding { last: Some(octets) });
         } else if status.is_success() {
@@ -140,21 +140,21 @@ impl ServerInvite {
         self.deadlines.next()
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn retransmit(&mut self, now: Instant) {
         if let State::Completed { response, retransmit_after } = &mut self.state {
             *retransmit_after = self.timing.doubled(*retransmit_after);
-            self.outputs.push_back(Output::Send(response.clone()));
+            self.actions.push_back(Action::Send(response.clone()));
             self.deadlines.set(Timer::G, now + *retransmit_after);
         }
     }
 
     fn terminate(&mut self) {
         self.enter(State::Terminated);
-        self.outputs.push_back(Output::Terminated);
+        self.actions.push_back(Action::Terminated);
     }
 
     /// No timer outlives the state that set it.

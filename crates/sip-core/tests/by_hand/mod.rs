@@ -3,7 +3,7 @@
 
 use sip_core::digest::Identity;
 use sip_core::{
-    Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite, Output,
+    Action, Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite,
     Responder, SavedInvite, Timers, Transport,
 };
 use sip_message::{
@@ -123,18 +123,18 @@ impl Element {
     }
 
     pub(crate) fn collect(&mut self) {
-        while let Some(output) = self.endpoint.poll_output() {
-            match output {
-                Output::Send { flow, octets } => {
+        while let Some(action) = self.endpoint.poll_action() {
+            match action {
+                Action::Send { flow, octets } => {
                     let message = Message::parse(&octets)
                         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&octets)));
                     self.check_announced(&message);
                     self.sent.push((self.now - self.start, flow, message));
                 }
-                Output::Event(Event::Invite { event: InviteEvent::Sent { call_id }, .. }) => {
+                Action::Event(Event::Invite { event: InviteEvent::Sent { call_id }, .. }) => {
                     assert!(self.announced.insert(call_id), "an INVITE was announced twice");
                 }
-                Output::Event(event) => self.events.push(event),
+                Action::Event(event) => self.events.push(event),
             }
         }
     }

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::{
-    Command, Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite, Output,
+    Action, Command, Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite,
     Timers, Transport,
 };
 use sip_message::{Host, Message, Method, NameAddr, SipUri, StatusCode};
@@ -234,16 +234,16 @@ impl Pair {
 
     fn settle(&mut self) {
         loop {
-            let (side, output) = match (self.caller.poll_output(), ()) {
-                (Some(output), ()) => (Caller, output),
-                (None, ()) => match self.callee.poll_output() {
-                    Some(output) => (Callee, output),
+            let (side, action) = match (self.caller.poll_action(), ()) {
+                (Some(action), ()) => (Caller, action),
+                (None, ()) => match self.callee.poll_action() {
+                    Some(action) => (Callee, action),
                     None => return,
                 },
             };
-            match output {
-                Output::Send { flow, octets } => self.send(side, flow, octets),
-                Output::Event(event) => self.hear(side, event),
+            match action {
+                Action::Send { flow, octets } => self.send(side, flow, octets),
+                Action::Event(event) => self.hear(side, event),
             }
         }
     }

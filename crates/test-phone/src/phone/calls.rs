@@ -1,7 +1,7 @@
 //! Calls from the moment they are answered, and those that we place.
 
 use super::line::{Line, State};
-use super::{Phone, PhoneOutput, Stage, Timer, registration};
+use super::{Phone, PhoneAction, Stage, Timer, registration};
 use crate::handset::Failure;
 use crate::{EndCause, HeldBy, PhoneEvent, Stream};
 use sdp::{ReceivedOffer, SdpError};
@@ -32,7 +32,7 @@ impl Phone {
         let state = State::Calling { number: number.into(), early: false };
         self.line = Some(Line { invite, state, session });
         self.endpoint.handle_command(Command::Invite { invite, new: Box::new(new) }, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Ends the call, whatever its state; nothing happens when there is none.
@@ -41,7 +41,7 @@ impl Phone {
         line.state = State::Ending;
         self.endpoint.handle_command(Command::HangUp { invite: line.invite, reason: None }, now);
         self.clear_call_timers();
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Holds or resumes by re-INVITE (RFC 3264 §8.4); nothing happens when the call is not answered or is so already.
@@ -53,13 +53,13 @@ impl Phone {
         session.holding = holding;
         let body = session.offer();
         self.endpoint.handle_command(Command::Offer { invite: *invite, body }, now);
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// Sends digits as telephone events, when there is a call.
     pub fn send_dtmf(&mut self, digits: &str) {
         if self.line.is_some() {
-            self.outputs.push_back(PhoneOutput::SendDtmf(digits.into()));
+            self.actions.push_back(PhoneAction::SendDtmf(digits.into()));
             self.report(PhoneEvent::DtmfSent { digits: digits.to_owned() });
         }
     }
@@ -154,7 +154,7 @@ impl Phone {
             Ok((answer, stream)) => {
                 let held = session.held;
                 self.endpoint.handle_command(Command::AnswerOffer { invite, body: answer }, now);
-                self.outputs.push_back(PhoneOutput::MediaStart(stream));
+                self.actions.push_back(PhoneAction::MediaStart(stream));
                 self.report_hold(was_held, held, HeldBy::Peer);
             }
             Err(_) => self.endpoint.handle_command(
@@ -188,7 +188,7 @@ impl Phone {
         let cause = EndCause::from(gone.cause);
         let placed = matches!(line.state, State::Calling { .. });
         self.failures.extend(failure_of(cause, placed));
-        self.outputs.push_back(PhoneOutput::MediaStop);
+        self.actions.push_back(PhoneAction::MediaStop);
         self.report(PhoneEvent::Ended { cause, reason: gone.reason.as_ref().map(reason_text) });
         self.calls_over += 1;
         if self.script.calls.is_some_and(|calls| self.calls_over >= calls) {
@@ -199,7 +199,7 @@ impl Phone {
     /// Takes what was agreed; a call without usable audio is ended.
     fn use_stream(&mut self, answer: Result<Stream, SdpError>, now: Instant) {
         match answer {
-            Ok(stream) => self.outputs.push_back(PhoneOutput::MediaStart(stream)),
+            Ok(stream) => self.actions.push_back(PhoneAction::MediaStart(stream)),
             Err(_) => {
                 self.failures.push(Failure::NoCommonCodec);
                 self.end_call(now);

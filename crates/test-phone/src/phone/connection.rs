@@ -69,7 +69,7 @@ impl Phone {
             Stage::Working => self.register(Purpose::Refresh, now),
             Stage::Leaving | Stage::Done => {}
         }
-        self.handle_outputs(now);
+        self.perform_actions(now);
     }
 
     /// The connection that was wanted cannot be had.

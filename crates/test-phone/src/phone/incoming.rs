@@ -2,7 +2,7 @@
 
 use super::line::{self, Line, State};
 use super::session::Session;
-use super::{Phone, PhoneOutput, Stage, Timer};
+use super::{Phone, PhoneAction, Stage, Timer};
 use crate::{PhoneEvent, Reply};
 use sdp::ReceivedOffer;
 use sip_core::{Command, Incoming};
@@ -39,7 +39,7 @@ impl Phone {
         let body = &incoming.request.body;
         let offer = (!body.is_empty()).then(|| ReceivedOffer::parse(body));
         let offered = offer.as_ref().and_then(|offer| offer.as_ref().ok()?.audio());
-        self.outputs.push_back(PhoneOutput::Report(PhoneEvent::Incoming {
+        self.actions.push_back(PhoneAction::Report(PhoneEvent::Incoming {
             number,
             name,
             call_id: header.call_id.to_string(),
@@ -110,7 +110,7 @@ impl Phone {
             Ok((body, stream)) => {
                 *early = Some(body.clone());
                 self.ring(StatusCode::SESSION_PROGRESS, Some(body), now);
-                self.outputs.push_back(PhoneOutput::MediaStart(stream));
+                self.actions.push_back(PhoneAction::MediaStart(stream));
             }
             Err(_) => self.reject(StatusCode::NOT_ACCEPTABLE_HERE, now),
         }
@@ -138,7 +138,7 @@ impl Phone {
         self.endpoint.handle_command(Command::Accept { invite, body }, now);
         self.report(PhoneEvent::Answered { codec });
         if let Some(stream) = stream {
-            self.outputs.push_back(PhoneOutput::MediaStart(stream));
+            self.actions.push_back(PhoneAction::MediaStart(stream));
         }
     }
 

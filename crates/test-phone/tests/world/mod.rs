@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use test_phone::{
-    Account, CallMedia, Command, Handset, HandsetOutput, Outcome, PhoneEvent, Registering, Script, Source,
+    Account, CallMedia, Command, Handset, HandsetAction, Outcome, PhoneEvent, Registering, Script, Source,
 };
 
 /// Two phones that know each other's address; neither registers.
@@ -111,14 +111,14 @@ impl World {
     fn collect(&mut self) {
         let arrives = self.now + LATENCY;
         for phone in 0..2 {
-            while let Some(output) = self.phones[phone].poll_output() {
-                match output {
-                    HandsetOutput::Sip { flow, octets } => {
+            while let Some(action) = self.phones[phone].poll_action() {
+                match action {
+                    HandsetAction::Sip { flow, octets } => {
                         assert_eq!(flow.remote, sip(1 - phone));
                         let datagram = Datagram::Sip { from: sip(phone), octets };
                         self.wire.push_back((arrives, 1 - phone, datagram));
                     }
-                    HandsetOutput::Rtp { to, octets } => {
+                    HandsetAction::Rtp { to, octets } => {
                         assert_eq!(to, rtp(1 - phone));
                         self.rtp_sent += 1;
                         if !(self.loses_rtp)(self.rtp_sent) {
@@ -126,8 +126,8 @@ impl World {
                             self.wire.push_back((arrives, 1 - phone, datagram));
                         }
                     }
-                    HandsetOutput::Report(event) => self.events[phone].push((self.now - self.began, event)),
-                    HandsetOutput::CallMedia(call) => self.calls[phone].push(call),
+                    HandsetAction::Report(event) => self.events[phone].push((self.now - self.began, event)),
+                    HandsetAction::CallMedia(call) => self.calls[phone].push(call),
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::{ByHand, Dialog};
 use crate::SipText;
 use sip_core::{Flow, Transport};
-use test_phone::HandsetOutput;
+use test_phone::HandsetAction;
 
 impl ByHand {
     pub(super) fn register(&mut self, lines: &str) {
@@ -58,6 +58,6 @@ impl ByHand {
             local: self.sends_from.unwrap_or(self.sip),
             remote: self.server,
         };
-        self.outputs.push_back(HandsetOutput::Sip { flow, octets: text.as_bytes().to_vec() });
+        self.actions.push_back(HandsetAction::Sip { flow, octets: text.as_bytes().to_vec() });
     }
 }

@@ -8,7 +8,7 @@ use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use test_phone::HandsetOutput;
+use test_phone::HandsetAction;
 
 impl World {
     /// Goes on to the next thing that happens before `end`; `false` when there is none.
@@ -91,9 +91,9 @@ impl World {
             }
             idle &= !self.settle_relay();
             for index in 0..self.phones.len() {
-                while let Some(output) = self.phones[index].handset.poll_output() {
+                while let Some(action) = self.phones[index].handset.poll_action() {
                     idle = false;
-                    self.perform_phone(index, output);
+                    self.perform_phone(index, action);
                 }
             }
             if idle {
@@ -179,19 +179,19 @@ impl World {
         }
     }
 
-    fn perform_phone(&mut self, index: usize, output: HandsetOutput) {
-        match output {
-            HandsetOutput::Sip { flow, octets } if self.phones[index].plugged_in => {
+    fn perform_phone(&mut self, index: usize, action: HandsetAction) {
+        match action {
+            HandsetAction::Sip { flow, octets } if self.phones[index].plugged_in => {
                 self.send_sip(flow.local, flow.remote, octets);
             }
-            HandsetOutput::Rtp { to, octets }
+            HandsetAction::Rtp { to, octets }
                 if self.phones[index].plugged_in && !self.phones[index].muted =>
             {
                 self.send_rtp(self.phones[index].rtp, to, octets);
             }
-            HandsetOutput::Sip { .. } | HandsetOutput::Rtp { .. } => {}
-            HandsetOutput::Report(event) => self.phones[index].events.push(event),
-            HandsetOutput::CallMedia(media) => self.phones[index].media.push(media),
+            HandsetAction::Sip { .. } | HandsetAction::Rtp { .. } => {}
+            HandsetAction::Report(event) => self.phones[index].events.push(event),
+            HandsetAction::CallMedia(media) => self.phones[index].media.push(media),
         }
     }
 

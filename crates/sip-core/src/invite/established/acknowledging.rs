@@ -9,7 +9,7 @@ impl Established {
     pub(super) fn handle_acknowledge(&mut self) {
         match &self.state {
             State::AckHeld => {
-                self.outputs.push_back(Action::Acknowledge { body: None });
+                self.actions.push_back(Action::Acknowledge { body: None });
                 self.settle();
             }
             State::AwaitingAck(_)
@@ -50,13 +50,13 @@ impl Established {
         if let State::AwaitingAck(accepted) = &mut self.state {
             accepted.retransmit_after = (accepted.retransmit_after * 2).min(self.timers.t2);
             self.deadlines.set(Timer::Retransmit, now + accepted.retransmit_after);
-            self.outputs.push_back(Action::RepeatAccepted);
+            self.actions.push_back(Action::RepeatAccepted);
         }
     }
 
     pub(super) fn give_up_ack(&mut self, now: Instant) {
         if let State::AwaitingAck(_) = &self.state {
-            self.outputs.push_back(Action::Bye { reason: None, watched: false });
+            self.actions.push_back(Action::Bye { reason: None, watched: false });
             self.end(Ending::new(GoneCause::NoAck, None), now);
         }
     }
@@ -69,7 +69,7 @@ impl Established {
     }
 
     pub(super) fn hang_up_unacknowledged(&mut self, ending: Ending) {
-        self.outputs.push_back(Action::Acknowledge { body: None });
+        self.actions.push_back(Action::Acknowledge { body: None });
         self.bye(ending);
     }
 }

@@ -66,7 +66,7 @@ impl Established {
     pub(super) fn handle_answer(&mut self, body: Vec<u8>, now: Instant) {
         match &self.state {
             State::AckHeld => {
-                self.outputs.push_back(Action::Acknowledge { body: Some(body) });
+                self.actions.push_back(Action::Acknowledge { body: Some(body) });
                 self.settle();
             }
             State::Answering(offered) => {
@@ -162,7 +162,7 @@ impl Established {
     }
 
     pub(super) fn reinvite(&mut self, body: Option<Vec<u8>>, glares: u8) {
-        self.outputs.push_back(Action::Reinvite { body: body.clone() });
+        self.actions.push_back(Action::Reinvite { body: body.clone() });
         self.enter(State::Offering { body, glares });
     }
 }

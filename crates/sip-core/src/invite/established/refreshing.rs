@@ -71,7 +71,7 @@ impl Established {
             SessionTimer::Refresh => self.refresh(now),
             SessionTimer::Expire => self.handle_lost(false, now),
             SessionTimer::Probe => {
-                self.outputs.push_back(Action::Probe);
+                self.actions.push_back(Action::Probe);
                 self.session.set(SessionTimer::Probe, now + PROBE_AFTER);
             }
         }
@@ -89,7 +89,7 @@ impl Established {
     fn refresh(&mut self, now: Instant) {
         match &self.state {
             State::Stable if self.agreement.is_some_and(|agreement| agreement.by_update) => {
-                self.outputs.push_back(Action::Update);
+                self.actions.push_back(Action::Update);
             }
             State::Stable => self.reinvite(None, 0),
             // What is under way refreshes too when it succeeds.
