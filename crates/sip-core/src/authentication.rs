@@ -29,6 +29,13 @@ struct Attempt {
     nonce: Box<str>,
 }
 
+/// A request that was refused, mended and ready to be sent once more.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    pub(crate) request: Request,
+    pub(crate) attempts: Attempts,
+}
+
 impl Authentication {
     pub(crate) fn new(identity: Option<Identity>) -> Self {
         Self { identity, nonces: Vec::new(), given: Vec::new() }

@@ -1,8 +1,11 @@
 //! One SIP element: transactions, dialogs and usages, and the routing between them.
 
+mod acknowledging;
+mod answering;
 mod commands;
 mod compose;
 mod in_dialog;
+mod inviting;
 mod late_success;
 mod outbox;
 mod perform;
@@ -14,6 +17,7 @@ mod saved;
 mod session_timer;
 mod transactions;
 mod usage;
+mod usages;
 
 pub(crate) use compose::reason_of;
 pub(crate) use provisional::rseq_of;

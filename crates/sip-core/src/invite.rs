@@ -31,6 +31,7 @@ pub(crate) use incoming::{Event as IncomingEvent, Incoming};
 pub(crate) use outgoing::{Event as OutgoingEvent, Outgoing};
 
 use crate::InviteEvent;
+use crate::authentication::Retry;
 use crate::endpoint::TransactionId;
 use crate::{Gone, GoneCause, Timers};
 use sip_message::{FieldName, Reason, Response, StatusCode};
@@ -41,8 +42,8 @@ use std::time::Duration;
 pub(crate) enum Action {
     /// For the user. [`InviteEvent::Gone`] is the last of these.
     Emit(InviteEvent),
-    /// Our INVITE once more, with credentials.
-    Authenticate,
+    /// Our INVITE once more, with credentials or a longer session interval.
+    Retry(Box<Retry>),
     /// A reliable provisional response is acknowledged (RFC 3262 §4).
     Prack { response: Box<Response>, rseq: u32 },
     /// CANCEL our INVITE (RFC 3261 §9.1).

@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use super::outbox::Letter;
-use crate::invite::EstablishedEvent;
+use crate::invite::{EstablishedEvent, IncomingEvent};
 use crate::{Command, InviteId};
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ impl Endpoint {
             }
             Command::Invite { .. } | Command::Take { .. } | Command::EndSaved { .. } => {}
             Command::Ring { invite, status, body } => self.ring(invite, status, body, now),
-            Command::Accept { invite, body } => self.accept(invite, body, now),
+            Command::Accept { invite, body } => self.incoming(invite, IncomingEvent::Accept { body }, now),
             Command::Reject { invite, status, fields } => self.reject(invite, status, fields, now),
             Command::HangUp { invite, reason } => self.hang_up(invite, reason, now),
             Command::Offer { invite, body } => self.established(invite, EstablishedEvent::Offer(body), now),

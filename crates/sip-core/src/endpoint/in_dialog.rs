@@ -56,10 +56,7 @@ impl Endpoint {
         if kind.is_served() {
             self.follow(invite, &request, flow);
         }
-        let is_over = matches!(
-            self.usages.get(&invite).map(|usage| &usage.stage),
-            Some(Stage::Established(machine)) if !machine.is_live()
-        );
+        let is_over = self.stage(invite).is_some_and(Stage::is_ending);
         match kind {
             // RFC 5407 §3.3.3: the session is over for whoever did not hear of our BYE, too.
             Kind::Prack | Kind::Options | Kind::ForUser | Kind::NotServed | Kind::Unknown if is_over => {
@@ -76,7 +73,7 @@ impl Endpoint {
     }
 
     pub(super) fn handle_ack_of_success(&mut self, invite: InviteId, ack: Request, now: Instant) {
-        let Some(dialog) = self.usages.get(&invite).and_then(|usage| usage.dialog.as_ref()) else { return };
+        let Some(dialog) = self.stage(invite).and_then(Stage::dialog) else { return };
         if dialog.remote_tag() != ack.header.from.tag().unwrap_or_default() {
             return;
         }
@@ -92,7 +89,7 @@ impl Endpoint {
             .filter(|usage| !usage.gone)
             .ok_or(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)?;
         // Early dialogs of an INVITE that we sent are not told apart.
-        let Some(dialog) = usage.dialog.as_mut() else { return Ok(()) };
+        let Some(dialog) = usage.stage.dialog_mut() else { return Ok(()) };
         let header = &request.header;
         if dialog.remote_tag() != header.from.tag().unwrap_or_default() {
             return Err(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
@@ -108,7 +105,7 @@ impl Endpoint {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         let via = request.header.via.first();
         let listens_there = via.is_some_and(|via| via.parameters.get("rport").is_some());
-        if usage.dialog.as_mut().is_some_and(|dialog| dialog.follow(flow, listens_there)) {
+        if usage.stage.dialog_mut().is_some_and(|dialog| dialog.follow(flow, listens_there)) {
             usage.contact = moved(&usage.contact, flow);
         }
     }
@@ -160,15 +157,15 @@ impl Endpoint {
         let reason = super::reason_of(&request.header);
         let Some(id) = self.start_server(request, flow, None, now) else { return };
         let ok = Action::Respond { transaction: id, answer: Answer::status(StatusCode::OK) };
-        match self.usages.get(&invite).map(|usage| &usage.stage) {
-            Some(Stage::Established(_)) => {
+        match self.stage(invite) {
+            Some(Stage::Established { .. }) => {
                 self.established(invite, EstablishedEvent::Bye { transaction: id, reason }, now);
             }
-            Some(Stage::Incoming(_)) => {
+            Some(Stage::Incoming { .. }) => {
                 self.perform(invite, ok, now);
                 self.incoming(invite, IncomingEvent::Bye(reason), now);
             }
-            Some(Stage::Outgoing(_)) => {
+            Some(Stage::Outgoing { .. }) => {
                 self.perform(invite, ok, now);
                 self.outgoing(invite, OutgoingEvent::Bye(reason), now);
             }
@@ -184,15 +181,17 @@ impl Endpoint {
         let target = contact_of(&request.header);
         let Some(id) = self.start_server(request, flow, None, now) else { return };
         let Some(usage) = self.usages.get_mut(&invite) else { return };
-        if let (Some(dialog), Some(target)) = (usage.dialog.as_mut(), target) {
+        if let (Some(dialog), Some(target)) = (usage.stage.dialog_mut(), target) {
             dialog.set_target(target);
         }
         let early = match (&usage.stage, is_invite, body.is_some()) {
-            (Stage::Established(_), _, _) => None,
-            (Stage::Incoming(_) | Stage::Outgoing(_), false, false) => Some(Answer::status(StatusCode::OK)),
+            (Stage::Established { .. }, _, _) => None,
+            (Stage::Incoming { .. } | Stage::Outgoing { .. }, false, false) => {
+                Some(Answer::status(StatusCode::OK))
+            }
             // RFC 3261 §14.2, RFC 3311 §5.2: the offer of the first INVITE is not answered yet.
-            (Stage::Incoming(_), _, _) => Some(Answer::RetryLater),
-            (Stage::Outgoing(_), _, _) => Some(Answer::status(StatusCode::REQUEST_PENDING)),
+            (Stage::Incoming { .. }, _, _) => Some(Answer::RetryLater),
+            (Stage::Outgoing { .. }, _, _) => Some(Answer::status(StatusCode::REQUEST_PENDING)),
         };
         match early {
             Some(answer) => self.perform(invite, Action::Respond { transaction: id, answer }, now),

@@ -6,6 +6,7 @@
 //! branches of it, so that nobody makes us send anything to somebody else.
 
 use super::Endpoint;
+use super::acknowledging::Acks;
 use super::usage::{Stage, Usage, contact};
 use crate::dialog::Dialog;
 use crate::invite::{Ending, Established};
@@ -37,18 +38,13 @@ impl Endpoint {
         if self.transactions.len() >= self.config.transactions_max {
             return;
         }
-        let ending = Ending::new(GoneCause::Cancelled, None);
-        let stage = Stage::Established(Established::unwanted(ending, self.config.timers));
-        let call_id = header.call_id.clone();
-        let mut usage = Usage::new(call_id, local_tag, flow, contact(None, flow), stage);
         let mut dialog = Dialog::confirm(response, flow, None);
         dialog.answer_to_source();
-        usage.dialog = Some(dialog);
-        usage.outgoing = true;
-        usage.invite_cseq = header.cseq.number;
-        usage.acks_max = BRANCHES_MAX;
+        let machine = Established::unwanted(Ending::new(GoneCause::Cancelled, None), self.config.timers);
+        let stage = Stage::resumed(machine, header.cseq.number, dialog);
+        let usage = Usage::new(header.call_id.clone(), local_tag, flow, contact(None, flow), stage);
         // The user was told long ago.
-        usage.gone = true;
+        let usage = Usage { gone: true, acks: Acks::at_most(BRANCHES_MAX), ..usage };
         let invite = self.own_invite_id();
         self.add_usage(invite, usage);
         self.drive(invite, now);

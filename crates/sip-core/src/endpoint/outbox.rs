@@ -33,23 +33,24 @@ impl Endpoint {
     /// Sends a request in the dialog of a live usage, behind those that are under way.
     pub(super) fn send_in_dialog(&mut self, invite: InviteId, letter: Letter, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
+        let Stage::Established { outbox, .. } = &mut usage.stage else { return };
         let is_allowed = usage.peer_allows.as_ref().is_none_or(|methods| methods.contains(&letter.method));
         if matches!(letter.method, Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE)
             || !is_allowed
-            || usage.outbox.waiting.len() >= WAITING_MAX
+            || outbox.waiting.len() >= WAITING_MAX
         {
             return;
         }
-        usage.outbox.waiting.push_back(letter);
-        if !usage.outbox.is_sending {
+        outbox.waiting.push_back(letter);
+        if !outbox.is_sending {
             self.send_next(invite, now);
         }
     }
 
     /// The request under way has its final response, or will never have one.
     pub(super) fn sent_in_dialog(&mut self, invite: InviteId, status: Option<StatusCode>, now: Instant) {
-        if let Some(usage) = self.usages.get_mut(&invite) {
-            usage.outbox.is_sending = false;
+        if let Some(Stage::Established { outbox, .. }) = self.stage_mut(invite) {
+            outbox.is_sending = false;
         }
         // Whoever takes no INFO, and does not even say so, may talk on.
         if status == Some(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST) {
@@ -59,24 +60,19 @@ impl Endpoint {
     }
 
     pub(super) fn probe(&mut self, invite: InviteId, now: Instant) {
-        let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog.as_mut()) else {
-            return;
-        };
+        let Some(Stage::Established { dialog, .. }) = self.stage_mut(invite) else { return };
         let (mut request, flow) = (dialog.request(Method::OPTIONS), dialog.flow());
         self.dress_request(&mut request);
         self.start_client(request, flow, Owner::Probe(invite), Attempts::default(), now);
     }
 
     fn send_next(&mut self, invite: InviteId, now: Instant) {
-        let Some(usage) = self.usages.get_mut(&invite) else { return };
-        let (Stage::Established(machine), Some(dialog)) = (&usage.stage, usage.dialog.as_mut()) else {
-            return;
-        };
+        let Some(Stage::Established { machine, dialog, outbox, .. }) = self.stage_mut(invite) else { return };
         if !machine.is_live() {
-            return usage.outbox.waiting.clear();
+            return outbox.waiting.clear();
         }
-        let Some(Letter { method, content_type, body }) = usage.outbox.waiting.pop_front() else { return };
-        usage.outbox.is_sending = true;
+        let Some(Letter { method, content_type, body }) = outbox.waiting.pop_front() else { return };
+        outbox.is_sending = true;
         let mut request = dialog.request(method);
         let flow = dialog.flow();
         if !body.is_empty() {

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::compose::body_of;
 use super::transactions::Owner;
-use super::usage::Stage;
+use super::usage::{FirstInvite, Stage};
 use crate::authentication::Attempts;
 use crate::dialog::Dialog;
 use crate::invite::{Action, Answer, IncomingEvent};
@@ -16,6 +16,48 @@ pub(super) const RELIABLE: &str = "100rel";
 
 /// The first RSeq is at least 1 and leaves room for as many again (RFC 3262 §3).
 const FIRST_RSEQ_MAX: u32 = 0x3fff_ffff;
+
+/// What is known of our reliable provisional responses to an INVITE.
+#[derive(Debug, Default)]
+pub(super) struct Provisionals {
+    /// The RSeq of the one whose PRACK is awaited.
+    unacknowledged: Option<u32>,
+    /// One of them had a body.
+    describes: bool,
+    /// What the PRACK of that one answered, when it made the offer.
+    pub(super) answer: Option<Vec<u8>>,
+}
+
+impl Provisionals {
+    /// A provisional response goes out, reliable with an RSeq.
+    pub(super) fn sent(&mut self, rseq: Option<u32>, describes: bool) {
+        self.unacknowledged = rseq;
+        self.describes |= rseq.is_some() && describes;
+    }
+
+    /// The status for a PRACK of that RSeq and CSeq; `None` for what is not unacknowledged.
+    fn acknowledge(
+        &mut self,
+        first: FirstInvite,
+        rack: Option<(u32, u32)>,
+        body: Option<Vec<u8>>,
+    ) -> Option<StatusCode> {
+        let awaited = (self.unacknowledged?, first.cseq);
+        if rack != Some(awaited) {
+            return None;
+        }
+        self.unacknowledged = None;
+        // Only the answer to an offer of ours is taken; another offer before the 2xx is too early.
+        Some(match body {
+            Some(answer) if first.late_offer && self.describes && self.answer.is_none() => {
+                self.answer = Some(answer);
+                StatusCode::OK
+            }
+            Some(_) => StatusCode::NOT_ACCEPTABLE_HERE,
+            None => StatusCode::OK,
+        })
+    }
+}
 
 impl Endpoint {
     /// The first RSeq, when provisional responses to `invite` are to be reliable.
@@ -32,7 +74,8 @@ impl Endpoint {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         let tag: Box<str> = response.header.to.tag().unwrap_or_default().into();
         let flow = usage.flow;
-        let dialog = usage.early.entry(tag).or_insert_with(|| Dialog::from_response(response, flow));
+        let Some(early) = usage.stage.early_mut() else { return };
+        let dialog = early.entry(tag).or_insert_with(|| Dialog::from_response(response, flow));
         let mut prack = dialog.request(Method::PRACK);
         let flow = dialog.flow();
         let cseq = &response.header.cseq;
@@ -44,22 +87,12 @@ impl Endpoint {
     /// RFC 3262 §3: a PRACK of what is not unacknowledged is 481.
     pub(super) fn handle_prack(&mut self, invite: InviteId, mut prack: Request, flow: Flow, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
-        let acknowledged = rack_of(&prack.header);
-        let awaited = usage.unacknowledged.map(|rseq| (rseq, usage.invite_cseq));
-        if awaited.is_none() || acknowledged != awaited {
+        let is_incoming = matches!(usage.stage, Stage::Incoming { .. });
+        let (rack, body) = (rack_of(&prack.header), body_of(std::mem::take(&mut prack.body)));
+        let provisionals = usage.stage.provisionals_mut();
+        let Some(status) = provisionals.and_then(|(first, it)| it.acknowledge(first, rack, body)) else {
             return self.refuse(&prack, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
-        }
-        usage.unacknowledged = None;
-        // Only the answer to an offer of ours is taken; another offer before the 2xx is too early.
-        let status = match body_of(std::mem::take(&mut prack.body)) {
-            Some(answer) if usage.late_offer && usage.session_in_progress && usage.early_answer.is_none() => {
-                usage.early_answer = Some(answer);
-                StatusCode::OK
-            }
-            Some(_) => StatusCode::NOT_ACCEPTABLE_HERE,
-            None => StatusCode::OK,
         };
-        let is_incoming = matches!(usage.stage, Stage::Incoming(_));
         let Some(transaction) = self.start_server(prack, flow, None, now) else { return };
         self.perform(invite, Action::Respond { transaction, answer: Answer::status(status) }, now);
         if is_incoming {

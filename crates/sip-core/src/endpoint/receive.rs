@@ -111,7 +111,7 @@ impl Endpoint {
         let invite = self.received(id).and_then(|received| received.invite);
         let mut response = cancel.response(StatusCode::OK);
         if response.header.to.tag().is_none()
-            && let Some(tag) = invite.and_then(|invite| self.local_tag(invite))
+            && let Some(tag) = invite.and_then(|invite| self.usages.get(&invite)).map(|usage| usage.local_tag)
         {
             response.header.to.parameters.set("tag", Some(&key::tag(tag)));
         }

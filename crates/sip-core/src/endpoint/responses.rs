@@ -2,12 +2,13 @@
 
 use super::compose::body_of;
 use super::transactions::{Failure, Machine, Owner};
+use super::usage::Stage;
 use super::{Endpoint, TransactionId};
-use crate::authentication::{Attempts, give};
+use crate::authentication::{Retry, give};
 use crate::invite::{EstablishedEvent, OutgoingEvent};
 use crate::transaction::key::ClientKey;
 use crate::{Flow, GoneCause, InviteId, Outcome};
-use sip_message::{Method, Request, Response, StatusCode};
+use sip_message::{Method, Response, StatusCode};
 use std::time::Instant;
 
 impl Endpoint {
@@ -124,9 +125,8 @@ impl Endpoint {
         let response = Box::new(response);
         let event = if response.status.is_provisional() {
             OutgoingEvent::Provisional(response)
-        } else if let Some((request, attempts)) = self.mended_request(id, invite, &response) {
-            self.prepare_retry(invite, request, attempts);
-            OutgoingEvent::Challenged
+        } else if let Some(retry) = self.mended_request(id, invite, &response) {
+            OutgoingEvent::Challenged(Box::new(retry))
         } else {
             OutgoingEvent::Failure(response)
         };
@@ -146,7 +146,7 @@ impl Endpoint {
         let event = match lost_by(response.status) {
             Some(event) => event,
             None if response.status == StatusCode::REQUEST_PENDING => {
-                let owns_call_id = self.owns_call_id(invite);
+                let owns_call_id = self.stage(invite).is_some_and(Stage::is_ours);
                 EstablishedEvent::Glare(self.random.glare(owns_call_id))
             }
             None => EstablishedEvent::ReofferRefused(response.status),
@@ -164,19 +164,20 @@ impl Endpoint {
             | Owner::Bye(invite)
             | Owner::Prack(invite)
             | Owner::Refresh(invite) => {
-                let Some((mut request, attempts)) = self.mended_request(id, invite, response) else {
+                let Some(Retry { mut request, attempts }) = self.mended_request(id, invite, response) else {
                     return false;
                 };
                 let tag = request.header.to.tag().unwrap_or_default();
-                let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog_with(tag))
-                else {
+                let Some(dialog) = self.stage_mut(invite).and_then(|stage| stage.dialog_with(tag)) else {
                     return false;
                 };
                 request.header.cseq.number = dialog.next_cseq();
                 let flow = dialog.flow();
                 let id = self.start_client(request, flow, owner, attempts, now);
-                if let (Owner::Reinvite(_), Some(usage)) = (owner, self.usages.get_mut(&invite)) {
-                    usage.transaction = Some(id);
+                if let (Owner::Reinvite(_), Some(Stage::Established { reinvite, .. })) =
+                    (owner, self.stage_mut(invite))
+                {
+                    *reinvite = Some(id);
                 }
                 true
             }
@@ -195,12 +196,7 @@ impl Endpoint {
     }
 
     /// The request of a transaction once more, without what the response did not like.
-    fn mended_request(
-        &mut self,
-        id: TransactionId,
-        invite: InviteId,
-        response: &Response,
-    ) -> Option<(Request, Attempts)> {
+    fn mended_request(&mut self, id: TransactionId, invite: InviteId, response: &Response) -> Option<Retry> {
         if response.status == StatusCode::SESSION_INTERVAL_TOO_SMALL {
             self.request_with_larger_interval(id, invite, response)
         } else {
@@ -214,7 +210,7 @@ impl Endpoint {
         id: TransactionId,
         invite: InviteId,
         response: &Response,
-    ) -> Option<(Request, Attempts)> {
+    ) -> Option<Retry> {
         let (request, mut attempts) = self.transactions.get_mut(&id)?.machine.take_attempts()?;
         let usage = self.usages.get_mut(&invite)?;
         let (field, value) =
@@ -224,7 +220,7 @@ impl Endpoint {
             usage.authentication.keep(&field, &value);
         }
         give(&mut request, field, &value);
-        Some((request, attempts))
+        Some(Retry { request, attempts })
     }
 
     fn owner_of(&self, id: TransactionId) -> Option<Owner> {

@@ -1,8 +1,8 @@
 //! What is kept of an INVITE outside of this process, so that after a crash somebody can still end it.
 
+use super::Endpoint;
 use super::transactions::{Machine, Owner};
-use super::usage::{Stage, Usage, contact};
-use super::{Endpoint, TransactionId};
+use super::usage::{FirstInvite, Stage, Usage, contact};
 use crate::dialog::Dialog;
 use crate::invite::{Established, Outgoing};
 use crate::transaction::key;
@@ -17,16 +17,13 @@ impl Endpoint {
     pub fn saved(&self, invite: InviteId) -> Option<SavedInvite> {
         let usage = self.usages.get(&invite).filter(|usage| !usage.gone)?;
         let (mut request, flow, branch) = match &usage.stage {
-            Stage::Outgoing(_) => {
-                let entry = self.transactions.get(&usage.transaction?)?;
+            Stage::Outgoing { transaction, .. } => {
+                let entry = self.transactions.get(&(*transaction)?)?;
                 let Machine::ClientInvite(machine, sent) = &entry.machine else { return None };
                 (bare(machine.invite()), usage.flow, sent.branch())
             }
-            Stage::Established(_) => {
-                let dialog = usage.dialog.as_ref()?;
-                (dialog.saved(), dialog.flow(), 0)
-            }
-            Stage::Incoming(_) => return None,
+            Stage::Established { dialog, .. } => (dialog.saved(), dialog.flow(), 0),
+            Stage::Incoming { .. } => return None,
         };
         request.header.via = vec![transport::via(flow, &key::branch(branch))];
         Some(SavedInvite { call_id: usage.call_id.clone(), flow, request: request.print() })
@@ -55,36 +52,22 @@ impl Endpoint {
         if self.usage_keys.contains_key(&local_tag) || request.header.call_id != saved.call_id {
             return None;
         }
-        let call_id = request.header.call_id.clone();
-        let contact = contact(None, saved.flow);
-        if request.method == Method::INVITE {
-            let branch = request.header.via.first().and_then(|via| via.branch());
-            let branch = branch.and_then(key::branch_number)?;
-            let stage = Stage::Outgoing(Outgoing::resume(self.config.timers));
-            let usage = Usage {
-                outgoing: true,
-                invite_cseq: request.header.cseq.number,
-                ..Usage::new(call_id, local_tag, saved.flow, contact, stage)
-            };
-            self.add_usage(invite, usage);
-            let id = self.resume_client_invite(request, branch, saved.flow, Owner::Invite(invite), now);
-            self.set_transaction(invite, id);
-        } else {
-            let stage = Stage::Established(Established::resume(self.config.timers));
-            let usage = Usage {
-                outgoing: true,
-                dialog: Some(Dialog::resume(&request, saved.flow)),
-                ..Usage::new(call_id, local_tag, saved.flow, contact, stage)
-            };
-            self.add_usage(invite, usage);
+        let (timers, flow, cseq) = (self.config.timers, saved.flow, request.header.cseq.number);
+        let usage = |stage| Usage::new(saved.call_id.clone(), local_tag, flow, contact(None, flow), stage);
+        if request.method != Method::INVITE {
+            let dialog = Dialog::resume(&request, flow);
+            self.add_usage(invite, usage(Stage::resumed(Established::resume(timers), cseq, dialog)));
+            return Some(());
+        }
+        let branch = request.header.via.first().and_then(|via| via.branch());
+        let branch = branch.and_then(key::branch_number)?;
+        let first = FirstInvite { cseq, late_offer: false };
+        self.add_usage(invite, usage(Stage::outgoing(Outgoing::resume(timers), first)));
+        let id = self.resume_client_invite(request, branch, flow, Owner::Invite(invite), now);
+        if let Some(Stage::Outgoing { transaction, .. }) = self.stage_mut(invite) {
+            *transaction = Some(id);
         }
         Some(())
-    }
-
-    fn set_transaction(&mut self, invite: InviteId, id: TransactionId) {
-        if let Some(usage) = self.usages.get_mut(&invite) {
-            usage.transaction = Some(id);
-        }
     }
 }
 

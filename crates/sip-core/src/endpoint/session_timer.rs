@@ -2,9 +2,9 @@
 
 use super::provisional::has_option;
 use super::transactions::Owner;
-use super::usage::Usage;
+use super::usage::{Stage, Usage};
 use super::{Endpoint, TransactionId};
-use crate::authentication::Attempts;
+use crate::authentication::{Attempts, Retry};
 use crate::invite::{Agreement, EstablishedEvent, Refresher};
 use crate::{Flow, InviteId};
 use sip_message::{FieldName, Header, Method, Request, Response, StatusCode};
@@ -45,22 +45,22 @@ impl Endpoint {
         id: TransactionId,
         invite: InviteId,
         response: &Response,
-    ) -> Option<(Request, Attempts)> {
+    ) -> Option<Retry> {
         let least = interval_of(&response.header, &FieldName::MIN_SE)?;
         let usage = self.usages.get_mut(&invite)?;
         let (request, attempts) = self.transactions.get_mut(&id)?.machine.take_attempts()?;
         let asked = interval_of(&request.header, &FieldName::SESSION_EXPIRES)?;
-        if least <= asked || usage.intervals_refused >= REFUSALS_MAX {
+        if least <= asked || usage.terms.refused >= REFUSALS_MAX {
             return None;
         }
-        usage.intervals_refused += 1;
-        usage.min_se = Some(least);
+        usage.terms.refused += 1;
+        usage.terms.min_se = Some(least);
         let mut request = request.clone();
         let refresher = refresher_of(&request.header);
         let fields = &mut request.header.fields;
         fields.set(FieldName::SESSION_EXPIRES, session_expires(least, refresher));
         fields.set(FieldName::MIN_SE, least.as_secs().to_string());
-        Some((request, attempts))
+        Some(Retry { request, attempts })
     }
 
     /// The 2xx to a request of ours sets the session timer (RFC 4028 §7.2).
@@ -69,16 +69,16 @@ impl Endpoint {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         usage.note_allow(&response.header);
         let interval = interval_of(&response.header, &FieldName::SESSION_EXPIRES);
-        usage.agreement = interval.map(|interval| Agreement {
+        usage.terms.agreement = interval.map(|interval| Agreement {
             // A shorter one than we asked for would have us send without end.
             interval: interval.max(least),
             refresher: match refresher_of(&response.header) {
                 Some(Side::Server) => Refresher::Peer,
                 Some(Side::Client) | None => Refresher::Us,
             },
-            by_update: usage.peer_takes_update,
+            by_update: usage.takes_update(),
         });
-        let agreement = usage.agreement;
+        let agreement = usage.terms.agreement;
         self.established(invite, EstablishedEvent::SessionTimer(agreement), now);
     }
 
@@ -95,18 +95,18 @@ impl Endpoint {
             None => knows_timers,
         };
         if !is_agreed {
-            usage.agreement = None;
+            usage.terms.agreement = None;
             return;
         }
         let least =
             interval_of(&request.header, &FieldName::MIN_SE).map_or(least, |theirs| theirs.max(least));
         let interval = asked.map_or(ours, |asked| asked.min(ours)).max(least);
-        let refresher = match (knows_timers, refresher_of(&request.header), usage.agreement) {
+        let refresher = match (knows_timers, refresher_of(&request.header), usage.terms.agreement) {
             (true, Some(Side::Client), _) | (true, None, None) => Refresher::Peer,
             (true, None, Some(agreement)) => agreement.refresher,
             (true, Some(Side::Server), _) | (false, _, _) => Refresher::Us,
         };
-        usage.agreement = Some(Agreement { interval, refresher, by_update: usage.peer_takes_update });
+        usage.terms.agreement = Some(Agreement { interval, refresher, by_update: usage.takes_update() });
         let side = match refresher {
             Refresher::Us => Side::Server,
             Refresher::Peer => Side::Client,
@@ -126,7 +126,7 @@ impl Endpoint {
 
     pub(super) fn deliver_to_refresh(&mut self, invite: InviteId, response: &Response, now: Instant) {
         if response.status.is_success() {
-            if let Some(dialog) = self.usages.get_mut(&invite).and_then(|usage| usage.dialog.as_mut()) {
+            if let Some(dialog) = self.stage_mut(invite).and_then(Stage::dialog_mut) {
                 dialog.refresh_target(&response.header);
             }
             return self.agree_by_response(invite, response, now);
@@ -136,26 +136,36 @@ impl Endpoint {
         if let Some(usage) = self.usages.get_mut(&invite)
             && not_taken
         {
-            usage.peer_takes_update = false;
+            usage.never_takes_update();
         }
         self.established(invite, EstablishedEvent::RefreshRefused { by_update: !not_taken }, now);
     }
 
     fn update_of(&mut self, invite: InviteId) -> Option<(Request, Flow)> {
         let usage = self.usages.get_mut(&invite)?;
-        let dialog = usage.dialog.as_mut()?;
+        let dialog = usage.stage.dialog_mut()?;
         let mut update = dialog.request(Method::UPDATE);
         let flow = dialog.flow();
         update.header.contact = Some(usage.contact.clone());
-        usage.keep_session_timer(&mut update);
+        usage.terms.keep_in(&mut update);
         self.dress_request(&mut update);
         Some((update, flow))
     }
 }
 
-impl Usage {
+/// What one session says of its timer.
+#[derive(Debug, Default)]
+pub(super) struct SessionTerms {
+    pub(super) agreement: Option<Agreement>,
+    /// The shortest session interval that the peer takes, as it told us.
+    min_se: Option<Duration>,
+    /// Intervals of ours that the peer refused.
+    refused: u8,
+}
+
+impl SessionTerms {
     /// A request in the dialog that refreshes the session says what was agreed on (RFC 4028 §7.4).
-    pub(super) fn keep_session_timer(&self, request: &mut Request) {
+    pub(super) fn keep_in(&self, request: &mut Request) {
         let Some(agreement) = self.agreement else { return };
         let side = match agreement.refresher {
             Refresher::Us => Side::Client,
@@ -167,13 +177,26 @@ impl Usage {
             fields.set(FieldName::MIN_SE, least.as_secs().to_string());
         }
     }
+}
 
+impl Usage {
     fn note_allow(&mut self, header: &Header) {
         if header.fields.get(&FieldName::ALLOW).is_some() {
             let tokens = header.fields.tokens(&FieldName::ALLOW);
-            let methods: Vec<Method> = tokens.into_iter().take(METHODS_MAX).filter_map(Method::new).collect();
-            self.peer_takes_update = methods.contains(&Method::UPDATE);
-            self.peer_allows = Some(methods);
+            let methods = tokens.into_iter().take(METHODS_MAX).filter_map(Method::new);
+            self.peer_allows = Some(methods.collect());
+        }
+    }
+
+    /// Not without an Allow that says so.
+    fn takes_update(&self) -> bool {
+        self.peer_allows.as_ref().is_some_and(|methods| methods.contains(&Method::UPDATE))
+    }
+
+    /// Whatever its Allow says.
+    fn never_takes_update(&mut self) {
+        if let Some(methods) = &mut self.peer_allows {
+            methods.retain(|method| *method != Method::UPDATE);
         }
     }
 }

@@ -132,6 +132,11 @@ impl Incoming {
         incoming
     }
 
+    /// Of the INVITE.
+    pub(crate) const fn transaction(&self) -> TransactionId {
+        self.transaction
+    }
+
     pub(crate) fn handle_event(&mut self, event: Event, now: Instant) {
         if matches!(self.state, State::Over) {
             return;

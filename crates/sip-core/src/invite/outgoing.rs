@@ -1,6 +1,7 @@
 //! An INVITE that we sent, until it is answered or gone (RFC 3261 §9.1, §13.2).
 
 use super::{Action, Ending, patience};
+use crate::authentication::Retry;
 use crate::endpoint::rseq_of;
 use crate::{GoneCause, InviteEvent, Timers};
 use deadlines::Deadlines;
@@ -51,7 +52,7 @@ pub(crate) enum Event {
     Provisional(Box<Response>),
     Success(Box<Response>),
     /// A 401 or 407 that our credentials answer, or a 422 that a longer session interval does.
-    Challenged,
+    Challenged(Box<Retry>),
     Failure(Box<Response>),
     TimedOut,
     Unreachable,
@@ -148,7 +149,7 @@ impl Outgoing {
                 self.progress(response);
             }
             Event::Success(response) => self.establish(response, None),
-            Event::Challenged => self.authenticate(),
+            Event::Challenged(retry) => self.try_again(retry),
             Event::Failure(response) => self.refused(&response),
             Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
@@ -167,7 +168,7 @@ impl Outgoing {
                 self.progress(response);
             }
             Event::Success(response) => self.establish(response, None),
-            Event::Challenged => self.authenticate(),
+            Event::Challenged(retry) => self.try_again(retry),
             Event::Failure(response) => self.refused(&response),
             Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
@@ -185,7 +186,7 @@ impl Outgoing {
             Event::Provisional(_) => self.cancel(ending, now),
             Event::Success(response) => self.establish(response, Some(ending)),
             // A refusal that could be mended is as good as any.
-            Event::Challenged | Event::Failure(_) => self.end(ending),
+            Event::Challenged(_) | Event::Failure(_) => self.end(ending),
             Event::TimedOut => self.end(timed_out(ending)),
             Event::Unreachable => self.end(Ending { cause: GoneCause::Unreachable, ..ending }),
             Event::HangUp(_) | Event::Bye(_) => self.state = State::Unwanted(ending),
@@ -196,7 +197,7 @@ impl Outgoing {
         match event {
             // The 2xx crossed our CANCEL (RFC 3261 §9.1, RFC 5407 §3.1.2).
             Event::Success(response) => self.establish(response, Some(ending)),
-            Event::Challenged | Event::Failure(_) => self.end(ending),
+            Event::Challenged(_) | Event::Failure(_) => self.end(ending),
             Event::TimedOut => self.end(timed_out(ending)),
             Event::Unreachable => self.end(Ending { cause: GoneCause::Unreachable, ..ending }),
             Event::Provisional(_) | Event::HangUp(_) | Event::Bye(_) => {
@@ -215,7 +216,7 @@ impl Outgoing {
                 self.state = State::HungUp { cancelled }
             }
             Event::Success(_)
-            | Event::Challenged
+            | Event::Challenged(_)
             | Event::Failure(_)
             | Event::TimedOut
             | Event::Unreachable => self.enter(State::Over),
@@ -260,10 +261,10 @@ impl Outgoing {
         has_room
     }
 
-    fn authenticate(&mut self) {
+    fn try_again(&mut self, retry: Box<Retry>) {
         self.enter(State::Calling);
         self.branches.clear();
-        self.actions.push_back(Action::Authenticate);
+        self.actions.push_back(Action::Retry(retry));
     }
 
     fn cancel(&mut self, ending: Ending, now: Instant) {
