@@ -276,7 +276,6 @@ impl Registrar {
         wall_ms: i64,
     ) -> Result<Option<Changed>, Refusal> {
         let request = &incoming.request;
-        refusal::check_require(request)?;
         self.check_owner(name, incoming)?;
         let update = Update::read(incoming, &self.config)?;
         let Some(user) = self.users.get_mut(name) else { return Ok(None) };

@@ -2,7 +2,7 @@
 
 use audio::{Codec, TonePlan};
 use call_control::Number;
-use sip_core::{Transport, digest::Secret};
+use sip_core::{Served, Transport, digest::Secret};
 use sip_message::Method;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -40,6 +40,12 @@ impl Settings {
         sip_core::Config {
             user_agent: self.user_agent.clone(),
             passes_to_user: vec![Method::INFO],
+            serves: vec![
+                Method::INVITE.into(),
+                Method::OPTIONS.into(),
+                // RFC 3327 §5.1: Path is understood where it means something.
+                Served { method: Method::REGISTER, options: vec!["path".into()] },
+            ],
             transactions_max: TRANSACTIONS_MAX,
             session_expires: self.session_expires,
             holds_ack: true,

@@ -120,8 +120,8 @@ fn options_says_what_we_can_and_what_is_not_served_is_said_so() {
     let options = ask("OPTIONS", "");
     assert_eq!(options.status(), Some(200));
     assert_eq!(options.field("Accept"), Some("application/sdp"));
-    assert_eq!(options.field("Supported"), Some("timer, 100rel"));
-    let allow = Some("INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO");
+    assert_eq!(options.field("Supported"), Some("timer, 100rel, path"));
+    let allow = Some("INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REGISTER");
     assert_eq!(options.field("Allow"), allow);
     for method in ["REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"] {
         let answer = ask(method, "Refer-To: <sip:1003@pbx.example.com>\r\nEvent: dialog\r\n");

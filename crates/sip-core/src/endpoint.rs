@@ -1,5 +1,6 @@
 //! One SIP element: transactions, dialogs and usages, and the routing between them.
 
+mod abilities;
 mod acknowledging;
 mod answering;
 mod commands;
@@ -19,6 +20,8 @@ mod transactions;
 mod usage;
 mod usages;
 
+pub use abilities::Served;
+
 pub(crate) use compose::reason_of;
 pub(crate) use provisional::rseq_of;
 pub(crate) use transactions::TransactionId;
@@ -26,6 +29,7 @@ pub(crate) use transactions::TransactionId;
 use crate::random::Random;
 use crate::transaction::key::{ClientKey, MergeKey, ServerKey};
 use crate::{Action, Event, Flow, InviteId, RequestId};
+use abilities::Abilities;
 use sip_message::Method;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -42,6 +46,10 @@ pub struct Config {
     /// Methods in a dialog that are handed up as [`Requested`](crate::InviteEvent::Requested); others
     /// get 405 with Allow, or 501 where the method is unknown. An INFO of a package (RFC 6086) is no such method: 469.
     pub passes_to_user: Vec<Method>,
+    /// What is handed up outside of dialogs as [`Event::Request`]. OPTIONS is answered by the endpoint when it is not
+    /// listed; others get 481 where they have their place in a dialog only, else 405 with Allow, or 501 where the
+    /// method is unknown.
+    pub serves: Vec<Served>,
     /// Transactions at once; beyond it new requests get 503 with Retry-After, statelessly.
     pub transactions_max: usize,
     /// Rings reliably (RFC 3262) towards callers that support it; towards those that require it, always.
@@ -64,6 +72,7 @@ impl Default for Config {
             user_agent: "sip-core".into(),
             timers: Timers::default(),
             passes_to_user: Vec::new(),
+            serves: vec![Method::INVITE.into()],
             transactions_max: 10_000,
             rings_reliably: false,
             session_expires: Duration::from_mins(30),
@@ -109,8 +118,7 @@ impl Default for Timers {
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
-    /// The value of Allow.
-    allow: Box<str>,
+    abilities: Abilities,
     random: Random,
     /// Makes the tags of stateless answers unforeseeable.
     secret: u64,
@@ -137,28 +145,15 @@ enum Due {
     Usage(InviteId),
 }
 
-/// Methods served in a dialog, whatever the user adds.
-const METHODS: [Method; 7] = [
-    Method::INVITE,
-    Method::ACK,
-    Method::CANCEL,
-    Method::BYE,
-    Method::OPTIONS,
-    Method::UPDATE,
-    Method::PRACK,
-];
-
 impl Endpoint {
     /// `seed` is the only source of tags, branches and Call-IDs.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
-        let methods =
-            METHODS.iter().chain(config.passes_to_user.iter().filter(|method| !METHODS.contains(method)));
         let call_key = config.call_key.clone().unwrap_or_else(|| CallKey(random.key()));
-        let allow = methods.map(Method::as_str).collect::<Vec<_>>().join(", ").into();
+        let abilities = Abilities::new(&config);
         Self {
             config,
-            allow,
+            abilities,
             secret: random.number(),
             call_key,
             random,

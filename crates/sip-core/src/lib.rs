@@ -19,6 +19,6 @@ mod transaction;
 mod transport;
 
 pub use command::{Command, InviteId, NewInvite, NewRequest, SavedInvite};
-pub use endpoint::{CallKey, Config, Endpoint, Timers};
+pub use endpoint::{CallKey, Config, Endpoint, Served, Timers};
 pub use event::{Action, Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, RequestId, Responder};
 pub use flow::{Flow, Transport};

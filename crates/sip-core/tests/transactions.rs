@@ -216,7 +216,7 @@ fn the_same_branch_of_another_sender_or_method_is_another_transaction() {
     element.endpoint.respond(&incoming, incoming.request.response(StatusCode::OK), element.now);
     element.collect();
     element.receive(options_text(&via("h2"), "two"));
-    element.receive(options_text(&via("h1"), "three").replace("OPTIONS", "MESSAGE"));
+    element.receive(options_text(&via("h1"), "three").replace("OPTIONS", "REGISTER"));
     assert_eq!(element.events.len(), 2);
     element.receive(options_text(&via("h1"), "one"));
     assert_eq!(element.events.len(), 2);
@@ -356,4 +356,82 @@ fn a_challenge_is_answered_with_credentials_once() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// RFC 6026 §7.2: the transaction passes on each copy of the 2xx, until timer M ends it.
+#[test]
+fn copies_of_a_2xx_are_acknowledged_until_timer_m_which_ends_the_transaction() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut element = Element::new();
+        element.invite(new_invite(flow(transport)));
+        let invite = element.last_request(&Method::INVITE).clone();
+        for copies in 1..=3 {
+            element.respond(&invite, 200, "p", "answer");
+            assert_eq!(element.requests(&Method::ACK).len(), copies);
+            element.pass(ms(10_000));
+            assert_eq!(element.endpoint.counts(), (1, 1), "{transport:?}");
+        }
+        // A non-2xx behind the 2xx is none of this transaction any more.
+        element.respond(&invite, 486, "p", "");
+        assert_eq!(element.requests(&Method::ACK).len(), 3);
+        element.pass(ms(1_999));
+        assert_eq!(element.endpoint.counts(), (1, 1), "{transport:?}");
+        element.pass(ms(1));
+        assert_eq!(element.endpoint.counts(), (0, 1), "timer M, {transport:?}");
+        assert!(element.gone().is_none());
+    }
+}
+
+/// RFC 3261 §17.2.3: host and port of the sent-by are part of what makes a transaction.
+#[test]
+fn the_same_branch_behind_another_port_is_another_transaction() {
+    let mut element = Element::new();
+    let via = |sent_by| format!("SIP/2.0/UDP {sent_by};branch=z9hG4bKx;rport");
+    for (number, sent_by) in ["h:5070", "h:5071", "h"].into_iter().enumerate() {
+        element.receive(options_text(&via(sent_by), sent_by));
+        assert_eq!(element.events.len(), 1, "{sent_by}");
+        let incoming = element.incoming();
+        element.endpoint.respond(&incoming, incoming.request.response(StatusCode::OK), element.now);
+        element.collect();
+        assert_eq!((element.endpoint.counts().0, element.sent.len()), (number + 1, 2 * number + 1));
+        element.receive(options_text(&via(sent_by), sent_by));
+        assert_eq!((element.sent.len(), element.events.len()), (2 * number + 2, 0), "{sent_by}: a copy");
+    }
+}
+
+/// RFC 3261 §17.2.3, §9.2: so it is for CANCEL and for the ACK of a refusal.
+#[test]
+fn a_cancel_or_ack_from_behind_another_port_is_not_for_this_invite() {
+    let elsewhere = |text: String| text.replacen(PEER, "192.0.2.9:5071", 1);
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1"));
+    let invite = element.take_last();
+    element.receive(elsewhere(invite_text("z9hG4bK1").replace("INVITE", "CANCEL")));
+    assert_eq!((element.statuses(), element.gone().is_none()), (vec![100, 481], true));
+    element.reject(invite, StatusCode::BUSY_HERE);
+    let ack = invite_text("z9hG4bK1").replace("INVITE", "ACK");
+    element.receive(elsewhere(ack.clone()));
+    element.pass(ms(500));
+    assert_eq!(element.statuses()[2..], [486, 486], "no ACK has come");
+    element.receive(ack);
+    element.pass(ms(1_000));
+    assert_eq!(element.statuses()[2..], [486, 486]);
+}
+
+/// RFC 3261 §18.2.2, RFC 3581 §4: without `rport` to the port of the sent-by, whoever answers and however often.
+#[test]
+fn every_response_goes_to_the_port_of_the_sent_by_when_there_is_no_rport() {
+    let without = |text: String| {
+        text.replacen(&format!("{PEER};branch=z9hG4bK1;rport"), "10.0.0.1:5090;branch=z9hG4bK1", 1)
+    };
+    let mut element = Element::new();
+    element.receive(without(invite_text("z9hG4bK1")));
+    let invite = element.take_last();
+    element.ring(invite, StatusCode::RINGING, None);
+    element.receive(without(invite_text("z9hG4bK1")));
+    element.accept(invite, b"answer");
+    element.pass(ms(500));
+    assert_eq!(element.statuses(), [100, 180, 180, 200, 200]);
+    let to: Vec<_> = element.sent.iter().map(|(_, flow, _)| flow.remote.to_string()).collect();
+    assert_eq!(to, ["192.0.2.9:5090"; 5]);
 }

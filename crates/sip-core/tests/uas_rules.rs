@@ -3,10 +3,10 @@
 
 mod by_hand;
 
-use by_hand::{Element, PEER, invite_text, new_invite, request_text, response_to, udp};
+use by_hand::{Element, PEER, config, invite_text, new_invite, request_text, response_to, udp};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use sip_core::{Event, InviteEvent};
+use sip_core::{Config, Event, InviteEvent, NewInvite};
 use sip_message::{FieldName, Method, StatusCode};
 
 /// A call that we made, which stands.
@@ -19,20 +19,22 @@ fn standing() -> (Element, sip_message::Request) {
 }
 
 #[test]
-fn a_method_that_is_not_served_is_for_the_user_outside_a_dialog_and_405_or_501_inside() {
+fn a_method_that_is_not_served_is_405_or_501_in_a_dialog_and_outside() {
     let (mut element, invite) = standing();
-    let text = invite_text("z9hG4bKf").replace("INVITE", "FROB");
-    element.receive(&text);
-    assert!(
-        matches!(element.events.last(), Some(Event::Request(incoming)) if incoming.request.method.as_str() == "FROB")
-    );
-    element.request_in_dialog_of(&invite, "FROB", "p", 1, "");
-    assert_eq!(element.last_response().status.code(), 501);
-    element.request_in_dialog_of(&invite, "REFER", "p", 2, "");
-    let response = element.last_response();
-    assert_eq!(response.status.code(), 405);
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO";
-    assert_eq!(response.header.fields.get(&FieldName::ALLOW), Some(allow));
+    let heard = element.events.len();
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REGISTER";
+    for (number, (method, status, allow)) in
+        [("FROB", 501, None), ("REFER", 405, Some(allow))].into_iter().enumerate()
+    {
+        element.receive(invite_text(&format!("z9hG4bK{number}")).replace("INVITE", method));
+        let outside = element.last_response().clone();
+        element.request_in_dialog_of(&invite, method, "p", u32::try_from(number).unwrap(), "");
+        for response in [&outside, element.last_response()] {
+            assert_eq!(response.status.code(), status, "{method}");
+            assert_eq!(response.header.fields.get(&FieldName::ALLOW), allow, "{method}");
+        }
+    }
+    assert_eq!(element.events.len(), heard, "nobody was asked");
 }
 
 #[test]
@@ -270,4 +272,156 @@ fn a_peer_that_asks_without_end_is_told_to_wait_and_may_still_hang_up() {
     assert_eq!(element.last_response().header.fields.get(&FieldName::RETRY_AFTER), Some("1"));
     element.request_in_dialog_of(&invite, "BYE", "p", 22, "");
     assert_eq!(element.last_response().status.code(), 200);
+}
+
+/// The usage that an INFO was handed up for, answered with 200.
+fn answer_info(element: &mut Element) {
+    let Some(Event::Invite { event: InviteEvent::Requested { responder, request }, .. }) =
+        element.events.pop()
+    else {
+        panic!("nothing was handed up");
+    };
+    assert_eq!((&request.method, &request.body[..]), (&Method::INFO, &b"5"[..]));
+    element.respond_in_dialog(responder, StatusCode::OK);
+    assert_eq!(element.last_response().status, StatusCode::OK);
+    assert_eq!(element.last_response().header.cseq.method, Method::INFO);
+}
+
+/// RFC 6086 §4.2: INFO may come in an early dialog too.
+#[test]
+fn an_info_of_a_phone_that_rings_is_handed_up() {
+    let mut element = Element::new();
+    let id = element.invite(new_invite(udp()));
+    let invite = element.last_request(&Method::INVITE).clone();
+    element.respond(&invite, 180, "p", "");
+    element.request_in_dialog_of(&invite, "INFO", "p", 1, "5");
+    answer_info(&mut element);
+    element.respond(&invite, 200, "p", "answer");
+    assert!(matches!(element.invite_events().last(), Some(InviteEvent::Answered { .. })));
+    element.request_in_dialog_of(&invite, "INFO", "p", 2, "5");
+    answer_info(&mut element);
+    element.hang_up(id, None);
+    element.request_in_dialog_of(&invite, "INFO", "p", 3, "5");
+    assert_eq!(element.last_response().status.code(), 481);
+}
+
+#[test]
+fn an_info_of_a_caller_whom_we_let_wait_is_handed_up() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1"));
+    let id = element.take_last();
+    element.ring(id, StatusCode::RINGING, None);
+    let local = element.last_response().header.to.tag().unwrap().to_owned();
+    element.receive(request_text("INFO", "1", "p", &local, 2, "5"));
+    answer_info(&mut element);
+    element.accept(id, b"answer");
+    assert_eq!(element.last_response().header.cseq.method, Method::INVITE);
+    element.receive(request_text("INFO", "1", "p", &local, 2, "5").replace("z9hG4bKINFOp2", "z9hG4bKother"));
+    assert_eq!(element.last_response().status.code(), 500, "its number was taken");
+}
+
+#[test]
+fn methods_and_extensions_are_the_same_wherever_they_are_said() {
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REGISTER";
+    let supported = "timer, 100rel, path";
+    let said = |header: &sip_message::Header| {
+        let field = |name| header.fields.get_all(name).collect::<Vec<_>>().join(" and ");
+        (field(&FieldName::ALLOW), field(&FieldName::SUPPORTED))
+    };
+    let both = (allow.to_owned(), supported.to_owned());
+    let (mut element, invite) = standing();
+    assert_eq!(said(&invite.header), both);
+    element.request_in_dialog_of(&invite, "OPTIONS", "p", 1, "");
+    assert_eq!(said(&element.last_response().header), both);
+    assert_eq!(element.last_response().header.fields.get(&FieldName::ACCEPT), Some("application/sdp"));
+    element.request_in_dialog_of(&invite, "UPDATE", "p", 2, "");
+    assert_eq!(said(&element.last_response().header), both);
+    element.request_in_dialog_of(&invite, "REFER", "p", 3, "");
+    assert_eq!(said(&element.last_response().header).0, allow);
+    element.request_in_dialog_of(&invite, "BYE", "p", 4, "");
+    assert_eq!(said(&element.last_response().header).0, "");
+
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1").replace("INVITE", "REFER"));
+    assert_eq!((element.statuses(), said(&element.last_response().header).0), (vec![405], allow.to_owned()));
+    for (branch, method) in [("z9hG4bK2", "OPTIONS"), ("z9hG4bK3", "REGISTER")] {
+        element.receive(invite_text(branch).replace("INVITE", method));
+        let incoming = element.incoming();
+        element.endpoint.respond(&incoming, incoming.request.response(StatusCode::OK), element.now);
+        element.collect();
+        assert_eq!(said(&element.last_response().header), both, "{method}");
+    }
+    element.receive(invite_text("z9hG4bK4"));
+    let id = element.take_last();
+    element.accept(id, b"answer");
+    assert_eq!(said(&element.last_response().header), both);
+    element.offer(id, b"offer");
+
+    let late = NewInvite { offer: None, ..new_invite(udp()) };
+    let mut element = Element::new();
+    element.invite(late);
+    let invite = element.last_request(&Method::INVITE);
+    assert_eq!(
+        said(&invite.header),
+        (allow.to_owned(), "timer, path".to_owned()),
+        "no early offer is wanted"
+    );
+}
+
+#[test]
+fn options_outside_of_dialogs_are_answered_when_the_user_does_not_want_to() {
+    let mut element = Element::with(Config { serves: vec![Method::INVITE.into()], ..config() });
+    element.receive(invite_text("z9hG4bK1").replace("INVITE", "OPTIONS"));
+    let response = element.last_response();
+    assert_eq!((response.status.code(), element.events.len()), (200, 0));
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO";
+    assert_eq!(response.header.fields.get(&FieldName::ALLOW), Some(allow));
+    assert!(response.header.to.tag().is_some());
+}
+
+#[test]
+fn a_request_that_has_its_place_in_a_dialog_is_481_outside() {
+    let mut element = Element::new();
+    for (index, method) in ["BYE", "UPDATE", "PRACK", "INFO"].into_iter().enumerate() {
+        element.receive(invite_text(&format!("z9hG4bK{index}")).replace("INVITE", method));
+        assert_eq!(element.last_response().status.code(), 481, "{method}");
+    }
+    assert!(element.events.is_empty());
+}
+
+#[test]
+fn what_is_required_is_known_for_its_method_only() {
+    let cases = [
+        ("REGISTER", "path", None),
+        ("REGISTER", "PATH, gruu", Some("gruu")),
+        ("REGISTER", "timer", Some("timer")),
+        ("OPTIONS", "path", Some("path")),
+        ("INVITE", "100rel, timer", None),
+        ("INVITE", "path", Some("path")),
+    ];
+    for (method, required, unsupported) in cases {
+        let mut element = Element::new();
+        let text = invite_text("z9hG4bK1").replace("INVITE", method);
+        element.receive(text.replace("Max-Forwards", &format!("Require: {required}\r\nMax-Forwards")));
+        match unsupported {
+            None => assert_eq!((element.sent.len(), element.events.len()), (0, 1), "{method} {required}"),
+            Some(unsupported) => {
+                assert_eq!((element.statuses(), element.events.len()), (vec![420], 0), "{method} {required}");
+                let field = element.last_response().header.fields.get(&FieldName::UNSUPPORTED);
+                assert_eq!(field, Some(unsupported), "{method}");
+            }
+        }
+    }
+    let (mut element, invite) = standing();
+    let local = invite.header.from.tag().unwrap();
+    let require = |text: String| text.replace("Max-Forwards", "Require: timer, 100rel\r\nMax-Forwards");
+    element.receive(require(request_text("UPDATE", &invite.header.call_id.0, "p", local, 1, "")));
+    let response = element.last_response();
+    assert_eq!(
+        (response.status.code(), response.header.fields.get(&FieldName::UNSUPPORTED)),
+        (420, Some("100rel"))
+    );
+    // The method is looked at first (RFC 3261 §8.2).
+    element.receive(require(request_text("REFER", &invite.header.call_id.0, "p", local, 2, "")));
+    assert_eq!(element.last_response().status.code(), 405);
 }

@@ -220,7 +220,7 @@ impl Phone {
         while let Some(action) = self.endpoint.poll_action() {
             match action {
                 Action::Send { flow, octets } => self.actions.push_back(PhoneAction::Send { flow, octets }),
-                Action::Event(Event::Request(incoming)) => self.handle_request(incoming, now),
+                Action::Event(Event::Request(incoming)) => self.handle_new_call(incoming, now),
                 Action::Event(Event::Invite { invite, event }) => self.handle_invite(invite, event, now),
                 Action::Event(Event::Response { request, outcome }) => {
                     if let Some(settled) = self.registration.handle_outcome(request, &outcome, &self.account)

@@ -6,8 +6,6 @@ use std::time::Duration;
 /// What stands in the way of a REGISTER; nothing of it has been done then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("Bad Extension")]
-    UnknownExtensions(Vec<Box<str>>),
     #[error("To Is Not A SIP URI")]
     ToIsNoSipUri,
     #[error("Domain Not Served Here")]
@@ -33,21 +31,9 @@ pub(super) enum Refusal {
     OutOfOrder,
 }
 
-/// Tags that a 420 names.
-const UNSUPPORTED_MAX: usize = 16;
-
-/// RFC 3261 §10.3 step 2.
-pub(super) fn check_require(request: &Request) -> Result<(), Refusal> {
-    let tags = request.header.fields.tokens(&FieldName::REQUIRE);
-    let unknown = tags.into_iter().filter(|tag| !tag.eq_ignore_ascii_case("path"));
-    let unknown: Vec<Box<str>> = unknown.take(UNSUPPORTED_MAX).map(Into::into).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Refusal::UnknownExtensions(unknown)) }
-}
-
 impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::UnknownExtensions(_) => StatusCode::BAD_EXTENSION,
             Self::ToIsNoSipUri | Self::StarWithoutExpires | Self::Path | Self::ContactIsNoSipUri => {
                 StatusCode::BAD_REQUEST
             }
@@ -63,12 +49,8 @@ impl Refusal {
     pub(super) fn response(&self, request: &Request, min: Duration) -> Response {
         let mut response = request.response(self.status());
         response.reason = self.to_string().into();
-        let fields = &mut response.header.fields;
-        if let Self::UnknownExtensions(tags) = self {
-            fields.push(FieldName::UNSUPPORTED, tags.join(", "));
-        }
         if *self == Self::TooBrief {
-            fields.push(FieldName::MIN_EXPIRES, min.as_secs().to_string());
+            response.header.fields.push(FieldName::MIN_EXPIRES, min.as_secs().to_string());
         }
         response
     }

@@ -8,9 +8,6 @@ use sip_message::{FieldName, Method, StatusCode, Uri};
 /// REGISTERs that wait for the disk at once; more get 503.
 const REGISTERING_MAX: usize = 4096;
 
-/// The methods that the server serves (RFC 3261 §20.5).
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, INFO";
-
 impl Switchboard {
     /// The bindings of a REGISTER are on disk: now it is answered.
     pub fn handle_bindings_kept(&mut self, key: &RegisterKey, moment: Moment) {
@@ -28,8 +25,8 @@ impl Switchboard {
             &Method::REGISTER => self.register(&incoming, moment),
             &Method::OPTIONS => self.options(&incoming),
             &Method::INVITE => self.invite_from_outside(&incoming, moment),
-            Method::Known(_) => self.refuse(&incoming, StatusCode::METHOD_NOT_ALLOWED),
-            Method::Extension(_) => self.refuse(&incoming, StatusCode::NOT_IMPLEMENTED),
+            // The endpoint hands nothing else up.
+            Method::Known(_) | Method::Extension(_) => self.refuse(&incoming, StatusCode::NOT_IMPLEMENTED),
         }
     }
 
@@ -67,16 +64,8 @@ impl Switchboard {
 
     /// OPTIONS asks what the server can do (RFC 3261 §11.2); everybody may know.
     fn options(&mut self, incoming: &Incoming) {
-        let unsupported = incoming.request.header.fields.tokens(&FieldName::REQUIRE);
-        if !unsupported.is_empty() {
-            let response = bad_extension(incoming, &unsupported);
-            return self.endpoint.respond_statelessly(incoming, response);
-        }
         let status = if self.draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-        let mut response = incoming.request.response(status);
-        response.header.fields.push(FieldName::ALLOW, ALLOW);
-        response.header.fields.push(FieldName::ACCEPT, "application/sdp");
-        self.endpoint.respond_statelessly(incoming, response);
+        self.endpoint.respond_statelessly(incoming, incoming.request.response(status));
     }
 
     /// An INVITE that starts a call of its own: phones are called here, they do not dial.
@@ -97,10 +86,6 @@ impl Switchboard {
     fn answer_to_dialling(&self, incoming: &Incoming) -> Response {
         let request = &incoming.request;
         let fields = &request.header.fields;
-        let unsupported = fields.tokens(&FieldName::REQUIRE);
-        if !unsupported.is_empty() {
-            return bad_extension(incoming, &unsupported);
-        }
         let is_sdp =
             |value: &str| value.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(SDP));
         let typed_as_sdp = fields.get(&FieldName::CONTENT_TYPE).is_some_and(is_sdp);
@@ -131,21 +116,8 @@ impl Switchboard {
     }
 
     fn refuse(&mut self, incoming: &Incoming, status: StatusCode) {
-        let mut response = incoming.request.response(status);
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            response.header.fields.push(FieldName::ALLOW, ALLOW);
-        }
-        self.endpoint.respond_statelessly(incoming, response);
+        self.endpoint.respond_statelessly(incoming, incoming.request.response(status));
     }
 }
 
 const SDP: &str = "application/sdp";
-
-/// 420 (RFC 3261 §8.2.2.3); names no more than was asked for, and no more than fits.
-fn bad_extension(incoming: &Incoming, unsupported: &[&str]) -> Response {
-    let mut response = incoming.request.response(StatusCode::BAD_EXTENSION);
-    for option in unsupported.iter().take(8) {
-        response.header.fields.push(FieldName::UNSUPPORTED, option);
-    }
-    response
-}

@@ -127,7 +127,6 @@ impl Endpoint {
         body: Option<Vec<u8>>,
     ) -> Response {
         let mut response = request.response(StatusCode::OK);
-        self.add_allow(&mut response);
         if let Some(body) = body {
             if let Some(usage) = self.usages.get_mut(&invite) {
                 usage.session.clone_from(&body);

@@ -1,8 +1,6 @@
 //! What every message of ours carries (RFC 3261 §8.1.1, §8.2.6).
 
 use super::Endpoint;
-use super::provisional::RELIABLE;
-use super::session_timer::TIMER;
 use crate::transaction::key;
 use crate::{Flow, Incoming, transport};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response};
@@ -16,36 +14,22 @@ pub(super) const SDP: &str = "application/sdp";
 pub(super) const RETRY_AFTER_OVERLOAD: &str = "10";
 
 impl Endpoint {
-    /// User-Agent, and Allow where the far side wants to know what we take.
+    /// User-Agent, and our abilities where the far side wants to know them.
     pub(super) fn dress_request(&self, request: &mut Request) {
         let fields = &mut request.header.fields;
         if fields.get(&FieldName::USER_AGENT).is_none() {
             fields.push(FieldName::USER_AGENT, &self.config.user_agent);
         }
-        if request.method == Method::INVITE || request.method == Method::OPTIONS {
-            fields.set(FieldName::ALLOW, &self.allow);
-        }
-        // Without an offer of ours a reliable provisional response would bring one (RFC 3262 §5): not asked for.
-        let first = request.method == Method::INVITE && request.header.to.tag().is_none();
-        if first && !request.body.is_empty() {
-            fields.push(FieldName::SUPPORTED, RELIABLE);
-        }
-        if request.method == Method::INVITE || request.method == Method::UPDATE {
-            fields.push(FieldName::SUPPORTED, TIMER);
-        }
+        self.abilities.tell_in_request(request);
     }
 
-    /// Server.
+    /// Server, and what a 2xx or a 405 tells of our abilities.
     pub(super) fn dress_response(&self, response: &mut Response) {
         let fields = &mut response.header.fields;
         if fields.get(&FieldName::SERVER).is_none() {
             fields.push(FieldName::SERVER, &self.config.user_agent);
         }
-    }
-
-    /// Allow, in a 405 and in what tells our abilities (RFC 3261 §20.5).
-    pub(super) fn add_allow(&self, response: &mut Response) {
-        response.header.fields.set(FieldName::ALLOW, &self.allow);
+        self.abilities.tell_in_response(response);
     }
 
     pub(super) fn send_statelessly(&mut self, request: &Request, mut response: Response, flow: Flow) {

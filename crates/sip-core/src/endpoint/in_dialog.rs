@@ -1,8 +1,7 @@
 //! Requests in a dialog (RFC 3261 §12.2.2), and the ACK of our 2xx.
 
-use super::compose::{SDP, body_of};
-use super::provisional::RELIABLE;
-use super::session_timer::TIMER;
+use super::abilities::refusal_of;
+use super::compose::body_of;
 use super::usage::{Stage, moved};
 use super::{Endpoint, TransactionId};
 use crate::dialog::contact_of;
@@ -19,7 +18,6 @@ enum Kind {
     Options,
     ForUser,
     NotServed,
-    Unknown,
 }
 
 impl Kind {
@@ -27,14 +25,14 @@ impl Kind {
     const fn is_beside_the_session(&self) -> bool {
         match self {
             Self::Bye | Self::Session | Self::Prack => false,
-            Self::Options | Self::ForUser | Self::NotServed | Self::Unknown => true,
+            Self::Options | Self::ForUser | Self::NotServed => true,
         }
     }
 
     const fn is_served(&self) -> bool {
         match self {
             Self::Bye | Self::Session | Self::Prack | Self::Options | Self::ForUser => true,
-            Self::NotServed | Self::Unknown => false,
+            Self::NotServed => false,
         }
     }
 }
@@ -51,7 +49,7 @@ impl Endpoint {
             return self.send_statelessly(&request, response, flow);
         }
         if let Err(status) = self.check_in_dialog(invite, &request) {
-            return self.refuse(&request, status, flow);
+            return self.answer_statelessly(&request, status, flow);
         }
         if kind.is_served() {
             self.follow(invite, &request, flow);
@@ -59,16 +57,18 @@ impl Endpoint {
         let is_over = self.stage(invite).is_some_and(Stage::is_ending);
         match kind {
             // RFC 5407 §3.3.3: the session is over for whoever did not hear of our BYE, too.
-            Kind::Prack | Kind::Options | Kind::ForUser | Kind::NotServed | Kind::Unknown if is_over => {
-                self.turn_down(request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow, now);
+            Kind::Prack | Kind::Options | Kind::ForUser | Kind::NotServed if is_over => {
+                self.answer_at_once(request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow, now);
             }
             Kind::Bye => self.handle_bye(invite, request, flow, now),
             Kind::Session => self.handle_session_request(invite, request, flow, now),
             Kind::Prack => self.handle_prack(invite, request, flow, now),
-            Kind::Options => self.handle_options(request, flow, now),
+            Kind::Options => self.answer_at_once(request, StatusCode::OK, flow, now),
             Kind::ForUser => self.hand_up(invite, request, flow, now),
-            Kind::NotServed => self.turn_down(request, StatusCode::METHOD_NOT_ALLOWED, flow, now),
-            Kind::Unknown => self.turn_down(request, StatusCode::NOT_IMPLEMENTED, flow, now),
+            Kind::NotServed => {
+                let status = refusal_of(&request.method);
+                self.answer_at_once(request, status, flow, now);
+            }
         }
     }
 
@@ -125,12 +125,9 @@ impl Endpoint {
         too_often
     }
 
-    /// Refuses a request whose number was taken: copies of it get the same answer (RFC 3261 §8.2.7).
-    fn turn_down(&mut self, request: Request, status: StatusCode, flow: Flow, now: Instant) {
-        let mut response = request.response(status);
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            self.add_allow(&mut response);
-        }
+    /// Answers a request whose number was taken: copies of it get the same answer (RFC 3261 §8.2.7).
+    fn answer_at_once(&mut self, request: Request, status: StatusCode, flow: Flow, now: Instant) {
+        let response = request.response(status);
         self.respond(&crate::Incoming { request, flow }, response, now);
     }
 
@@ -146,10 +143,7 @@ impl Endpoint {
         } else if *method == Method::OPTIONS {
             Kind::Options
         } else {
-            match method {
-                Method::Known(_) => Kind::NotServed,
-                Method::Extension(_) => Kind::Unknown,
-            }
+            Kind::NotServed
         }
     }
 
@@ -200,14 +194,6 @@ impl Endpoint {
                 self.established(invite, EstablishedEvent::Offered { offered, body, flow }, now);
             }
         }
-    }
-
-    fn handle_options(&mut self, request: Request, flow: Flow, now: Instant) {
-        let mut response = request.response(StatusCode::OK);
-        self.add_allow(&mut response);
-        response.header.fields.push(FieldName::ACCEPT, SDP);
-        response.header.fields.push(FieldName::SUPPORTED, format!("{TIMER}, {RELIABLE}"));
-        self.respond(&crate::Incoming { request, flow }, response, now);
     }
 
     pub(super) fn respond_in_dialog(&mut self, responder: &Responder, status: StatusCode, now: Instant) {

@@ -91,7 +91,7 @@ impl Endpoint {
         let (rack, body) = (rack_of(&prack.header), body_of(std::mem::take(&mut prack.body)));
         let provisionals = usage.stage.provisionals_mut();
         let Some(status) = provisionals.and_then(|(first, it)| it.acknowledge(first, rack, body)) else {
-            return self.refuse(&prack, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
+            return self.answer_statelessly(&prack, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
         };
         let Some(transaction) = self.start_server(prack, flow, None, now) else { return };
         self.perform(invite, Action::Respond { transaction, answer: Answer::status(status) }, now);

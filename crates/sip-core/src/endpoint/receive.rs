@@ -1,18 +1,14 @@
 //! Requests that come in: which transaction, dialog or user they are for (RFC 3261 §8.2, §17.2.3).
 
+use super::abilities::refusal_of;
 use super::compose::RETRY_AFTER_OVERLOAD;
-use super::provisional::RELIABLE;
-use super::session_timer::TIMER;
 use super::transactions::Machine;
 use super::{Endpoint, TransactionId};
 use crate::invite::IncomingEvent;
 use crate::transaction::key::{self, MergeKey, ServerKey};
 use crate::{Event, Flow, Incoming, InviteId, transport};
-use sip_message::{FieldName, FramingError, Message, Method, Request, Response, Salvage, StatusCode};
+use sip_message::{FieldName, FramingError, Message, Method, Request, Salvage, StatusCode};
 use std::time::Instant;
-
-/// Octets of an Unsupported field at most: what strangers ask for is not sent back at any length.
-const UNSUPPORTED_MAX: usize = 128;
 
 impl Endpoint {
     /// One datagram, or one message that was cut from a stream.
@@ -56,7 +52,7 @@ impl Endpoint {
             response.header.fields.push(FieldName::RETRY_AFTER, RETRY_AFTER_OVERLOAD);
             return self.send_statelessly(&request, response, flow);
         }
-        if let Some(response) = bad_extension(&request) {
+        if let Some(response) = self.abilities.bad_extension(&request) {
             return self.send_statelessly(&request, response, flow);
         }
         if let Some(response) = self.interval_too_small(&request) {
@@ -65,15 +61,30 @@ impl Endpoint {
         if request.header.to.tag().is_some() {
             match self.usage_of_request(&request) {
                 Some(invite) => self.handle_in_dialog(invite, request, flow, now),
-                None => self.refuse(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow),
+                None => self.answer_statelessly(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow),
             }
             return;
         }
         // RFC 3261 §8.2.2.2: the same request reached us over another way.
         if MergeKey::of(&request).is_some_and(|key| self.merge_keys.contains_key(&key)) {
-            return self.refuse(&request, StatusCode::LOOP_DETECTED, flow);
+            return self.answer_statelessly(&request, StatusCode::LOOP_DETECTED, flow);
         }
-        self.emit(Event::Request(Incoming { request, flow }));
+        self.handle_outside_of_dialogs(request, flow);
+    }
+
+    fn handle_outside_of_dialogs(&mut self, request: Request, flow: Flow) {
+        let method = &request.method;
+        if self.abilities.are_of_user(method) {
+            self.emit(Event::Request(Incoming { request, flow }));
+        } else if *method == Method::OPTIONS {
+            self.answer_statelessly(&request, StatusCode::OK, flow);
+        } else if self.abilities.include(method) {
+            // It has its place in a dialog, and names none (RFC 3261 §12.2.2, §15.1.2).
+            self.answer_statelessly(&request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
+        } else {
+            let status = refusal_of(method);
+            self.answer_statelessly(&request, status, flow);
+        }
     }
 
     /// A copy of a request that we know.
@@ -106,7 +117,7 @@ impl Endpoint {
     fn handle_cancel(&mut self, cancel: Request, flow: Flow, now: Instant) {
         let key = ServerKey::cancelled_by(&cancel);
         let Some(id) = key.and_then(|key| self.server_keys.get(&key).copied()) else {
-            return self.refuse(&cancel, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
+            return self.answer_statelessly(&cancel, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST, flow);
         };
         let invite = self.received(id).and_then(|received| received.invite);
         let mut response = cancel.response(StatusCode::OK);
@@ -128,39 +139,7 @@ impl Endpoint {
     }
 
     /// A final response without a body that needs no state.
-    pub(super) fn refuse(&mut self, request: &Request, status: StatusCode, flow: Flow) {
-        let mut response = request.response(status);
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            self.add_allow(&mut response);
-        }
-        self.send_statelessly(request, response, flow);
+    pub(super) fn answer_statelessly(&mut self, request: &Request, status: StatusCode, flow: Flow) {
+        self.send_statelessly(request, request.response(status), flow);
     }
-}
-
-/// RFC 3261 §8.2.2.3: the 420 to a request that requires what we do not know.
-fn bad_extension(request: &Request) -> Option<Response> {
-    let required = request.header.fields.tokens(&FieldName::REQUIRE);
-    let known = |option: &str| {
-        let is = |name: &str| option.eq_ignore_ascii_case(name);
-        let (invite, update) = (request.method == Method::INVITE, request.method == Method::UPDATE);
-        // RFC 3327 §5.1: Path is understood where it means something.
-        (request.method == Method::REGISTER && is("path"))
-            || (invite && is(RELIABLE))
-            || ((invite || update) && is(TIMER))
-    };
-    let mut unsupported = String::new();
-    let mut refused = false;
-    for option in required.into_iter().filter(|option| !known(option)) {
-        refused = true;
-        if unsupported.len() + option.len() <= UNSUPPORTED_MAX {
-            let comma = if unsupported.is_empty() { "" } else { ", " };
-            unsupported.push_str(comma);
-            unsupported.push_str(option);
-        }
-    }
-    refused.then(|| {
-        let mut response = request.response(StatusCode::BAD_EXTENSION);
-        response.header.fields.push(FieldName::UNSUPPORTED, unsupported);
-        response
-    })
 }

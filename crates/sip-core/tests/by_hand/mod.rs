@@ -4,7 +4,7 @@
 use sip_core::digest::Identity;
 use sip_core::{
     Action, Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite,
-    Responder, SavedInvite, Timers, Transport,
+    Responder, SavedInvite, Served, Timers, Transport,
 };
 use sip_message::{
     CallId, FieldName, Host, Message, Method, NameAddr, Reason, Request, Response, SipUri, StatusCode,
@@ -40,6 +40,11 @@ pub(crate) fn config() -> Config {
         user_agent: "element".into(),
         timers: Timers::default(),
         passes_to_user: vec![Method::INFO],
+        serves: vec![
+            Method::INVITE.into(),
+            Method::OPTIONS.into(),
+            Served { method: Method::REGISTER, options: vec!["path".into()] },
+        ],
         transactions_max: 1_000,
         ..Config::default()
     }

@@ -1,4 +1,4 @@
-//! Requests that come in: OPTIONS, and calls until they are answered.
+//! Calls that come in, until they are answered.
 
 use super::line::{self, Line, State};
 use super::session::Session;
@@ -6,27 +6,11 @@ use super::{Phone, PhoneAction, Stage, Timer};
 use crate::{PhoneEvent, Reply};
 use sdp::ReceivedOffer;
 use sip_core::{Command, Incoming};
-use sip_message::{FieldName, Method, StatusCode};
+use sip_message::StatusCode;
 use std::time::Instant;
 
 impl Phone {
-    pub(super) fn handle_request(&mut self, incoming: Incoming, now: Instant) {
-        let request = &incoming.request;
-        if request.method == Method::ACK {
-            return;
-        }
-        if request.method == Method::INVITE {
-            self.handle_new_call(incoming, now);
-            return;
-        }
-        let known = request.method == Method::OPTIONS;
-        let mut response =
-            request.response(if known { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED });
-        response.header.fields.push(FieldName::ALLOW, ALLOW);
-        self.endpoint.respond(&incoming, response, now);
-    }
-
-    fn handle_new_call(&mut self, incoming: Incoming, now: Instant) {
+    pub(super) fn handle_new_call(&mut self, incoming: Incoming, now: Instant) {
         let (number, name) = line::caller(&incoming.request.header.from);
         if self.line.is_some() || self.stage != Stage::Working {
             self.report(PhoneEvent::Refused { number });
@@ -149,5 +133,3 @@ impl Phone {
             .handle_command(Command::Reject { invite: line.invite, status, fields: Vec::new() }, now);
     }
 }
-
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE";
