@@ -620,3 +620,116 @@ fn an_ack_that_is_held_back_goes_out_when_the_user_says_so() {
     hang_up(&mut element, id);
     assert_eq!((acks(&element), element.requests(&Method::BYE).len()), (1, 1));
 }
+
+/// RFC 3261 §13.3.1.4: the ACK has the number of its INVITE.
+#[test]
+fn an_ack_with_another_number_than_the_invite_is_not_taken_for_its_ack() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1"));
+    let id = element.take_last();
+    element.accept(id, b"answer");
+    let local = element.last_response().header.to.tag().unwrap().to_owned();
+    for cseq in [0, 2, 3] {
+        element.receive(request_text("ACK", "1", "p", &local, cseq, ""));
+    }
+    assert!(element.invite_events().is_empty());
+    element.pass(Duration::from_millis(500));
+    assert_eq!(element.statuses(), [100, 200, 200], "the 2xx is repeated still");
+    element.receive(request_text("ACK", "1", "p", &local, 1, ""));
+    assert!(matches!(element.invite_events()[..], [InviteEvent::Confirmed { .. }]));
+    // Nor is the ACK of the first INVITE that of a re-INVITE.
+    element.receive(request_text("INVITE", "1", "p", &local, 2, "offer"));
+    element.answer_offer(id, b"answer");
+    element.receive(request_text("ACK", "1", "p", &local, 1, ""));
+    element.pass(Duration::from_millis(500));
+    assert_eq!(element.statuses()[3..], [200, 200]);
+    element.receive(request_text("ACK", "1", "p", &local, 2, ""));
+    element.pass(Duration::from_secs(40));
+    assert_eq!(element.statuses()[3..], [200, 200]);
+    assert!(element.gone().is_none());
+}
+
+/// What each of our re-INVITEs offered.
+fn offers(element: &Element) -> Vec<String> {
+    let in_dialog = |invite: &&Request| invite.header.to.tag().is_some();
+    let invites = element.requests(&Method::INVITE).into_iter().filter(in_dialog);
+    let mut offers: Vec<_> =
+        invites.map(|it| (it.header.cseq.number, String::from_utf8_lossy(&it.body).into_owned())).collect();
+    offers.dedup();
+    offers.into_iter().map(|(_, offer)| offer).collect()
+}
+
+#[test]
+fn an_offer_waits_for_the_ack_of_our_2xx() {
+    let mut element = Element::new();
+    element.receive(invite_text("z9hG4bK1"));
+    let id = element.take_last();
+    element.accept(id, b"answer");
+    let local = element.last_response().header.to.tag().unwrap().to_owned();
+    element.offer(id, b"first");
+    element.offer(id, b"second");
+    assert!(offers(&element).is_empty());
+    element.receive(request_text("ACK", "1", "p", &local, 1, ""));
+    assert_eq!(offers(&element), ["second"]);
+}
+
+#[test]
+fn an_offer_waits_for_the_answer_to_an_offer_of_the_peer() {
+    for (method, is_refused) in [("INVITE", false), ("INVITE", true), ("UPDATE", false), ("UPDATE", true)] {
+        let (mut element, id, local) = taken();
+        element.receive(request_text(method, "1", "p", &local, 2, "theirs"));
+        element.offer(id, b"ours");
+        assert!(offers(&element).is_empty(), "{method}");
+        if is_refused {
+            element.refuse_offer(id, StatusCode::NOT_ACCEPTABLE_HERE);
+        } else {
+            element.answer_offer(id, b"answer");
+            assert_eq!(offers(&element).is_empty(), method == "INVITE", "its ACK is awaited");
+            element.receive(request_text("ACK", "1", "p", &local, 2, ""));
+        }
+        assert_eq!(offers(&element), ["ours"], "{method}");
+    }
+}
+
+#[test]
+fn an_offer_that_met_one_of_the_peer_is_made_anew_behind_it() {
+    let (mut element, id, local) = taken();
+    element.offer(id, b"ours");
+    let ours = element.last_request(&Method::INVITE).clone();
+    element.respond(&ours, 491, "p", "");
+    element.receive(request_text("INVITE", "1", "p", &local, 2, "theirs"));
+    element.answer_offer(id, b"answer");
+    element.receive(request_text("ACK", "1", "p", &local, 2, ""));
+    assert_eq!(offers(&element), ["ours", "ours"]);
+    let again = element.last_request(&Method::INVITE).clone();
+    element.respond(&again, 200, "p", "agreed");
+    assert!(
+        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body }) if body == b"agreed")
+    );
+    element.pass(Duration::from_secs(60));
+    assert_eq!(offers(&element), ["ours", "ours"], "once");
+}
+
+#[test]
+fn a_later_offer_takes_the_place_of_one_that_waits_for_its_turn() {
+    // Before the 491 comes, and behind it.
+    for is_late in [false, true] {
+        let (mut element, id, _) = standing();
+        element.offer(id, b"first");
+        let first = element.last_request(&Method::INVITE).clone();
+        if is_late {
+            element.respond(&first, 491, "p", "");
+        }
+        element.offer(id, b"second");
+        if !is_late {
+            element.respond(&first, 491, "p", "");
+        }
+        assert_eq!(offers(&element), ["first"]);
+        element.pass(Duration::from_secs(4));
+        assert_eq!(offers(&element), ["first", "second"]);
+        let second = element.last_request(&Method::INVITE).clone();
+        element.respond(&second, 200, "p", "answer");
+        element.pass(Duration::from_secs(60));
+        assert_eq!(offers(&element), ["first", "second"]);
+    }
+}

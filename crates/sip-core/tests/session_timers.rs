@@ -391,3 +391,64 @@ fn hanging_up_ends_the_session_timer() {
     assert!(element.pass_all() < Duration::from_secs(60));
     assert_eq!(element.endpoint.counts(), (0, 0));
 }
+
+/// Hangs up, or is hung up on, a little before a timer of the session is due; the peer says nothing any more.
+fn end_before(element: &mut Element, id: InviteId, invite: &Request, by_peer: bool) {
+    if by_peer {
+        element.request_in_dialog_of(invite, "BYE", "p", 1, "");
+    } else {
+        element.hang_up(id, None);
+    }
+}
+
+#[test]
+fn no_timer_of_the_session_fires_behind_its_end() {
+    // When the timer is due: our refresh, the expiry, the question whether the peer is there.
+    let cases = [
+        ("Session-Expires: 90;refresher=uac\r\n", 45),
+        ("Session-Expires: 90;refresher=uas\r\n", 60),
+        ("", 900),
+    ];
+    for (fields, due) in cases {
+        for (updates, by_peer) in [("", false), (UPDATES, false), ("", true), (UPDATES, true)] {
+            let (mut element, id, invite) = standing(&format!("{fields}{updates}"));
+            wait(&mut element, due - 1);
+            end_before(&mut element, id, &invite, by_peer);
+            let byes = usize::from(!by_peer);
+            wait(&mut element, 10);
+            for method in [Method::OPTIONS, Method::UPDATE] {
+                assert_eq!(count(&element, &method), 0, "{method} behind the end: {fields}");
+            }
+            assert_eq!(
+                (count(&element, &Method::INVITE), count(&element, &Method::BYE)),
+                (1, byes),
+                "{fields}"
+            );
+            assert!(element.pass_all() < Duration::from_secs(32 + 5), "{fields}");
+            assert_eq!((element.endpoint.counts(), count(&element, &Method::BYE)), ((0, 0), byes));
+            let expected = if by_peer { GoneCause::HungUpByPeer } else { GoneCause::TimedOut };
+            assert_eq!(cause(&element), Some(expected), "told once");
+        }
+    }
+}
+
+#[test]
+fn a_2xx_behind_the_end_starts_no_timer_of_the_session() {
+    for by_update in [false, true] {
+        let (mut element, id, _) = standing(&format!(
+            "Session-Expires: 90;refresher=uac\r\n{}",
+            if by_update { UPDATES } else { "" }
+        ));
+        wait(&mut element, 45);
+        let method = if by_update { Method::UPDATE } else { Method::INVITE };
+        let refresh = element.last_request(&method).clone();
+        assert_eq!(count(&element, &method), 2 - usize::from(by_update));
+        element.hang_up(id, None);
+        let fields = "Session-Expires: 90;refresher=uac\r\n";
+        element.receive(with_fields(response_to(&refresh, 200, "p", "answer"), fields));
+        let sent = (count(&element, &Method::INVITE), count(&element, &Method::UPDATE));
+        assert!(element.pass_all() < Duration::from_secs(64 + 5));
+        assert_eq!((count(&element, &Method::INVITE), count(&element, &Method::UPDATE)), sent);
+        assert_eq!((count(&element, &Method::BYE), element.endpoint.counts()), (1, (0, 0)));
+    }
+}

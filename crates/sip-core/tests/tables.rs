@@ -1,5 +1,5 @@
-//! The tables in the documentation of the INVITE usage are true of its tests: each cell has its line, each line its cell,
-//! and whatever test a table names exists.
+//! Whatever test the documentation of the INVITE usage names exists, and each flow of RFC 5407 has its tests. The tables in
+//! that documentation are played by `crossings.rs`.
 #![expect(clippy::unwrap_used, reason = "a table that cannot be read fails its test")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,75 +30,12 @@ fn tests_of(file: &str) -> BTreeMap<&'static str, &'static str> {
     parts.map(|part| part.split_once("()").unwrap()).collect()
 }
 
-/// The names of the lines of a test in `crossings.rs`.
-fn lines_of(body: &str) -> BTreeSet<&str> {
-    let lines = body
-        .lines()
-        .map(str::trim)
-        .filter_map(|line| line.strip_prefix("(\"")?.split_once("\",").map(|it| it.0));
-    lines.collect()
-}
-
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
 fn documentation(source: &str) -> impl Iterator<Item = &str> {
     source.lines().filter_map(|line| line.strip_prefix("///").map(str::trim))
-}
-
-/// The cells of each row.
-fn table(source: &str) -> Vec<Vec<&str>> {
-    let rows = documentation(source).filter(|line| line.starts_with('|') && !line.starts_with("|---"));
-    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
-}
-
-#[test]
-fn each_cell_has_a_line_in_the_test_of_its_column() {
-    let tests = tests_of("crossings");
-    for (file, source) in SOURCES {
-        let table = table(source);
-        let (head, rows) = table.split_first().unwrap_or_else(|| panic!("no table in {file}"));
-        assert!(rows.len() >= 10, "{file}");
-        for row in rows {
-            assert_eq!(row.len(), head.len(), "{file}: {row:?}");
-            for (column, cell) in head.iter().zip(row).skip(1).filter(|(_, cell)| !cell.starts_with("cannot"))
-            {
-                let column = quoted(column).next().unwrap();
-                let body = tests.get(column).unwrap_or_else(|| panic!("no test {column}"));
-                for event in quoted(row[0]) {
-                    assert!(
-                        lines_of(body).contains(event),
-                        "{file}: no line {event:?} in {column}, for {cell:?}"
-                    );
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn each_line_of_a_test_has_its_cell() {
-    let beside = ["CANCEL", "copy of the INVITE"]; // Of an INVITE that was answered: named below the table.
-    let mut columns = BTreeSet::new();
-    for (file, source) in SOURCES {
-        let table = table(source);
-        let events: BTreeSet<_> = table[1..].iter().flat_map(|row| quoted(row[0])).collect();
-        for column in table[0].iter().skip(1).flat_map(|cell| quoted(cell)) {
-            columns.insert(column);
-            let family = tests_of("crossings").into_iter().filter(|(name, _)| name.starts_with(column));
-            for (name, body) in family {
-                let unknown: Vec<_> = lines_of(body)
-                    .into_iter()
-                    .filter(|line| !events.contains(line) && !beside.contains(line))
-                    .collect();
-                assert!(unknown.is_empty(), "{file}: {name} has lines without a row: {unknown:?}");
-            }
-        }
-    }
-    for name in tests_of("crossings").into_keys() {
-        assert!(columns.iter().any(|column| name.starts_with(column)), "{name} is no column of a table");
-    }
 }
 
 #[test]

@@ -15,30 +15,35 @@ use sip_message::{Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
-/// `awaiting_ack` stands for three: when the session is agreed, when the ACK brings the answer, and when the user has hung
-/// up. `R §3.x` are the tests of that section of RFC 5407 in `tests/race_conditions.rs`. `tests/tables.rs` holds the table
-/// to it.
+/// What each event does in each state; `ack_held` has a column for each of its reasons, `awaiting_ack` one for each of
+/// these: the session is agreed, the ACK brings the answer, the user has hung up, the 2xx was one to a re-INVITE.
+/// `tests/crossings.rs` plays the table cell by cell, and explains its words. `cannot`: there is none of ours that could be
+/// answered, or the first INVITE was none of theirs. `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`: R §3.1.4 and §3.1.5 are about the re-INVITE before the ACK, §3.1.6 and §3.2.1 about the BYE,
+/// §3.2.2 and §3.2.3 about the re-INVITE behind it, §3.2.4 about the ACK behind it, §3.3.1 and §3.3.2 about offers that
+/// cross, §3.3.3 about other requests behind the BYE.
 ///
-/// | event | `ack_held` | `awaiting_ack` | `stable` | `offering` | `backing_off` | `answering` | `ending` |
-/// |---|---|---|---|---|---|---|---|
-/// | `ACK` | – | Stable, or BYE | – | – | – | – | – (R §3.2.4) |
-/// | `BYE` | ACK, gone | gone (R §3.1.3, §3.1.6) | gone | gone (R §3.2.2) | gone | 487, gone | gone (R §3.2.1) |
-/// | `re-INVITE` | 491 | Answering (R §3.1.4), or 491 (R §3.1.5) | Answering | 491 (R §3.3.1) | Answering | 500 | 481 (R §3.2.2) |
-/// | `UPDATE` | 491 | Answering, or 491 | Answering | 491 (R §3.3.2) | Answering | 500 | 481 |
-/// | `UPDATE without an offer` | 200 | 200 | 200 | 200 | 200 | 200 | 481 |
-/// | `INFO` | told | told | told | told | told | told | 481 (R §3.3.3) |
-/// | `PRACK` | 481 | 481 | 481 | 481 | 481 | 481 | 481 |
-/// | `acknowledge` | ACK, Stable, unless it waits for the answer (`calls::an_ack_that_is_held_back_goes_out_when_the_user_says_so`) | – | – | – | – | – | – |
-/// | `offer` | waits | waits | Offering | waits | takes its place | waits | – |
-/// | `answer` | ACK, Stable | – | – | – | – | AwaitingAck, Stable | – |
-/// | `refuse` | ACK, BYE | – | – | – | – | Stable | – |
-/// | `hang-up` | ACK, BYE | waits for the ACK (R §3.2.4) | Ending | Ending | Ending | 487, Ending | – |
-/// | `200 to our INVITE` | – | cannot: none of ours | ACK (R §3.1.6) | ACK, Stable | – | ACK | ACK (R §3.2.3) |
-/// | `491 to our INVITE` | – | cannot: none of ours | – | BackingOff (R §3.1.5, §3.3.1) | ACK | – | – |
-/// | `481 to our INVITE` | – | cannot: none of ours | – | gone | ACK | – | – (R §3.2.2) |
-/// | `486 to our INVITE` | – | cannot: none of ours | – | Stable | ACK | – | – |
-/// | `200 to our BYE` | cannot: none of ours | cannot: none of ours | cannot: none of ours | cannot: none of ours | cannot: none of ours | cannot: none of ours | gone |
+/// | event | `ack_held` | `ack_held_for_the_user` | `awaiting_ack` | `awaiting_ack_with_the_answer` | `awaiting_ack_and_unwanted` | `awaiting_ack_again` | `stable` | `offering` | `backing_off` | `answering` | `ending` |
+/// |---|---|---|---|---|---|---|---|---|---|---|---|
+/// | `ACK` | – | – | Confirmed | Confirmed | BYE, Confirmed | – | – | – | – | – | – |
+/// | `BYE` | 200 BYE, ACK, Gone(HungUpByPeer) | 200 BYE, ACK, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUpByPeer) | 200 BYE, 487 INVITE, Gone(HungUpByPeer) | 200 BYE, Gone(HungUp) |
+/// | `re-INVITE` | 491 INVITE | 491 INVITE | Confirmed, Offered | 491 INVITE | 491 INVITE | Offered | Offered | 491 INVITE | Offered | 500 INVITE | 481 INVITE |
+/// | `UPDATE` | 491 UPDATE | 491 UPDATE | Confirmed, Offered | 491 UPDATE | 491 UPDATE | Offered | Offered | 491 UPDATE | Offered | 500 UPDATE | 481 UPDATE |
+/// | `UPDATE without an offer` | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE | 481 UPDATE |
+/// | `INFO` | Requested | Requested | Requested | Requested | Requested | Requested | Requested | Requested | Requested | Requested | 481 INFO |
+/// | `PRACK` | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK |
+/// | `acknowledge` | – | ACK | – | – | – | – | – | – | – | – | – |
+/// | `offer` | – | – | – | – | – | – | INVITE | – | – | – | – |
+/// | `answer` | ACK | ACK | – | – | – | – | – | – | – | 200 INVITE | – |
+/// | `refuse` | ACK, BYE | ACK, BYE | – | – | – | – | – | – | – | 488 INVITE | – |
+/// | `hang-up` | ACK, BYE | ACK, BYE | – | – | – | BYE | BYE | BYE | BYE | 487 INVITE, BYE | – |
+/// | `200 to our INVITE` | – | – | cannot | cannot | cannot | cannot | ACK | ACK, Reanswered | – | ACK | ACK |
+/// | `491 to our INVITE` | – | – | cannot | cannot | cannot | cannot | – | ACK | ACK | – | – |
+/// | `481 to our INVITE` | – | – | cannot | cannot | cannot | cannot | – | ACK, Gone(SessionExpired) | ACK | – | – |
+/// | `486 to our INVITE` | – | – | cannot | cannot | cannot | cannot | – | ACK, ReofferRefused | ACK | – | – |
+/// | `200 to our BYE` | cannot | cannot | cannot | cannot | cannot | cannot | cannot | cannot | cannot | cannot | Gone(HungUp) |
+/// | `CANCEL` | cannot | cannot | 200 CANCEL | 200 CANCEL | 200 CANCEL | 200 CANCEL | cannot | cannot | cannot | cannot | cannot |
+/// | `copy of the INVITE` | cannot | cannot | – | – | – | – | cannot | cannot | cannot | cannot | cannot |
 ///
 /// What else can come behind a 2xx of ours, CANCEL and copies of the INVITE: R §3.1.1, §3.1.2. The session timer
 /// (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.

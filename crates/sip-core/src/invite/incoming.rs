@@ -8,23 +8,26 @@ use sip_message::{FieldName, Reason, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
-/// `unacknowledged` stands for three: without a session, with one, and when the user has accepted. `R §3.x` are the tests
-/// of that section of RFC 5407 in `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`.
-/// `tests/tables.rs` holds the table to it.
+/// What each event does in each state; the last three columns are one state: without a session, with one, and when the
+/// user has accepted. `tests/crossings.rs` plays the table cell by cell, and explains its words; what a PRACK lets go is in
+/// `tests/reliable_provisionals.rs`. `cannot`: there is no dialog yet.
 ///
-/// | event | `waiting` | `ringing` | `unacknowledged` |
-/// |---|---|---|---|
-/// | `ring`, `ring with a session` | Ringing, Unacknowledged | Ringing, Unacknowledged | waits (P) |
-/// | `accept` | established | established | established, behind a session it waits (P) |
-/// | `reject`, `hang-up` | gone | gone | gone (P) |
-/// | `CANCEL` | 487, gone | 487, gone | 487, gone (P) |
-/// | `BYE` | cannot: no dialog yet | 487, gone | 487, gone |
-/// | `PRACK` | cannot: no dialog yet | 481 (P) | Ringing, or what waits (P) |
-/// | `copy of the INVITE` | 100 again | the last one again | the last one again |
-/// | `re-INVITE`, `UPDATE` | cannot: no dialog yet | 500 | 500 |
-/// | `UPDATE without an offer` | cannot: no dialog yet | 200 | 200 |
-/// | `silence` | – | – | 500, gone (P) |
+/// | event | `waiting` | `ringing` | `unacknowledged` | `unacknowledged_with_a_session` | `unacknowledged_with_a_session_and_accepted` |
+/// |---|---|---|---|---|---|
+/// | `ring` | 180 INVITE | 180 INVITE | – | – | – |
+/// | `ring with a session` | 183 INVITE | 183 INVITE | – | – | – |
+/// | `accept` | 200 INVITE | 200 INVITE | 200 INVITE | – | – |
+/// | `reject` | 486 INVITE, Gone(Rejected) | 486 INVITE, Gone(Rejected) | 486 INVITE, Gone(Rejected) | 486 INVITE, Gone(Rejected) | 486 INVITE, Gone(Rejected) |
+/// | `hang-up` | 480 INVITE, Gone(Rejected) | 480 INVITE, Gone(Rejected) | 480 INVITE, Gone(Rejected) | 480 INVITE, Gone(Rejected) | 480 INVITE, Gone(Rejected) |
+/// | `CANCEL` | 200 CANCEL, 487 INVITE, Gone(CancelledByPeer) | 200 CANCEL, 487 INVITE, Gone(CancelledByPeer) | 200 CANCEL, 487 INVITE, Gone(CancelledByPeer) | 200 CANCEL, 487 INVITE, Gone(CancelledByPeer) | 200 CANCEL, 487 INVITE, Gone(CancelledByPeer) |
+/// | `BYE` | cannot | 200 BYE, 487 INVITE, Gone(HungUpByPeer) | 200 BYE, 487 INVITE, Gone(HungUpByPeer) | 200 BYE, 487 INVITE, Gone(HungUpByPeer) | 200 BYE, 487 INVITE, Gone(HungUpByPeer) |
+/// | `PRACK` | cannot | 481 PRACK | 200 PRACK | 200 PRACK | 200 PRACK, 200 INVITE |
+/// | `copy of the INVITE` | 100 INVITE | 180 INVITE | 180 INVITE | 183 INVITE | 183 INVITE |
+/// | `re-INVITE` | cannot | 500 INVITE | 500 INVITE | 500 INVITE | 500 INVITE |
+/// | `UPDATE` | cannot | 500 UPDATE | 500 UPDATE | 500 UPDATE | 500 UPDATE |
+/// | `UPDATE without an offer` | cannot | 200 UPDATE | 200 UPDATE | 200 UPDATE | 200 UPDATE |
+/// | `INFO` | cannot | Requested | Requested | Requested | Requested |
+/// | `silence` | – | 180 INVITE | 180 INVITE ×6, 500 INVITE ×11, Gone(NoAck) | 183 INVITE ×6, 500 INVITE ×11, Gone(NoAck) | 183 INVITE ×6, 500 INVITE ×11, Gone(NoAck) |
 ///
 /// The end of the time in its Expires brings 487 and gone in each of these:
 /// `expiry::an_invite_that_is_not_answered_in_its_time_is_answered_487`.

@@ -9,23 +9,27 @@ use sip_message::{Reason, Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-/// Each cell is a line of a test in `tests/crossings.rs`: the test has the name of the column, the line that of the row;
-/// `hung_up` stands for both of its kinds. `R §3.x` are the tests of that section of RFC 5407 in
-/// `tests/race_conditions.rs`, `P` those of `tests/reliable_provisionals.rs`. `tests/tables.rs` holds the table to it.
+/// What each event does in each state; `hung_up` has two columns, one for each of its kinds. `tests/crossings.rs` plays
+/// the table cell by cell, and explains its words. `R §3.x` are the tests of that section of RFC 5407 in
+/// `tests/race_conditions.rs`: R §3.1.1 and §3.1.2 are about the 200, §3.1.3 about the hang-up; reliable responses have
+/// their own in `tests/reliable_provisionals.rs`.
 ///
-/// | event | `calling` | `proceeding` | `unwanted` | `cancelling` | `hung_up` |
-/// |---|---|---|---|---|---|
-/// | `180` | Proceeding, told | told | Cancelling | – | CANCEL, the first time |
-/// | `reliable 183` | Proceeding, told, PRACK (P) | told, PRACK (P) | Cancelling | – | CANCEL, the first time |
-/// | `200` | established (R §3.1.1) | established | ACK, BYE | ACK, BYE (R §3.1.2) | ACK, BYE |
-/// | `401`, `422` | Calling, INVITE | Calling, INVITE | gone | gone | Over |
-/// | `486` | gone | gone | gone | gone | Over |
-/// | `BYE` | gone, HungUp | CANCEL, gone, HungUp | – | – | 481 |
-/// | `re-INVITE`, `UPDATE` | 491 | 491 | 491 | 491 | 481 |
-/// | `PRACK` | 481 | 481 | 481 | 481 | 481 |
-/// | `hang-up` | Unwanted | Cancelling (R §3.1.3) | – | – | – |
-/// | `unreachable` | gone | gone | gone | gone | Over |
-/// | `silence` | gone | – | gone | gone | Over |
+/// | event | `calling` | `proceeding` | `unwanted` | `cancelling` | `hung_up` | `hung_up_and_cancelled` |
+/// |---|---|---|---|---|---|---|
+/// | `180` | Progress | Progress | CANCEL | – | CANCEL | – |
+/// | `reliable 183` | PRACK, Progress | PRACK, Progress | CANCEL | – | CANCEL | – |
+/// | `200` | ACK, Answered | ACK, Answered | ACK, BYE | ACK, BYE | ACK, BYE | ACK, BYE |
+/// | `401` | ACK, INVITE | ACK, INVITE | ACK, Gone(Cancelled) | ACK, Gone(Cancelled) | ACK | ACK |
+/// | `422` | ACK, INVITE | ACK, INVITE | ACK, Gone(Cancelled) | ACK, Gone(Cancelled) | ACK | ACK |
+/// | `486` | ACK, Gone(Refused 486) | ACK, Gone(Refused 486) | ACK, Gone(Cancelled) | ACK, Gone(Cancelled) | ACK | ACK |
+/// | `BYE` | 200 BYE, Gone(HungUpByPeer) | 200 BYE, CANCEL, Gone(HungUpByPeer) | 200 BYE | 200 BYE | 481 BYE | 481 BYE |
+/// | `re-INVITE` | 491 INVITE | 491 INVITE | 491 INVITE | 491 INVITE | 481 INVITE | 481 INVITE |
+/// | `UPDATE` | 491 UPDATE | 491 UPDATE | 491 UPDATE | 491 UPDATE | 481 UPDATE | 481 UPDATE |
+/// | `INFO` | Requested | Requested | Requested | Requested | 481 INFO | 481 INFO |
+/// | `PRACK` | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK |
+/// | `hang-up` | – | CANCEL | – | – | – | – |
+/// | `unreachable` | Gone(Unreachable) | Gone(Unreachable) | Gone(Unreachable) | Gone(Unreachable) | – | – |
+/// | `silence` | INVITE ×6, Gone(TimedOut) | – | INVITE ×6, Gone(TimedOut) | CANCEL ×10, Gone(TimedOut) | INVITE ×6 | CANCEL ×10 |
 ///
 /// A 2xx from Over on: another branch (`calls::each_further_branch_that_answers_is_acknowledged_and_hung_up_by_its_own_tags`),
 /// or one that comes when the usage is forgotten (`late_success::a_late_2xx_gets_ack_and_bye_and_the_user_hears_nothing`).
