@@ -26,7 +26,7 @@ mod established;
 mod incoming;
 mod outgoing;
 
-pub(crate) use established::{Agreement, Established, Event as EstablishedEvent, Offered, Refresher};
+pub(crate) use established::{Agreement, Established, Event as EstablishedEvent, Held, Offered, Refresher};
 pub(crate) use incoming::{Event as IncomingEvent, Incoming};
 pub(crate) use outgoing::{Event as OutgoingEvent, Outgoing};
 

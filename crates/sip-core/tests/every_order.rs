@@ -1,5 +1,22 @@
-//! The INVITE usage under every order of events up to a length, in both roles: whatever happens, it ends once,
-//! acknowledges every 2xx, cancels nothing that was not heard of, and leaves nothing behind.
+//! The INVITE usage under orders of events, in both roles: whatever happens, it ends once and in bounded time, acknowledges
+//! every 2xx, cancels nothing that was not heard of, and leaves nothing behind.
+//!
+//! Exhaustive: from each start below, every sequence of its steps of each length from 0 to 4, or to what
+//! `EVERY_ORDER_LENGTH` says. The starts with an outgoing INVITE know 22 steps, those with an incoming one 17; that is
+//! 245,411 and 88,741 sequences each. Left out is what goes on from a step that changed nothing, in the endpoint or at its
+//! peer: the sequence without that step stands for it. Sampled: from each start 1,000 walks of 12 steps, drawn with one seed. Behind the last
+//! step of a sequence and of a walk the user hangs up, and the peer says nothing any more.
+//!
+//! | start | steps |
+//! |---|---|
+//! | INVITE sent, with an offer | 22 |
+//! | INVITE sent, without an offer | 22 |
+//! | our call stands, a re-INVITE of ours under way | 22 |
+//! | our call stands, its refresh is due | 22 |
+//! | INVITE taken, with an offer | 17 |
+//! | INVITE taken, without an offer | 17 |
+//! | INVITE taken, with a reliable 183 | 17 |
+//! | the peer's call stands | 17 |
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
 mod by_hand;
@@ -13,9 +30,17 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::InviteId;
 use sip_message::{FieldName, Message, Method, Request, Response, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const PLAYS: usize = 1_000;
+const WALKS: usize = 1_000;
+const STEPS_OF_A_WALK: usize = 12;
+
+/// Of the longest sequences.
+fn length() -> usize {
+    std::env::var("EVERY_ORDER_LENGTH").map_or(4, |length| length.parse().unwrap())
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -210,6 +235,14 @@ impl Play {
         self.check_sent();
     }
 
+    /// All that what follows depends on.
+    fn state(&self) -> String {
+        let Self { element, cseq, rseq, invite_cseq, successes, provisional, finished, .. } = self;
+        let peer = (cseq, rseq, invite_cseq, successes, provisional, finished);
+        let Element { endpoint, now, sent, .. } = element;
+        format!("{endpoint:?} {now:?} {} {peer:?}", sent.len())
+    }
+
     fn respond_to_invite(&mut self, status: u16, tag: &str, body: &str) {
         self.respond_to_invite_with(status, tag, body, "");
     }
@@ -341,33 +374,48 @@ fn late_invite() -> String {
     format!("{header}Content-Length: 0\r\n\r\n")
 }
 
-/// Plays every sequence of that length; a failure names its steps.
-fn every_order(steps: &[Step], length: usize, start: impl Fn() -> Play + Sync) {
+/// Plays every sequence up to the length, and walks; a failure names its steps.
+fn explore(steps: &[Step], start: impl Fn() -> Play + Sync) {
+    start().end();
+    let (next, start) = (AtomicUsize::new(0), &start);
     std::thread::scope(|scope| {
-        for first in steps {
-            let start = &start;
-            scope.spawn(move || {
-                for number in 0..steps.len().pow(u32::try_from(length - 1).unwrap()) {
-                    let mut play = start();
-                    play.step(*first);
-                    let mut rest = number;
-                    for _ in 1..length {
-                        play.step(steps[rest % steps.len()]);
-                        rest /= steps.len();
-                    }
-                    play.end();
+        for _ in 0..std::thread::available_parallelism().map_or(2, NonZero::get) {
+            scope.spawn(|| {
+                while let Some(first) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    every_order(&mut Vec::new(), *first, steps, start);
                 }
             });
         }
     });
+    some_orders(steps, start);
+}
+
+/// The sequence of `before` and `step`, and every one that goes on from it.
+fn every_order(before: &mut Vec<Step>, step: Step, steps: &[Step], start: &impl Fn() -> Play) {
+    let goes_on = before.len() + 1 < length();
+    let mut play = start();
+    for step in &*before {
+        play.step(*step);
+    }
+    let state = goes_on.then(|| play.state());
+    play.step(step);
+    let changes_something = state.is_some_and(|state| state != play.state());
+    play.end();
+    if changes_something {
+        before.push(step);
+        for next in steps {
+            every_order(before, *next, steps, start);
+        }
+        before.pop();
+    }
 }
 
 /// Long sequences, drawn by chance.
 fn some_orders(steps: &[Step], start: impl Fn() -> Play) {
     let mut random = ChaCha12Rng::seed_from_u64(1);
-    for _ in 0..PLAYS {
+    for _ in 0..WALKS {
         let mut play = start();
-        for _ in 0..12 {
+        for _ in 0..STEPS_OF_A_WALK {
             play.step(steps[random.next_u32() as usize % steps.len()]);
         }
         play.end();
@@ -391,51 +439,11 @@ fn outgoing_that_is_refreshed() -> Play {
     play
 }
 
-#[test]
-fn an_outgoing_call_that_is_refreshed_ends_well_in_every_order_of_events() {
-    every_order(&OUTGOING, 2, outgoing_that_is_refreshed);
-    some_orders(&OUTGOING, outgoing_that_is_refreshed);
-}
-
 fn incoming_that_stands() -> Play {
     let mut play = Play::incoming(false);
     play.step(Step::UserAccepts);
     play.step(Step::Ack);
     play
-}
-
-#[test]
-fn an_outgoing_call_ends_well_in_every_order_of_events() {
-    every_order(&OUTGOING, 3, || Play::outgoing(false));
-    some_orders(&OUTGOING, || Play::outgoing(false));
-}
-
-#[test]
-fn an_outgoing_call_without_an_offer_ends_well_in_every_order_of_events() {
-    every_order(&OUTGOING, 2, || Play::outgoing(true));
-    some_orders(&OUTGOING, || Play::outgoing(true));
-}
-
-#[test]
-fn an_outgoing_call_that_stands_ends_well_in_every_order_of_events() {
-    every_order(&OUTGOING, 3, outgoing_that_stands);
-}
-
-#[test]
-fn an_incoming_call_ends_well_in_every_order_of_events() {
-    every_order(&INCOMING, 3, || Play::incoming(false));
-    some_orders(&INCOMING, || Play::incoming(false));
-}
-
-#[test]
-fn an_incoming_call_without_an_offer_ends_well_in_every_order_of_events() {
-    every_order(&INCOMING, 2, || Play::incoming(true));
-    some_orders(&INCOMING, || Play::incoming(true));
-}
-
-#[test]
-fn an_incoming_call_that_stands_ends_well_in_every_order_of_events() {
-    every_order(&INCOMING, 3, incoming_that_stands);
 }
 
 /// The caller wants reliable provisional responses.
@@ -449,16 +457,41 @@ fn incoming_that_requires_reliability() -> Play {
 }
 
 #[test]
-fn an_incoming_call_that_rings_reliably_ends_well_in_every_order_of_events() {
-    every_order(&INCOMING, 3, incoming_that_requires_reliability);
-    some_orders(&INCOMING, incoming_that_requires_reliability);
+fn an_outgoing_call_ends_well_in_every_order_of_events() {
+    explore(&OUTGOING, || Play::outgoing(false));
 }
 
 #[test]
-#[ignore = "takes minutes"]
-fn calls_end_well_in_every_longer_order_of_events() {
-    every_order(&OUTGOING, 4, || Play::outgoing(false));
-    every_order(&OUTGOING, 4, outgoing_that_stands);
-    every_order(&INCOMING, 4, || Play::incoming(false));
-    every_order(&INCOMING, 4, incoming_that_stands);
+fn an_outgoing_call_without_an_offer_ends_well_in_every_order_of_events() {
+    explore(&OUTGOING, || Play::outgoing(true));
+}
+
+#[test]
+fn an_outgoing_call_that_stands_ends_well_in_every_order_of_events() {
+    explore(&OUTGOING, outgoing_that_stands);
+}
+
+#[test]
+fn an_outgoing_call_that_is_refreshed_ends_well_in_every_order_of_events() {
+    explore(&OUTGOING, outgoing_that_is_refreshed);
+}
+
+#[test]
+fn an_incoming_call_ends_well_in_every_order_of_events() {
+    explore(&INCOMING, || Play::incoming(false));
+}
+
+#[test]
+fn an_incoming_call_without_an_offer_ends_well_in_every_order_of_events() {
+    explore(&INCOMING, || Play::incoming(true));
+}
+
+#[test]
+fn an_incoming_call_that_rings_reliably_ends_well_in_every_order_of_events() {
+    explore(&INCOMING, incoming_that_requires_reliability);
+}
+
+#[test]
+fn an_incoming_call_that_stands_ends_well_in_every_order_of_events() {
+    explore(&INCOMING, incoming_that_stands);
 }

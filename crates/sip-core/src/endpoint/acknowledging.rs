@@ -6,7 +6,7 @@ use super::transactions::Owner;
 use super::usage::Stage;
 use crate::authentication::Attempts;
 use crate::dialog::Dialog;
-use crate::invite::{EstablishedEvent, OutgoingEvent};
+use crate::invite::OutgoingEvent;
 use crate::transaction::key;
 use crate::{Flow, InviteId, transport};
 use sip_message::{Method, Request, Response};
@@ -45,14 +45,6 @@ impl Default for Acks {
 }
 
 impl Endpoint {
-    /// The user lets the ACK go that was held back for it.
-    pub(super) fn acknowledge(&mut self, invite: InviteId, now: Instant) {
-        // The answer to the offer of a 2xx goes with its ACK.
-        if self.stage(invite).is_some_and(|stage| !stage.first().late_offer) {
-            self.established(invite, EstablishedEvent::Acknowledge, now);
-        }
-    }
-
     /// A 2xx to our INVITE: the answer, a copy of it, or another branch of a fork.
     pub(super) fn handle_success(&mut self, invite: InviteId, response: Response, now: Instant) {
         if self.acknowledge_again(invite, &ack_key(&response)) {

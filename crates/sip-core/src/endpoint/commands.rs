@@ -31,7 +31,7 @@ impl Endpoint {
             Command::RefuseOffer { invite, status } => {
                 self.established(invite, EstablishedEvent::RefuseOffer(status), now);
             }
-            Command::Acknowledge { invite } => self.acknowledge(invite, now),
+            Command::Acknowledge { invite } => self.established(invite, EstablishedEvent::Acknowledge, now),
             Command::Request { invite, method, content_type, body } => {
                 self.send_in_dialog(invite, Letter { method, content_type, body }, now);
             }

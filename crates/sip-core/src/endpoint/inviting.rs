@@ -5,7 +5,7 @@ use super::compose::SDP;
 use super::transactions::{Machine, Owner};
 use super::usage::{FirstInvite, Stage, Usage, contact};
 use crate::authentication::{Attempts, Authentication, Retry};
-use crate::invite::{Ending, Outgoing};
+use crate::invite::{Ending, Held, Outgoing};
 use crate::transaction::key;
 use crate::{InviteEvent, InviteId, NewInvite};
 use sip_message::{FieldName, Method, Reason, Request, Response};
@@ -77,10 +77,11 @@ impl Endpoint {
         ending: Option<Ending>,
         now: Instant,
     ) {
-        let (timers, holds_ack) = (self.config.timers, self.config.holds_ack);
+        let timers = self.config.timers;
+        let held = self.config.holds_ack.then_some(Held::ForUser);
         let Some(flow) = self.usages.get(&invite).map(|usage| usage.flow) else { return };
         let wanted = ending.is_none();
-        self.advance(invite, |stage| stage.answered(&response, flow, ending, holds_ack, timers));
+        self.advance(invite, |stage| stage.answered(&response, flow, ending, held, timers));
         self.drive(invite, now);
         if wanted {
             self.agree_by_response(invite, &response, now);

@@ -7,7 +7,7 @@ use super::provisional::Provisionals;
 use super::session_timer::SessionTerms;
 use crate::authentication::Authentication;
 use crate::dialog::Dialog;
-use crate::invite::{self, Action, Ending, Established, Incoming, Outgoing};
+use crate::invite::{self, Action, Ending, Established, Held, Incoming, Outgoing};
 use crate::{Flow, Timers, transport};
 use sip_message::{CallId, Contacts, Method, NameAddr, Response};
 use std::collections::{BTreeMap, VecDeque};
@@ -129,7 +129,7 @@ impl Stage {
         response: &Response,
         flow: Flow,
         ending: Option<Ending>,
-        holds_ack: bool,
+        held: Option<Held>,
         timers: Timers,
     ) -> Self {
         match self {
@@ -138,7 +138,10 @@ impl Stage {
                 let dialog = Dialog::confirm(response, flow, begun);
                 let machine = match ending {
                     Some(ending) => Established::unwanted(ending, timers),
-                    None => Established::answered(first.late_offer || holds_ack, timers),
+                    None => {
+                        let held = if first.late_offer { Some(Held::ForAnswer) } else { held };
+                        Established::answered(held, timers)
+                    }
                 };
                 Self::established(machine, first, dialog, Origin::Ours(early))
             }
@@ -202,14 +205,6 @@ impl Stage {
         }
     }
 
-    pub(super) fn first(&self) -> FirstInvite {
-        match self {
-            Self::Outgoing { first, .. } | Self::Incoming { first, .. } | Self::Established { first, .. } => {
-                *first
-            }
-        }
-    }
-
     /// We sent the first INVITE.
     pub(super) fn is_ours(&self) -> bool {
         match self {
@@ -227,7 +222,7 @@ impl Stage {
         }
     }
 
-    /// A request of ours in an answered dialog, and whether the usage goes on: no BYE was sent, none came.
+    /// It was answered, and a BYE was sent or came.
     pub(super) fn is_ending(&self) -> bool {
         match self {
             Self::Established { machine, .. } => !machine.is_live(),

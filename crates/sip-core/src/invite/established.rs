@@ -34,8 +34,8 @@ use std::time::{Duration, Instant};
 /// | `PRACK` | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK |
 /// | `acknowledge` | – | ACK | – | – | – | – | – | – | – | – | – |
 /// | `offer` | – | – | – | – | – | – | INVITE | – | – | – | – |
-/// | `answer` | ACK | ACK | – | – | – | – | – | – | – | 200 INVITE | – |
-/// | `refuse` | ACK, BYE | ACK, BYE | – | – | – | – | – | – | – | 488 INVITE | – |
+/// | `answer` | ACK | – | – | – | – | – | – | – | – | 200 INVITE | – |
+/// | `refuse` | ACK, BYE | – | – | – | – | – | – | – | – | 488 INVITE | – |
 /// | `hang-up` | ACK, BYE | ACK, BYE | – | – | – | BYE | BYE | BYE | BYE | 487 INVITE, BYE | – |
 /// | `200 to our INVITE` | – | – | cannot | cannot | cannot | cannot | ACK | ACK, Reanswered | – | ACK | ACK |
 /// | `491 to our INVITE` | – | – | cannot | cannot | cannot | cannot | – | ACK | ACK | – | – |
@@ -49,9 +49,8 @@ use std::time::{Duration, Instant};
 /// (`refreshing`) runs beside these until the end; `tests/session_timers.rs`.
 #[derive(Debug)]
 enum State {
-    /// The ACK of the 2xx to our INVITE waits: for the answer to the offer that it made (RFC 3261 §13.2.2.4), or for the
-    /// user.
-    AckHeld,
+    /// The ACK of the 2xx to our INVITE waits.
+    AckHeld(Held),
     AwaitingAck(Accepted),
     Stable,
     /// Our re-INVITE is under way; without a body of the user it only refreshes.
@@ -69,6 +68,15 @@ enum State {
     /// Our BYE is under way.
     Ending(Ending),
     Gone,
+}
+
+/// What the ACK waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The answer to the offer that the 2xx made goes with it (RFC 3261 §13.2.2.4).
+    ForAnswer,
+    /// The user says when.
+    ForUser,
 }
 
 /// A 2xx of ours that is repeated until its ACK.
@@ -114,7 +122,7 @@ pub(crate) enum Event {
         body: Option<Vec<u8>>,
         flow: Flow,
     },
-    /// The user lets the ACK go out that waits for nothing else.
+    /// The user lets the ACK go out that waits for it.
     Acknowledge,
     /// The user offers.
     Offer(Vec<u8>),
@@ -167,10 +175,10 @@ pub(crate) struct Established {
 }
 
 impl Established {
-    /// Our INVITE was answered. `ack_held`: the 2xx made the offer, or the user says when.
-    pub(crate) fn answered(ack_held: bool, timers: Timers) -> Self {
-        let mut established = Self::new(timers, if ack_held { State::AckHeld } else { State::Stable });
-        if !ack_held {
+    /// Our INVITE was answered.
+    pub(crate) fn answered(held: Option<Held>, timers: Timers) -> Self {
+        let mut established = Self::new(timers, held.map_or(State::Stable, State::AckHeld));
+        if held.is_none() {
             established.actions.push_back(Action::Acknowledge { body: None });
         }
         established
@@ -178,7 +186,7 @@ impl Established {
 
     /// Our INVITE was answered when nobody wanted it any more: ACK, then BYE (RFC 3261 §9.1).
     pub(crate) fn unwanted(ending: Ending, timers: Timers) -> Self {
-        let mut established = Self::new(timers, State::AckHeld);
+        let mut established = Self::new(timers, State::AckHeld(Held::ForUser));
         established.hang_up_unacknowledged(ending);
         established
     }
@@ -256,7 +264,7 @@ impl Established {
 
     fn handle_hang_up(&mut self, reason: Option<Reason>) {
         match &mut self.state {
-            State::AckHeld => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, reason)),
+            State::AckHeld(_) => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, reason)),
             State::AwaitingAck(accepted) if accepted.initial => {
                 accepted.unwanted.get_or_insert(reason);
             }
@@ -276,7 +284,7 @@ impl Established {
         self.respond(transaction, Answer::status(StatusCode::OK));
         let by_peer = Ending::new(GoneCause::HungUpByPeer, reason);
         match std::mem::replace(&mut self.state, State::Gone) {
-            State::AckHeld => {
+            State::AckHeld(_) => {
                 self.actions.push_back(Action::Acknowledge { body: None });
                 self.end(by_peer, now);
             }
@@ -300,7 +308,7 @@ impl Established {
                 let cause = unheard.filter(|_| ending.cause == GoneCause::HungUp).unwrap_or(ending.cause);
                 self.end(Ending { cause, ..ending }, now);
             }
-            other @ (State::AckHeld
+            other @ (State::AckHeld(_)
             | State::AwaitingAck(_)
             | State::Stable
             | State::Offering { .. }
@@ -318,7 +326,7 @@ impl Established {
             let transaction = offered.transaction;
             self.respond(transaction, Answer::status(StatusCode::REQUEST_TERMINATED));
         }
-        if matches!(self.state, State::AckHeld) {
+        if matches!(self.state, State::AckHeld(_)) {
             self.actions.push_back(Action::Acknowledge { body: None });
         }
         if !dialog_unknown {

@@ -1,6 +1,9 @@
 //! One endpoint whose peer is played by hand, in simulated time.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+#[path = "../limit/mod.rs"]
+mod limit;
+
 use sip_core::digest::Identity;
 use sip_core::{
     Action, Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite,
@@ -78,12 +81,16 @@ pub(crate) fn invite_text(branch: &str) -> String {
     )
 }
 
+/// Moments at which timers fire while a test lets time pass.
+const FIRED_MAX: usize = 10_000;
+
 impl Element {
     pub(crate) fn new() -> Self {
         Self::with(config())
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        limit::give_up_in_the_end();
         let start = Instant::now();
         let endpoint = Endpoint::new(config, [3; 32]);
         Self {
@@ -109,7 +116,10 @@ impl Element {
     /// Lets time pass, each timer at its own moment.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut fired = 0;
         while let Some(due) = self.endpoint.poll_timeout().filter(|due| *due <= end) {
+            fired += 1;
+            assert!(fired <= FIRED_MAX, "time stands still");
             self.now = self.now.max(due);
             self.endpoint.handle_timeout(self.now);
             self.collect();
@@ -120,7 +130,10 @@ impl Element {
     /// Lets time pass until no timer runs, and says how long that was.
     pub(crate) fn pass_all(&mut self) -> Duration {
         let before = self.now;
+        let mut passes = 0;
         while let Some(due) = self.endpoint.poll_timeout() {
+            passes += 1;
+            assert!(passes <= FIRED_MAX, "time stands still");
             assert!(due - before < Duration::from_mins(30), "it never ends");
             self.pass(due.saturating_duration_since(self.now));
         }

@@ -1,5 +1,8 @@
 //! Two endpoints on a simulated network that loses, doubles and reorders, in simulated time.
 
+#[path = "../limit/mod.rs"]
+mod limit;
+
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::{
@@ -80,8 +83,15 @@ enum Parcel {
     Deed(Deed),
 }
 
+/// At which something happens in one call.
+const MOMENTS_MAX: usize = 100_000;
+
+/// What both sides do at one moment.
+const ACTIONS_MAX: usize = 10_000;
+
 impl Pair {
     pub(crate) fn new(seed: u64, transport: Transport, network: Network, story: Story) -> Self {
+        limit::give_up_in_the_end();
         let config = Config {
             user_agent: "pair".into(),
             timers: Timers::default(),
@@ -153,7 +163,10 @@ impl Pair {
     }
 
     fn let_time_pass(&mut self) {
+        let mut moments = 0;
         while let Some(next) = self.next() {
+            moments += 1;
+            assert!(moments <= MOMENTS_MAX, "time stands still");
             // A call whose other side is gone stands for one session interval.
             assert!(next - self.start < Duration::from_mins(35), "the call never ends");
             self.now = self.now.max(next);
@@ -233,7 +246,7 @@ impl Pair {
     }
 
     fn settle(&mut self) {
-        loop {
+        for _ in 0..ACTIONS_MAX {
             let (side, action) = match (self.caller.poll_action(), ()) {
                 (Some(action), ()) => (Caller, action),
                 (None, ()) => match self.callee.poll_action() {
@@ -246,6 +259,7 @@ impl Pair {
                 Action::Event(event) => self.hear(side, event),
             }
         }
+        panic!("they never come to rest");
     }
 
     fn send(&mut self, from: Side, flow: Flow, octets: Vec<u8>) {

@@ -1,6 +1,6 @@
 //! The ACK, of either side: ours that waits, and theirs that our 2xx is repeated for (RFC 3261 §13.2.2.4, §13.3.1.4).
 
-use super::{Accepted, Established, State, Timer};
+use super::{Accepted, Established, Held, State, Timer};
 use crate::invite::{Action, Ending, patience};
 use crate::{GoneCause, InviteEvent};
 use std::time::Instant;
@@ -8,11 +8,12 @@ use std::time::Instant;
 impl Established {
     pub(super) fn handle_acknowledge(&mut self) {
         match &self.state {
-            State::AckHeld => {
+            State::AckHeld(Held::ForUser) => {
                 self.actions.push_back(Action::Acknowledge { body: None });
                 self.settle();
             }
-            State::AwaitingAck(_)
+            State::AckHeld(Held::ForAnswer)
+            | State::AwaitingAck(_)
             | State::Stable
             | State::Offering { .. }
             | State::BackingOff { .. }
@@ -36,7 +37,7 @@ impl Established {
                 }
             }
             other @ (State::AwaitingAck(_)
-            | State::AckHeld
+            | State::AckHeld(_)
             | State::Stable
             | State::Offering { .. }
             | State::BackingOff { .. }

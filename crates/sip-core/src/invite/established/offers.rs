@@ -1,6 +1,6 @@
 //! Offers in an established session: re-INVITE and UPDATE in both directions, and glare (RFC 3261 §14, RFC 3311).
 
-use super::{Established, Offered, State, Timer};
+use super::{Established, Held, Offered, State, Timer};
 use crate::invite::{Action, Answer, Ending};
 use crate::{Flow, GoneCause, InviteEvent};
 use sip_message::StatusCode;
@@ -41,7 +41,7 @@ impl Established {
                 self.emit(InviteEvent::Offered { body, flow });
             }
             // RFC 3261 §14.2: an offer of ours, or its answer in the ACK, is under way (RFC 5407 §3.1.5).
-            other @ (State::AckHeld | State::AwaitingAck(_) | State::Offering { .. }) => {
+            other @ (State::AckHeld(_) | State::AwaitingAck(_) | State::Offering { .. }) => {
                 self.state = other;
                 self.respond(transaction, Answer::status(StatusCode::REQUEST_PENDING));
             }
@@ -56,7 +56,7 @@ impl Established {
         match &mut self.state {
             State::Stable => self.reinvite(Some(body), 0),
             State::BackingOff { body: waiting, .. } => *waiting = Some(body),
-            State::AckHeld | State::AwaitingAck(_) | State::Offering { .. } | State::Answering(_) => {
+            State::AckHeld(_) | State::AwaitingAck(_) | State::Offering { .. } | State::Answering(_) => {
                 self.next_offer = Some(body);
             }
             State::Ending(_) | State::Gone => {}
@@ -65,7 +65,7 @@ impl Established {
 
     pub(super) fn handle_answer(&mut self, body: Vec<u8>, now: Instant) {
         match &self.state {
-            State::AckHeld => {
+            State::AckHeld(Held::ForAnswer) => {
                 self.actions.push_back(Action::Acknowledge { body: Some(body) });
                 self.settle();
             }
@@ -77,7 +77,8 @@ impl Established {
                     None => self.settle(),
                 }
             }
-            State::AwaitingAck(_)
+            State::AckHeld(Held::ForUser)
+            | State::AwaitingAck(_)
             | State::Stable
             | State::Offering { .. }
             | State::BackingOff { .. }
@@ -89,13 +90,16 @@ impl Established {
     pub(super) fn handle_refuse(&mut self, status: StatusCode) {
         match &self.state {
             // There is no way to refuse the offer of a 2xx but to hang up (RFC 3261 §13.2.2.4).
-            State::AckHeld => self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, None)),
+            State::AckHeld(Held::ForAnswer) => {
+                self.hang_up_unacknowledged(Ending::new(GoneCause::HungUp, None))
+            }
             State::Answering(offered) => {
                 let transaction = offered.transaction;
                 self.respond(transaction, Answer::status(status));
                 self.settle();
             }
-            State::AwaitingAck(_)
+            State::AckHeld(Held::ForUser)
+            | State::AwaitingAck(_)
             | State::Stable
             | State::Offering { .. }
             | State::BackingOff { .. }
@@ -136,7 +140,7 @@ impl Established {
                 self.enter(State::BackingOff { body, glares: glares + 1 });
                 self.deadlines.set(Timer::Glare, now + wait);
             }
-            other @ (State::AckHeld
+            other @ (State::AckHeld(_)
             | State::AwaitingAck(_)
             | State::Stable
             | State::BackingOff { .. }

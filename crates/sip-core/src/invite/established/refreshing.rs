@@ -93,7 +93,7 @@ impl Established {
             }
             State::Stable => self.reinvite(None, 0),
             // What is under way refreshes too when it succeeds.
-            State::AckHeld
+            State::AckHeld(_)
             | State::AwaitingAck(_)
             | State::Offering { .. }
             | State::BackingOff { .. }
