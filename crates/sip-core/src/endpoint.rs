@@ -145,6 +145,9 @@ enum Due {
     Usage(InviteId),
 }
 
+/// Kinds of timers that one of them has at most, those of a session and of its dialog together.
+const TIMERS_OF_A_MACHINE: usize = 8;
+
 impl Endpoint {
     /// `seed` is the only source of tags, branches and Call-IDs.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
@@ -170,9 +173,13 @@ impl Endpoint {
         }
     }
 
-    /// Fires every timer that is due.
+    /// Fires the timers that are due. One that is set to the present again and again keeps nobody waiting: it is left to
+    /// the next call.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((due, whose)) = self.timetable.first().copied().filter(|(due, _)| *due <= now) {
+        for _ in 0..self.timetable.len() * TIMERS_OF_A_MACHINE {
+            let Some((due, whose)) = self.timetable.first().copied().filter(|(due, _)| *due <= now) else {
+                return;
+            };
             self.timetable.remove(&(due, whose));
             match whose {
                 Due::Transaction(transaction) => self.time_out_transaction(transaction, now),

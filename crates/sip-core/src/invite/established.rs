@@ -235,8 +235,9 @@ impl Established {
         }
     }
 
+    /// Fires the first timer of each table that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.deadlines.pop_due(now) {
+        if let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Retransmit => self.retransmit(now),
                 Timer::NoAck => self.give_up_ack(now),
@@ -244,7 +245,7 @@ impl Established {
                 Timer::Linger => self.actions.push_back(Action::Abandon),
             }
         }
-        while let Some(timer) = self.session.pop_due(now) {
+        if let Some(timer) = self.session.pop_due(now) {
             self.handle_session_timeout(timer, now);
         }
     }

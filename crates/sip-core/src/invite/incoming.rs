@@ -163,8 +163,9 @@ impl Incoming {
         }
     }
 
+    /// Fires the first timer that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.deadlines.pop_due(now) {
+        if let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Remind => self.remind(now),
                 Timer::Retransmit => self.retransmit(now),

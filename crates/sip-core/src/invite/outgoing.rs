@@ -120,8 +120,9 @@ impl Outgoing {
         }
     }
 
+    /// Fires the first timer that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(Timer::Cancelled) = self.deadlines.pop_due(now) {
+        if let Some(Timer::Cancelled) = self.deadlines.pop_due(now) {
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Cancelling(ending) => {
                     self.actions.push_back(Action::Abandon);

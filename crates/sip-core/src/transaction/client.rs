@@ -74,8 +74,9 @@ impl Client {
         }
     }
 
+    /// Fires the first timer that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.deadlines.pop_due(now) {
+        if let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::E => self.retransmit(now),
                 Timer::F => {

@@ -93,8 +93,9 @@ impl ClientInvite {
         }
     }
 
+    /// Fires the first timer that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.deadlines.pop_due(now) {
+        if let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::A => self.retransmit(now),
                 Timer::B => {

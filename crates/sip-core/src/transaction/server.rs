@@ -72,8 +72,9 @@ impl Server {
         }
     }
 
+    /// Fires the first timer that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.deadlines.pop_due(now) {
+        if let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Unanswered | Timer::J => self.terminate(),
             }

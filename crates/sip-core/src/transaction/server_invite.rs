@@ -116,8 +116,9 @@ impl ServerInvite {
         }
     }
 
+    /// Fires the first timer that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.deadlines.pop_due(now) {
+        if let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Trying => self.try_at_once(),
                 Timer::G => self.retransmit(now),
