@@ -275,7 +275,6 @@ impl Registrar {
         now: Instant,
         wall_ms: i64,
     ) -> Result<Option<Changed>, Refusal> {
-        let request = &incoming.request;
         self.check_owner(name, incoming)?;
         let update = Update::read(incoming, &self.config)?;
         let Some(user) = self.users.get_mut(name) else { return Ok(None) };
