@@ -32,8 +32,9 @@ pub struct RequestId(pub u64);
 )]
 #[derive(Debug)]
 pub enum Event {
-    /// A request outside of any dialog (REGISTER, OPTIONS, INVITE …). No state is held for it; the user answers it
-    /// before the next input with `Endpoint::respond`, `respond_statelessly` or, for an INVITE, `Command::Take`.
+    /// A request outside of any dialog whose method [`Config::serves`](crate::Config::serves) lists. No state is held for
+    /// it; the user answers it before the next input with `Endpoint::respond`, `respond_statelessly` or, for an INVITE,
+    /// `Command::Take`.
     Request(Incoming),
     /// In the life of an INVITE usage.
     Invite {
