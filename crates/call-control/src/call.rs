@@ -1,6 +1,6 @@
 //! A call as the API shows it.
 
-use crate::{CallerId, End, EndReason, EndedBy, Number, VariableName, VariableValue};
+use crate::{CallerId, Disposition, End, EndReason, EndedBy, Number, VariableName, VariableValue};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -224,8 +224,36 @@ pub struct Media {
     pub first_packet_ms_after_answer: Option<u64>,
 }
 
-/// A call: the resource of the API, the body of events, the record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Who of a call is outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallDirection {
+    /// Nobody: both parties are extensions, or what the server itself offers to them.
+    Internal,
+    /// Somebody outside was called.
+    Outbound,
+    /// Somebody outside called in.
+    Inbound,
+}
+
+impl CallDirection {
+    /// The word, such as `internal`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Outbound => "outbound",
+            Self::Inbound => "inbound",
+        }
+    }
+
+    /// That of a call that was asked for here, of parties of these kinds.
+    pub fn of_parties(parties: [PartyType; 2]) -> Self {
+        if parties.contains(&PartyType::External) { Self::Outbound } else { Self::Internal }
+    }
+}
+
+/// A call: the resource of the API, the body of events, the record. Its JSON has `disposition` beside these fields.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Call {
     /// Its id.
     pub call_id: CallId,
@@ -239,6 +267,14 @@ pub struct Call {
     pub caller_id: Option<CallerId>,
     /// As they were given.
     pub variables: BTreeMap<VariableName, VariableValue>,
+    /// Who is outside.
+    pub direction: CallDirection,
+    /// From the request to the end, or until now; of the monotonic clock, as all seconds here, to the millisecond.
+    pub duration_seconds: f64,
+    /// How long `to` was rung: from its first INVITE until it answered or was given up, or until now.
+    pub ring_seconds: f64,
+    /// From the connection to the end, or until now; 0 before.
+    pub talk_seconds: f64,
     /// The request came.
     pub created_at: Timestamp,
     /// Both had answered.
@@ -249,7 +285,76 @@ pub struct Call {
     pub end: Option<End>,
 }
 
+/// The JSON of a call.
+#[derive(Serialize)]
+struct Shown<'a> {
+    call_id: CallId,
+    state: CallState,
+    from: &'a PartyView,
+    to: &'a PartyView,
+    caller_id: &'a Option<CallerId>,
+    variables: &'a BTreeMap<VariableName, VariableValue>,
+    direction: CallDirection,
+    disposition: Disposition,
+    duration_seconds: f64,
+    ring_seconds: f64,
+    talk_seconds: f64,
+    created_at: Timestamp,
+    connected_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    end: &'a Option<End>,
+}
+
+impl Serialize for Call {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = Shown {
+            call_id: self.call_id,
+            state: self.state,
+            from: &self.from,
+            to: &self.to,
+            caller_id: &self.caller_id,
+            variables: &self.variables,
+            direction: self.direction,
+            disposition: Disposition::of(self),
+            duration_seconds: self.duration_seconds,
+            ring_seconds: self.ring_seconds,
+            talk_seconds: self.talk_seconds,
+            created_at: self.created_at,
+            connected_at: self.connected_at,
+            ended_at: self.ended_at,
+            end: &self.end,
+        };
+        shown.serialize(serializer)
+    }
+}
+
 impl Call {
+    /// A call that begins now, with parties that have not been called yet.
+    pub fn beginning(
+        call_id: CallId,
+        parties: [PartyView; 2],
+        direction: CallDirection,
+        created_at: Timestamp,
+    ) -> Self {
+        let [from, to] = parties;
+        Self {
+            call_id,
+            state: CallState::CallingFrom,
+            from,
+            to,
+            caller_id: None,
+            variables: BTreeMap::new(),
+            direction,
+            duration_seconds: 0.0,
+            ring_seconds: 0.0,
+            talk_seconds: 0.0,
+            created_at,
+            connected_at: None,
+            ended_at: None,
+            end: None,
+        }
+    }
+
     /// The view of one party.
     pub const fn party(&self, party: Party) -> &PartyView {
         match party {

@@ -67,6 +67,7 @@ impl Disposition {
             | EndReason::SessionExpired
             | EndReason::MaxDuration
             | EndReason::TrunkFailed
+            | EndReason::LoopDetected
             | EndReason::ServerStopped
             | EndReason::ServerCrashed
             | EndReason::InternalError => Self::Failed,

@@ -71,6 +71,8 @@ pub enum EndReason {
     MaxDuration,
     /// No trunk took the call.
     TrunkFailed,
+    /// One destination led to another, more often than a call may be led on.
+    LoopDetected,
     /// The server was told to stop.
     ServerStopped,
     /// The server died.
@@ -81,7 +83,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// The whole list.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::HungUp,
         Self::Cancelled,
         Self::NoAnswer,
@@ -95,6 +97,7 @@ impl EndReason {
         Self::SessionExpired,
         Self::MaxDuration,
         Self::TrunkFailed,
+        Self::LoopDetected,
         Self::ServerStopped,
         Self::ServerCrashed,
         Self::InternalError,
@@ -116,6 +119,7 @@ impl EndReason {
             Self::SessionExpired => "session_expired",
             Self::MaxDuration => "max_duration",
             Self::TrunkFailed => "trunk_failed",
+            Self::LoopDetected => "loop_detected",
             Self::ServerStopped => "server_stopped",
             Self::ServerCrashed => "server_crashed",
             Self::InternalError => "internal_error",

@@ -89,6 +89,8 @@ pub enum FindingCode {
     MaxDuration,
     /// No trunk took it.
     TrunkFailed,
+    /// Destinations lead in a circle.
+    LoopDetected,
     /// The server was told to stop.
     ServerStopped,
     /// The server died.

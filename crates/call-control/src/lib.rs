@@ -14,7 +14,8 @@ mod request;
 mod service;
 
 pub use call::{
-    Call, CallId, CallState, Media, Party, PartyState, PartyType, PartyView, Timestamp, TimestampError,
+    Call, CallDirection, CallId, CallState, Media, Party, PartyState, PartyType, PartyView, Timestamp,
+    TimestampError,
 };
 pub use disposition::Disposition;
 pub use end::{End, EndReason, EndedBy, q850_cause};
@@ -24,5 +25,7 @@ pub use ladder::{
     Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, MessageKind,
 };
 pub use number::{CallerId, CallerIdError, Number, NumberError};
-pub use request::{ClickToCall, VariableName, VariableNameError, VariableValue, VariableValueError};
-pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Refusal};
+pub use request::{
+    ClickToCall, Repeatable, VariableName, VariableNameError, VariableValue, VariableValueError,
+};
+pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Readiness, Refusal};

@@ -28,6 +28,19 @@ pub struct ClickToCall {
     pub auto_answer: bool,
     /// The name of the API key that asked.
     pub key_name: Box<str>,
+    /// What a repeat of this request is known by: kept in the same write as the call itself.
+    pub repeatable: Option<Repeatable>,
+}
+
+/// A request that names itself, so that a repeat of it does nothing twice (`Idempotency-Key`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Repeatable {
+    /// SHA-256 of the API key.
+    pub api_key: [u8; 32],
+    /// 1 to 255 visible ASCII characters.
+    pub idempotency_key: Box<str>,
+    /// SHA-256 of the body.
+    pub body: [u8; 32],
 }
 
 /// `[A-Za-z0-9_.-]{1,64}`.

@@ -40,8 +40,8 @@ pub trait Calls: Send + Sync + 'static {
     /// happens to a call before `click_to_call` answers may come before the answer.
     fn subscribe(&self) -> Box<dyn EventReader>;
 
-    /// Whether new calls can be taken.
-    fn is_ready(&self) -> bool;
+    /// Whether new calls can be taken, and else why not.
+    fn readiness(&self) -> Readiness;
 }
 
 /// Who reads events as they happen.
@@ -59,6 +59,17 @@ pub enum EventsEnd {
     /// There will be none.
     #[error("there will be no further event")]
     Stopped,
+}
+
+/// Whether the server takes new calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It is being stopped.
+    Draining,
+    /// Nothing can be written to disk.
+    StorageUnavailable,
 }
 
 /// Why a click-to-call was not started.
@@ -79,7 +90,10 @@ pub enum Refusal {
     SameParty,
     /// The extension has no phone registered.
     #[error("Failed to originate call: extension not registered")]
-    NotRegistered,
+    NotRegistered {
+        /// Whose: `from` or `to`.
+        field: &'static str,
+    },
     /// No trunk takes the number.
     #[error("No trunk takes the number {0}")]
     NoTrunk(Number),
@@ -98,6 +112,12 @@ pub enum Refusal {
     /// No media port is free.
     #[error("No media port is free; try again in {} s", .retry_after.as_secs())]
     NoMediaPort {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Nothing can be written to disk: no call begins that could not be kept.
+    #[error("The call cannot be kept on disk now, and nobody was rung; try again in {} s", .retry_after.as_secs())]
+    StorageUnavailable {
         /// When to try again.
         retry_after: Duration,
     },
