@@ -21,4 +21,5 @@ mod transport;
 pub use command::{Command, InviteId, NewInvite, NewRequest, SavedInvite};
 pub use endpoint::{CallKey, Config, Endpoint, Served, Timers};
 pub use event::{Action, Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, RequestId, Responder};
-pub use flow::{Flow, Transport};
+pub use flow::Flow;
+pub use sip_message::Transport;

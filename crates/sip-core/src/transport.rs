@@ -42,7 +42,7 @@ pub(crate) fn target_flow(target: Option<&SipUri>, flow: Flow) -> Flow {
 
 /// The Via of a request of ours.
 pub(crate) fn via(flow: Flow, branch: &str) -> Via {
-    Via::new(flow.transport.name(), flow.local, branch)
+    Via::new(flow.transport.via_word(), flow.local, branch)
 }
 
 /// Our Contact in a dialog: where requests of the peer reach us.
@@ -50,7 +50,7 @@ pub(crate) fn contact(user: Option<&str>, flow: Flow) -> SipUri {
     let mut contact = SipUri::at(user, flow.local);
     match flow.transport {
         Transport::Udp => {}
-        Transport::Tcp => contact.parameters.set("transport", Some("tcp")),
+        Transport::Tcp => contact.parameters.set("transport", Some(flow.transport.word())),
     }
     contact
 }

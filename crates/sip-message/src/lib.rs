@@ -2,7 +2,7 @@
 //!
 //! Parsing is total: any octets give a [`Message`] or a [`ParseError`] that says what can still be answered.
 //! Printing is safe: whatever stands in a value, it cannot end its line.
-//! Absent: transports, transactions, digests, and any look into a body. Read [`Message`] and [`Header`] first.
+//! Absent: what transports do, transactions, digests, and any look into a body. Read [`Message`] and [`Header`] first.
 
 mod address;
 mod auth;
@@ -27,6 +27,7 @@ mod scan;
 mod section;
 mod start_line;
 mod status;
+mod transport;
 mod uri;
 mod via;
 
@@ -45,5 +46,6 @@ pub use parameters::Parameters;
 pub use raw::{RawLine, RawLines, raw_call_id};
 pub use reason::Reason;
 pub use status::StatusCode;
+pub use transport::Transport;
 pub use uri::{SipUri, Uri};
 pub use via::Via;

@@ -42,6 +42,7 @@ pub(super) fn bare(evidence: &Evidence<'_>) -> Option<Finding> {
         | EndReason::Cancelled
         | EndReason::MaxDuration
         | EndReason::TrunkFailed
+        | EndReason::LoopDetected
         | EndReason::ServerStopped
         | EndReason::ServerCrashed
         | EndReason::InternalError => return None,
@@ -90,6 +91,13 @@ fn ended(evidence: &Evidence<'_>, end: &End) -> Option<Finding> {
             FindingCode::TrunkFailed,
             Severity::Fault,
             "No trunk took the call.".to_owned(),
+        )),
+        EndReason::LoopDetected => Some(by_server(
+            evidence,
+            FindingCode::LoopDetected,
+            Severity::Fault,
+            "One destination led to another twenty times, and nobody was reached: the configuration leads in a circle."
+                .to_owned(),
         )),
         // The phone says why, or the audio and the session do, or nothing is wrong.
         EndReason::HungUp

@@ -1,18 +1,19 @@
 //! Calls made of messages by hand: what phones and networks do that nobody else in the tests does.
 
 use super::*;
-use crate::recorder::{Device, Recorder};
+use crate::{FarEnd, RungPhone, Tracer};
 use call_control::{
-    CallId, CallState, End, EndedBy, Media, Number, PartyState, PartyType, PartyView, q850_cause,
+    CallDirection, CallId, CallState, End, EndedBy, Media, Number, PartyState, PartyType, PartyView,
+    q850_cause,
 };
-use sip_core::{Flow, Transport};
+use sip_message::Transport;
 
 const START: i64 = 1_795_255_200_000;
 const PHONE: &str = "203.0.113.7:5060";
 
 /// A call, and what is noted of it.
 struct Case {
-    recorder: Recorder,
+    tracer: Tracer,
     call: Call,
     now: i64,
     transport: Transport,
@@ -43,28 +44,19 @@ impl Case {
     /// An INVITE with PCMA and PCMU has just been sent to the phone of `to`.
     fn begin(transport: Transport) -> Self {
         let party = |number| PartyView::waiting(Number::new(number).unwrap(), PartyType::Extension);
-        let call = Call {
-            call_id: CallId::new(START.unsigned_abs(), &[1; 10]),
-            state: CallState::CallingTo,
-            from: party("1001"),
-            to: party("1002"),
-            caller_id: None,
-            variables: [].into(),
-            created_at: at(0),
-            connected_at: None,
-            ended_at: None,
-            end: None,
-        };
-        let mut case = Self { recorder: Recorder::default(), call, now: 0, transport };
-        let device = Device { flow: case.flow(), registered_at: START - 61_000, user_agent: "Desk <1>" };
-        case.recorder.begin_dialog(case.call.call_id, Party::To, "d@h", &device);
+        let id = CallId::new(START.unsigned_abs(), &[1; 10]);
+        let mut call = Call::beginning(id, [party("1001"), party("1002")], CallDirection::Internal, at(0));
+        call.state = CallState::CallingTo;
+        let mut case = Self { tracer: Tracer::default(), call, now: 0, transport };
+        let phone =
+            RungPhone { far_end: case.far_end(), registered_at: START - 61_000, user_agent: "Desk <1>" };
+        case.tracer.begin_dialog(case.call.call_id, Party::To, "d@h", &phone);
         case.send("INVITE", "1 INVITE", "", &sdp("198.51.100.1", "8 0"));
         case
     }
 
-    fn flow(&self) -> Flow {
-        let local = "198.51.100.1:5060".parse().unwrap();
-        Flow { transport: self.transport, local, remote: PHONE.parse().unwrap() }
+    fn far_end(&self) -> FarEnd {
+        FarEnd { transport: self.transport, address: PHONE.parse().unwrap() }
     }
 
     fn note(&mut self, is_sent: bool, start: &str, cseq: &str, fields: &str, body: &str) {
@@ -80,7 +72,7 @@ impl Case {
              i: d@h\r\nCSeq: {cseq}\r\n{fields}{kind}l: {}\r\n\r\n{body}",
             body.len()
         );
-        self.recorder.note(text.as_bytes(), self.flow(), is_sent, START + self.now);
+        self.tracer.note(text.as_bytes(), self.far_end(), is_sent, START + self.now);
         self.now += 100;
     }
 
@@ -127,7 +119,7 @@ impl Case {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let octets = self.recorder.octets_of(self.call.call_id);
+        let octets = self.tracer.octets_of(self.call.call_id);
         explain(&self.call, Some(&octets), at(self.now)).findings
     }
 }
@@ -303,6 +295,7 @@ fn ends_that_no_phone_brought_about_are_said() {
         (EndReason::MaxDuration, EndedBy::Server, FindingCode::MaxDuration, "after 5.0 s"),
         (EndReason::InternalError, EndedBy::Server, FindingCode::InternalError, "log"),
         (EndReason::TrunkFailed, EndedBy::Server, FindingCode::TrunkFailed, "trunk"),
+        (EndReason::LoopDetected, EndedBy::Server, FindingCode::LoopDetected, "in a circle"),
         (EndReason::HungUp, EndedBy::Api, FindingCode::WentWell, "a request of the API ended it"),
     ] {
         let mut case = Case::begin(Transport::Udp);

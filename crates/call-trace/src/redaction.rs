@@ -179,11 +179,10 @@ const LEFT_OUT: &str = "(left out)";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recorder::{Device, Recorder};
-    use crate::wire::WireMessage;
+    use crate::{FarEnd, RungPhone, Tracer, WireMessage, log_line};
     use call_control::{CallId, Party};
-    use sip_core::{Flow, Transport};
-    use sip_message::Message;
+    use sip_message::{Message, Transport};
+    use std::time::SystemTime;
 
     fn redacted(octets: &[u8]) -> String {
         let mut kept = b"before".to_vec();
@@ -333,17 +332,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_and_what_is_logged_is_what_is_left() {
-        let address = "192.0.2.1:5060".parse().unwrap();
-        let flow = Flow { transport: Transport::Udp, local: address, remote: address };
+    fn what_is_traced_and_what_is_logged_is_what_is_left() {
+        let far_end = FarEnd { transport: Transport::Udp, address: "192.0.2.1:5060".parse().unwrap() };
         let secrets = message("m: <sip:a:SECRET@h>\r\nc: application/dtmf\r\n", "4711");
         let call = CallId::new(0, &[1; 10]);
-        let mut recorder = Recorder::default();
-        recorder.begin_dialog(call, Party::To, "x@h", &Device { flow, registered_at: 0, user_agent: "" });
-        recorder.note(secrets.as_bytes(), flow, false, 0);
-        let recorded = recorder.octets_of(call);
-        let logged = WireMessage::new(false, flow, secrets.as_bytes()).redacted();
-        assert_eq!(logged, message("m: <sip:a:***@h>\r\nc: application/dtmf\r\n", "****").as_bytes());
-        assert!(recorded.ends_with(&logged));
+        let mut tracer = Tracer::default();
+        tracer.begin_dialog(call, Party::To, "x@h", &RungPhone { far_end, registered_at: 0, user_agent: "" });
+        tracer.note(secrets.as_bytes(), far_end, false, 0);
+        let octets = secrets.as_bytes().to_vec();
+        let shown = WireMessage { at: SystemTime::UNIX_EPOCH, sent: false, far_end, octets }.redacted();
+        assert_eq!(shown, message("m: <sip:a:***@h>\r\nc: application/dtmf\r\n", "****").as_bytes());
+        assert!(tracer.octets_of(call).ends_with(&shown));
+        let logged = log_line(secrets.as_bytes());
+        assert!(logged.contains("<sip:a:***@h>") && logged.ends_with("****"), "{logged}");
     }
 }

@@ -1,21 +1,18 @@
 //! SIP messages as they go over the wire, for people: secrets left out, control characters escaped.
 
-use crate::recorder::push_redacted;
-use sip_core::{Flow, Transport};
-use std::net::SocketAddr;
+use crate::FarEnd;
+use crate::redaction::push_redacted;
 use std::time::SystemTime;
 
-/// One SIP message as it went over the wire.
+/// One SIP message as it went over the wire, secrets included.
 #[derive(Debug, Clone)]
 pub struct WireMessage {
-    /// When.
+    /// When it was sent or received.
     pub at: SystemTime,
     /// By us.
     pub sent: bool,
-    /// The far address.
-    pub remote: SocketAddr,
-    /// UDP or TCP.
-    pub transport: Transport,
+    /// To whom, or from whom.
+    pub far_end: FarEnd,
     /// As it was sent or received.
     pub octets: Vec<u8>,
 }
@@ -24,30 +21,15 @@ pub struct WireMessage {
 const LOGGED: usize = 4096;
 
 impl WireMessage {
-    pub(crate) fn new(sent: bool, flow: Flow, octets: &[u8]) -> Self {
-        let Flow { transport, remote, .. } = flow;
-        Self { at: SystemTime::now(), sent, remote, transport, octets: octets.to_vec() }
-    }
-
     /// As it was sent or received, but for its secrets: credentials, challenges, passwords in URIs, keys of encrypted
     /// audio, typed digits.
     pub fn redacted(&self) -> Vec<u8> {
         redacted(&self.octets)
     }
-
-    /// One line on the target `sip.wire`, when somebody listens to it.
-    pub(crate) fn log(sent: bool, flow: Flow, octets: &[u8]) {
-        if !tracing::enabled!(target: "sip.wire", tracing::Level::DEBUG) {
-            return;
-        }
-        let direction = if sent { "sent" } else { "received" };
-        let message = legible(octets);
-        tracing::debug!(target: "sip.wire", direction, remote = %flow.remote, message);
-    }
 }
 
-/// The message on one line, secrets left out.
-fn legible(octets: &[u8]) -> String {
+/// A message, good or bad, as one line of a log: secrets left out, control characters escaped, cut after 4,096 octets.
+pub fn log_line(octets: &[u8]) -> String {
     // Cut only then: of half a secret nobody can tell that it is one.
     let mut octets = redacted(octets);
     octets.truncate(LOGGED);
@@ -67,7 +49,7 @@ mod tests {
 
     #[test]
     fn credentials_and_terminal_escapes_stay_out_of_the_log() {
-        let line = legible(
+        let line = log_line(
             b"REGISTER sip:a SIP/2.0\r\nauthorization : Digest\r\n response=\"f00\"\r\nX: \x1b[2J\r\n\r\n",
         );
         assert!(!line.contains("f00") && !line.contains('\u{1b}') && !line.contains('\n'), "{line}");
@@ -80,7 +62,7 @@ mod tests {
         for cut in 0..40 {
             let field = "\r\nTo: <sip:user:f00f00f00@h>\r\n\r\n";
             let padding = "x".repeat(LOGGED - start.len() - cut);
-            let line = legible(format!("{start}{padding}{field}").as_bytes());
+            let line = log_line(format!("{start}{padding}{field}").as_bytes());
             assert!(!line.contains("f00"), "{cut}");
         }
     }

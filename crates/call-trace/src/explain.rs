@@ -1,7 +1,7 @@
 //! What a call was like, in sentences: why it ended, what of the signalling went wrong, what of the audio.
 //!
-//! Pure: the call as the API shows it and what was recorded of its messages go in. Each finding has the messages that
-//! show it. `evidence.rs` puts the messages in order, the others find one kind of thing each.
+//! Pure: the call as the API shows it and its trace go in. Each finding has the messages that show it.
+//! `evidence.rs` puts the messages in order, the others find one kind of thing each.
 
 mod ending;
 mod evidence;
@@ -15,10 +15,10 @@ mod tests;
 use call_control::{Call, EndReason, Explanation, Finding, FindingCode, Party, Severity, Timestamp};
 use evidence::{Evidence, duration};
 
-/// Says of a call what there is to say. `recorded` is what its recorder wrote, if that is kept; `now` is the present,
-/// for calls that run.
-pub fn explain(call: &Call, recorded: Option<&[u8]>, now: Timestamp) -> Explanation {
-    let read = recorded.and_then(|octets| crate::ladder::read(call, octets));
+/// Says of a call what there is to say. `trace` is what its [`Tracer`](crate::Tracer) wrote, if that is kept; `now` is the
+/// present, for calls that run.
+pub fn explain(call: &Call, trace: Option<&[u8]>, now: Timestamp) -> Explanation {
+    let read = trace.and_then(|octets| crate::ladder::read(call, octets));
     let is_kept = read.is_some();
     let evidence = Evidence::new(call, read, now);
     let mut findings = Vec::new();

@@ -1,34 +1,35 @@
-//! From what was recorded of a call to the messages that the API shows.
+//! From the trace of a call to the messages that the API shows.
 
-use crate::recorder::{Entry, FarEnd, Recorded};
+use crate::FarEnd;
+use crate::trace::{Entry, ReadTrace};
 use call_control::{
     Call, Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, MessageKind,
     Party, Timestamp,
 };
-use sip_core::Transport;
-use sip_message::{FieldName, Message, Method};
+use sip_message::{FieldName, Message, Method, Transport};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 /// Characters of a start line, or of a reason phrase, that are shown in a summary.
 const SUMMARY_MAX: usize = 60;
 
-/// The messages of a call, out of what its recorder wrote. `None` for octets that are none of its.
-pub fn ladder(call: &Call, recorded: &[u8]) -> Option<Ladder> {
-    read(call, recorded).map(|(ladder, _)| ladder)
+/// The messages of a call, out of what its [`Tracer`](crate::Tracer) wrote. `None` for octets that no tracer has
+/// written.
+pub fn ladder(call: &Call, trace: &[u8]) -> Option<Ladder> {
+    read(call, trace).map(|(ladder, _)| ladder)
 }
 
 /// The same, and each message as it was parsed; those that cannot be are absent.
-pub(crate) fn read(call: &Call, recorded: &[u8]) -> Option<(Ladder, Vec<Option<Message>>)> {
-    let recorded = Recorded::read(recorded)?;
+pub(crate) fn read(call: &Call, trace: &[u8]) -> Option<(Ladder, Vec<Option<Message>>)> {
+    let trace = ReadTrace::read(trace)?;
     let party = |party| LadderParty { number: call.party(party).number.clone(), devices: Vec::new() };
     let (mut from, mut to) = (party(Party::From), party(Party::To));
     let (mut messages, mut parsed) = (Vec::new(), Vec::new());
     let mut first_copies: HashMap<(bool, SocketAddr, &[u8]), u32> = HashMap::new();
     let mut before_gap = 0;
-    for (index, (entry, octets)) in recorded.entries.iter().enumerate() {
+    for (index, (entry, octets)) in trace.entries.iter().enumerate() {
         let Some(at) = Timestamp::from_unix_milliseconds(entry.at) else { continue };
-        if entry.is_device {
+        if entry.is_phone {
             let devices = match entry.party {
                 Party::From => &mut from.devices,
                 Party::To => &mut to.devices,
@@ -37,14 +38,14 @@ pub(crate) fn read(call: &Call, recorded: &[u8]) -> Option<(Ladder, Vec<Option<M
             continue;
         }
         let number = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let first = *first_copies.entry((entry.sent, entry.flow_of.address, octets)).or_insert(number);
+        let first = *first_copies.entry((entry.sent, entry.far_end.address, octets)).or_insert(number);
         let read = Message::parse(octets).ok();
         messages.push(LadderMessage {
             number,
             at,
             party: entry.party,
-            address: entry.flow_of.address,
-            transport: transport(entry.flow_of),
+            address: entry.far_end.address,
+            transport: transport(entry.far_end),
             direction: if entry.sent { Direction::Sent } else { Direction::Received },
             kind: read.as_ref().map_or(MessageKind::Unreadable, kind),
             summary: read.as_ref().map_or_else(|| start_of(octets), summary),
@@ -53,12 +54,11 @@ pub(crate) fn read(call: &Call, recorded: &[u8]) -> Option<(Ladder, Vec<Option<M
             text: String::from_utf8_lossy(octets).into_owned(),
         });
         parsed.push(read);
-        if index < recorded.before_gap {
+        if index < trace.before_gap {
             before_gap = number;
         }
     }
-    let left_out =
-        (recorded.left_out > 0).then_some(LeftOut { messages: recorded.left_out, after: before_gap });
+    let left_out = (trace.left_out > 0).then_some(LeftOut { messages: trace.left_out, after: before_gap });
     let ladder = Ladder { call_id: call.call_id, created_at: call.created_at, from, to, messages, left_out };
     Some((ladder, parsed))
 }
@@ -66,8 +66,8 @@ pub(crate) fn read(call: &Call, recorded: &[u8]) -> Option<(Ladder, Vec<Option<M
 fn device(entry: &Entry, user_agent: &[u8], at: Timestamp) -> LadderDevice {
     let user_agent = String::from_utf8_lossy(user_agent).into_owned();
     LadderDevice {
-        address: entry.flow_of.address,
-        transport: transport(entry.flow_of),
+        address: entry.far_end.address,
+        transport: transport(entry.far_end),
         user_agent: Some(user_agent).filter(|name| !name.is_empty()),
         registered_at: at,
     }
@@ -139,4 +139,17 @@ pub(crate) fn session_description(message: &Message) -> Option<&[u8]> {
     };
     let kind = header.fields.get(&FieldName::CONTENT_TYPE)?.split(';').next()?;
     (kind.trim().eq_ignore_ascii_case("application/sdp") && !body.is_empty()).then_some(body.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_calls_a_transport_as_sip_does() {
+        for known in Transport::ALL {
+            let address = "192.0.2.1:5060".parse().unwrap();
+            assert_eq!(transport(FarEnd { transport: known, address }).name(), known.via_word());
+        }
+    }
 }

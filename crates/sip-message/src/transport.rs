@@ -1,0 +1,67 @@
+//! Transport protocols and their words (RFC 3261 §18).
+
+/// A transport protocol that we speak (RFC 3261 §18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Datagrams: messages may be lost, doubled and overtake each other.
+    Udp,
+    /// A stream: nothing is sent twice by a transaction, 2xx apart.
+    Tcp,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+
+    /// Tells whether transactions need not repeat what they send (RFC 3261 §17).
+    pub const fn is_reliable(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
+    }
+
+    /// As it stands in a Via (RFC 3261 §20.42), and as people write it.
+    pub const fn via_word(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// In lower case, as in the `transport` parameter of a URI (RFC 3261 §19.1.1), in configurations, in logs and on disk.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// What [`via_word`](Self::via_word) says; its case means nothing (RFC 3261 §7.3.1).
+    pub fn from_via_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.via_word().eq_ignore_ascii_case(word))
+    }
+
+    /// What [`word`](Self::word) says, to the letter.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Transport;
+
+    #[test]
+    fn words_read_back() {
+        for transport in Transport::ALL {
+            assert_eq!(Transport::from_via_word(transport.via_word()), Some(transport));
+            assert_eq!(Transport::from_word(transport.word()), Some(transport));
+        }
+        assert_eq!(Transport::from_via_word("udp"), Some(Transport::Udp));
+        for none in ["UDP", "Tcp", "sctp", ""] {
+            assert_eq!(Transport::from_word(none), None, "{none}");
+        }
+        assert_eq!(Transport::from_via_word("SCTP"), None);
+    }
+}
