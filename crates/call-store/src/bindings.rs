@@ -1,7 +1,8 @@
 //! Registrations, kept over a restart.
 
+use crate::runs::RunId;
 use crate::{RowFault, Store, StoreError};
-use sqlx::{Sqlite, Transaction};
+use rusqlite::{Row, Transaction, params};
 
 /// One contact of an extension, as it is kept over a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct StoredBinding {
     pub cseq: u32,
     /// Milliseconds since 1970.
     pub expires_at: i64,
-    /// `udp` or `tcp`: with `local` and `remote`, the flow on which it registered.
+    /// Such as `udp`: with `local` and `remote`, the flow on which it registered.
     pub transport: Box<str>,
     /// Our address.
     pub local: Box<str>,
@@ -34,86 +35,86 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn bindings(&self) -> Result<Vec<StoredBinding>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT user, contact, call_id, cseq, expires_at, transport, local, remote, path, user_agent
-             FROM bindings ORDER BY rowid",
-        )
-        .fetch_all(self.readers())
-        .await?;
-        rows.into_iter().map(Row::into_binding).collect()
-    }
-
-    /// All bindings of one user, replaced in one transaction; with none given, none is left. Each is kept under
-    /// `user`; two of one contact are refused (RFC 3261 §10.3: a binding is known by its contact).
-    ///
-    /// # Errors
-    /// See [`StoreError`]; the old bindings then stay.
-    pub async fn replace_bindings(&self, user: &str, bindings: &[StoredBinding]) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
-        replace_bindings(&mut transaction, user, bindings).await?;
-        Ok(transaction.commit().await?)
+        self.look_up(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT user, contact, call_id, cseq, expires_at, transport, local, remote, path, user_agent
+                 FROM bindings ORDER BY rowid",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(read(row)?);
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 
-pub(crate) async fn replace_bindings(
-    transaction: &mut Transaction<'static, Sqlite>,
+fn read(row: &Row<'_>) -> Result<StoredBinding, StoreError> {
+    let contact: Box<str> = row.get(1)?;
+    let value: i64 = row.get(3)?;
+    let Ok(cseq) = u32::try_from(value) else {
+        return Err(StoreError::Corrupt {
+            table: "bindings",
+            fault: RowFault::Range { row: contact, value },
+        });
+    };
+    Ok(StoredBinding {
+        user: row.get(0)?,
+        contact,
+        call_id: row.get(2)?,
+        cseq,
+        expires_at: row.get(4)?,
+        transport: row.get(5)?,
+        local: row.get(6)?,
+        remote: row.get(7)?,
+        path: row.get(8)?,
+        user_agent: row.get(9)?,
+    })
+}
+
+/// A binding belongs to the run to which its REGISTER came: one that is only written again, beside another of its user,
+/// stays with its run.
+pub(crate) fn replace_bindings(
+    transaction: &Transaction<'_>,
+    run: RunId,
     user: &str,
     bindings: &[StoredBinding],
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM bindings WHERE user = ?1").bind(user).execute(&mut **transaction).await?;
+) -> Result<(), StoreError> {
+    let mut delete = transaction
+        .prepare_cached("DELETE FROM bindings WHERE user = ?1 RETURNING contact, call_id, cseq, run")?;
+    let mut rows = delete.query([user])?;
+    let mut former: Vec<(Box<str>, Box<str>, i64, i64)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        former.push((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    }
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO bindings
+         (user, contact, run, call_id, cseq, expires_at, transport, local, remote, path, user_agent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (user, contact) DO UPDATE SET run = excluded.run, call_id = excluded.call_id,
+         cseq = excluded.cseq, expires_at = excluded.expires_at, transport = excluded.transport,
+         local = excluded.local, remote = excluded.remote, path = excluded.path, user_agent = excluded.user_agent",
+    )?;
     for binding in bindings {
-        sqlx::query(
-            "INSERT INTO bindings
-             (user, contact, call_id, cseq, expires_at, transport, local, remote, path, user_agent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )
-        .bind(user)
-        .bind(&*binding.contact)
-        .bind(&*binding.call_id)
-        .bind(binding.cseq)
-        .bind(binding.expires_at)
-        .bind(&*binding.transport)
-        .bind(&*binding.local)
-        .bind(&*binding.remote)
-        .bind(binding.path.as_deref())
-        .bind(binding.user_agent.as_deref())
-        .execute(&mut **transaction)
-        .await?;
+        let StoredBinding { user: _, contact, call_id, cseq, .. } = binding;
+        let same = former
+            .iter()
+            .find(|(was, of, number, _)| (was, of, *number) == (contact, call_id, i64::from(*cseq)));
+        insert.execute(params![
+            user,
+            contact,
+            same.map_or(run.number(), |(.., run)| *run),
+            call_id,
+            cseq,
+            binding.expires_at,
+            binding.transport,
+            binding.local,
+            binding.remote,
+            binding.path,
+            binding.user_agent,
+        ])?;
     }
     Ok(())
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    user: Box<str>,
-    contact: Box<str>,
-    call_id: Box<str>,
-    cseq: i64,
-    expires_at: i64,
-    transport: Box<str>,
-    local: Box<str>,
-    remote: Box<str>,
-    path: Option<Box<str>>,
-    user_agent: Option<Box<str>>,
-}
-
-impl Row {
-    fn into_binding(self) -> Result<StoredBinding, StoreError> {
-        let Ok(cseq) = u32::try_from(self.cseq) else {
-            let fault = RowFault::Range { row: self.contact, value: self.cseq };
-            return Err(StoreError::Corrupt { table: "bindings", fault });
-        };
-        Ok(StoredBinding {
-            user: self.user,
-            contact: self.contact,
-            call_id: self.call_id,
-            cseq,
-            expires_at: self.expires_at,
-            transport: self.transport,
-            local: self.local,
-            remote: self.remote,
-            path: self.path,
-            user_agent: self.user_agent,
-        })
-    }
 }

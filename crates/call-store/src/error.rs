@@ -1,6 +1,8 @@
 //! What can go wrong. The messages hold no path: what they hold may be shown to a stranger. The path, and what SQLite
 //! said, are in the chain of sources.
 
+use rusqlite::ffi;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Why the store did not do what it was asked.
@@ -15,9 +17,45 @@ pub enum StoreError {
         /// The migration that is unknown here.
         version: i64,
     },
-    /// SQLite refused: a full disk, a damaged file, a closed store.
-    #[error("the database failed")]
-    Sql(#[from] sqlx::Error),
+    /// Another process holds the folder.
+    #[error("another server holds this data folder{}", process(*.pid))]
+    InUse {
+        /// That process, as far as it has said.
+        pid: Option<u32>,
+    },
+    /// The file that was opened, or one of SQLite's beside it, is not in its place: deleted, moved away, or another
+    /// file is there. Writing goes on when the file that was opened is back; SQLite's own are made anew.
+    #[error("the database is not in its place any more")]
+    Gone(#[source] Box<AtPath>),
+    /// SQLite refused.
+    #[error("the database failed: {cause}")]
+    Sql {
+        /// Why, in words.
+        cause: Cause,
+        /// What SQLite said.
+        #[source]
+        source: Box<rusqlite::Error>,
+    },
+    /// Rounds are numbered 1, 2, 3 … within a run, and this one does not follow.
+    #[error("round {given} was to be written after round {written}")]
+    OutOfTurn {
+        /// Its number.
+        given: u64,
+        /// The last round of this run that is written.
+        written: u64,
+    },
+    /// This run has no row in the database: another database was put into the file.
+    #[error("the database does not know this run")]
+    UnknownRun,
+    /// The store was closed.
+    #[error("the database is closed")]
+    Closed,
+    /// The operating system gives no thread to work on.
+    #[error("no thread can be started")]
+    NoThread(#[source] std::io::Error),
+    /// A bug: the code of the store panicked. Nothing of what was asked is written.
+    #[error("the storage code panicked")]
+    Panicked,
     /// A row is there and makes no sense.
     #[error("a row of {table} is corrupt")]
     Corrupt {
@@ -32,6 +70,72 @@ pub enum StoreError {
     Unwritable(#[source] serde_json::Error),
 }
 
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql { cause: Cause::of(&error), source: Box::new(error) }
+    }
+}
+
+/// Why SQLite refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Another process, such as a backup or a shell, holds its lock for too long.
+    Locked,
+    /// The file or its file system cannot be written.
+    ReadOnly,
+    /// There is no room left.
+    Full,
+    /// The disk or the file system failed.
+    Io,
+    /// The file, or its folder, cannot be opened.
+    Unopenable,
+    /// The file is no database, or a damaged one.
+    Damaged,
+    /// There is no memory left.
+    Memory,
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    fn of(error: &rusqlite::Error) -> Self {
+        let rusqlite::Error::SqliteFailure(failure, _) = error else { return Self::Other };
+        // Room for the index of the write-ahead log is taken with octets that are written: the file system is full.
+        if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE {
+            return Self::Full;
+        }
+        match failure.extended_code & 0xFF {
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => Self::Locked,
+            ffi::SQLITE_READONLY | ffi::SQLITE_PERM => Self::ReadOnly,
+            ffi::SQLITE_FULL => Self::Full,
+            ffi::SQLITE_IOERR => Self::Io,
+            ffi::SQLITE_CANTOPEN | ffi::SQLITE_AUTH => Self::Unopenable,
+            ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Self::Damaged,
+            ffi::SQLITE_NOMEM => Self::Memory,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Locked => "another process has locked it",
+            Self::ReadOnly => "its file or its file system is read-only",
+            Self::Full => "the disk is full",
+            Self::Io => "the disk or the file system failed",
+            Self::Unopenable => "its file cannot be opened",
+            Self::Damaged => "its file is damaged or is no database",
+            Self::Memory => "there is no memory left",
+            Self::Other => "SQLite refused",
+        })
+    }
+}
+
 /// A fault, and the file or folder it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .path.display())]
@@ -40,21 +144,33 @@ pub struct AtPath {
     pub path: PathBuf,
     /// What happened.
     #[source]
-    pub failure: OpenFailure,
+    pub failure: FileFailure,
 }
 
-/// What happened when the database was opened.
+/// What happened to a file.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenFailure {
+pub enum FileFailure {
     /// The operating system refused.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// SQLite refused: no database, a damaged one, or one that is locked.
-    #[error(transparent)]
-    Sql(#[from] sqlx::Error),
-    /// A migration failed.
-    #[error(transparent)]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("{cause}")]
+    Sql {
+        /// Why, in words.
+        cause: Cause,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Another file is in the place of the one that was opened.
+    #[error("another file is in its place")]
+    Replaced,
+}
+
+impl From<rusqlite::Error> for FileFailure {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sql { cause: Cause::of(&source), source }
+    }
 }
 
 /// What is wrong with a row.

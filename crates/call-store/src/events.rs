@@ -1,8 +1,9 @@
 //! What happened to calls, kept for those who were not there.
 
-use crate::{Store, StoreError};
+use crate::runs::{RunId, number};
+use crate::{Round, Store, StoreError};
 use call_control::{Call, CallEvent, CallId, EventId, NumberedEvent};
-use sqlx::{Sqlite, Transaction};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use std::sync::Arc;
 
 /// Events that are kept at most: with 2 KiB each, 200 MiB.
@@ -32,27 +33,26 @@ impl Store {
         call: Option<CallId>,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let after = i64::try_from(after.0).unwrap_or(i64::MAX);
-        let rows: Vec<(i64, Box<str>, Box<str>)> = match call {
-            Some(call) => sqlx::query_as(
-                "SELECT id, kind, body FROM events WHERE call_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-            )
-            .bind(call.to_string()),
-            None => sqlx::query_as(
-                "SELECT id, kind, body FROM events WHERE ?1 IS NULL AND id > ?2 ORDER BY id LIMIT ?3",
-            )
-            .bind(None::<String>),
-        }
-        .bind(after)
-        .bind(limit)
-        .fetch_all(self.readers())
-        .await?;
-        let events = rows.into_iter().map(|(id, kind, json)| StoredEvent {
-            id: EventId(u64::try_from(id).unwrap_or_default()),
-            kind,
-            json,
-        });
-        Ok(events.collect())
+        let after = number(after.0);
+        self.look_up(move |connection| {
+            let read = |row: &Row<'_>| {
+                Ok(StoredEvent { id: event_id(row.get(0)?), kind: row.get(1)?, json: row.get(2)? })
+            };
+            let events = match call {
+                Some(call) => connection
+                    .prepare_cached(
+                        "SELECT id, kind, body FROM events WHERE call_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                    )?
+                    .query_map(params![call.to_string(), after, limit], read)?
+                    .collect(),
+                None => connection
+                    .prepare_cached("SELECT id, kind, body FROM events WHERE id > ?1 ORDER BY id LIMIT ?2")?
+                    .query_map(params![after, limit], read)?
+                    .collect::<Result<Vec<_>, _>>(),
+            };
+            Ok(events?)
+        })
+        .await
     }
 
     /// The ids of the oldest event that is kept, or else of the next one, and of the newest that ever was, or else 0.
@@ -60,14 +60,14 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn event_range(&self) -> Result<(EventId, EventId), StoreError> {
-        let (oldest, newest): (i64, i64) = sqlx::query_as(
-            "SELECT coalesce((SELECT min(id) FROM events), newest + 1), newest FROM
-             (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS newest)",
-        )
-        .fetch_one(self.readers())
-        .await?;
-        let id = |id| EventId(u64::try_from(id).unwrap_or_default());
-        Ok((id(oldest), id(newest)))
+        self.look_up(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT coalesce((SELECT min(id) FROM events), newest + 1), newest FROM
+                 (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS newest)",
+            )?;
+            Ok(statement.query_row([], |row| Ok((event_id(row.get(0)?), event_id(row.get(1)?))))?)
+        })
+        .await
     }
 
     /// A call as its last event had it, if one is kept.
@@ -75,58 +75,79 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]. An event that an earlier version wrote and this one cannot read is none.
     pub async fn call_at_last_event(&self, call: CallId) -> Result<Option<Call>, StoreError> {
-        let row: Option<(Box<str>,)> =
-            sqlx::query_as("SELECT body FROM events WHERE call_id = ?1 ORDER BY id DESC LIMIT 1")
-                .bind(call.to_string())
-                .fetch_optional(self.readers())
-                .await?;
-        Ok(row.and_then(|(body,)| serde_json::from_str::<CallEvent>(&body).ok()).map(|event| event.call))
+        self.look_up(move |connection| {
+            let body: Option<Box<str>> = connection
+                .prepare_cached("SELECT body FROM events WHERE call_id = ?1 ORDER BY id DESC LIMIT 1")?
+                .query_row([call.to_string()], |row| row.get(0))
+                .optional()?;
+            let event = body.and_then(|body| serde_json::from_str::<CallEvent>(&body).ok());
+            Ok(event.map(|event| event.call))
+        })
+        .await
     }
 }
 
+fn event_id(id: i64) -> EventId {
+    EventId(u64::try_from(id).unwrap_or_default())
+}
+
 /// Gives the events with the ids that they got, but for those that are there already.
-pub(crate) async fn insert_events(
-    transaction: &mut Transaction<'static, Sqlite>,
-    events: &[Arc<CallEvent>],
+pub(crate) fn insert_events(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    round: &Round,
 ) -> Result<Vec<NumberedEvent>, StoreError> {
-    let mut numbered = Vec::with_capacity(events.len());
-    for event in events {
-        if let Some(id) = insert(transaction, event).await? {
+    let mut numbered = Vec::with_capacity(round.events.len());
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO events (call_id, kind, at, body, run, round, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT DO NOTHING",
+    )?;
+    for (place, event) in round.events.iter().enumerate() {
+        let written = insert.execute(params![
+            event.call.call_id.to_string(),
+            event.event.as_str(),
+            event.at.unix_milliseconds(),
+            serde_json::to_string(&**event).map_err(StoreError::Unwritable)?,
+            run.number(),
+            number(round.number),
+            i64::try_from(place).unwrap_or(i64::MAX),
+        ])?;
+        if written == 1 {
+            let id = event_id(transaction.last_insert_rowid());
             numbered.push(NumberedEvent { id, event: Arc::clone(event) });
         }
     }
     if let Some(newest) = numbered.last() {
-        forget_old(transaction, newest).await?;
+        forget_old(transaction, newest)?;
     }
     Ok(numbered)
 }
 
-async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
-    event: &CallEvent,
-) -> Result<Option<EventId>, StoreError> {
-    let body = serde_json::to_string(event).map_err(StoreError::Unwritable)?;
-    let done = sqlx::query(
-        "INSERT INTO events (call_id, kind, at, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-    )
-    .bind(event.call.call_id.to_string())
-    .bind(event.event.as_str())
-    .bind(event.at.unix_milliseconds())
-    .bind(body)
-    .execute(&mut **transaction)
-    .await?;
-    let id = u64::try_from(done.last_insert_rowid()).unwrap_or_default();
-    Ok((done.rows_affected() == 1).then_some(EventId(id)))
+fn forget_old(transaction: &Transaction<'_>, newest: &NumberedEvent) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached("DELETE FROM events WHERE id <= ?1 OR at < ?2")?
+        .execute([number(newest.id.0) - EVENTS_MAX, newest.event.at.unix_milliseconds() - EVENTS_AGE])?;
+    Ok(())
 }
 
-async fn forget_old(
-    transaction: &mut Transaction<'static, Sqlite>,
-    newest: &NumberedEvent,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM events WHERE id <= ?1 OR at < ?2")
-        .bind(i64::try_from(newest.id.0).unwrap_or(i64::MAX) - EVENTS_MAX)
-        .bind(newest.event.at.unix_milliseconds() - EVENTS_AGE)
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+/// Those of a round that was written, with their ids. It was the last: they are the last.
+pub(crate) fn events_of_round(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    round: &Round,
+) -> Result<Vec<NumberedEvent>, StoreError> {
+    let mut statement = transaction.prepare("SELECT id, run, round, place FROM events ORDER BY id DESC")?;
+    let mut rows = statement.query([])?;
+    let mut numbered = Vec::new();
+    while let Some(row) = rows.next()? {
+        if (row.get(1)?, row.get(2)?) != (run.number(), number(round.number)) {
+            break;
+        }
+        let place = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(usize::MAX);
+        if let Some(event) = round.events.get(place) {
+            numbered.push(NumberedEvent { id: event_id(row.get(0)?), event: Arc::clone(event) });
+        }
+    }
+    numbered.reverse();
+    Ok(numbered)
 }

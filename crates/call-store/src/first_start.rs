@@ -1,6 +1,7 @@
 //! The extensions and keys that a first start made.
 
 use crate::{RowFault, Store, StoreError};
+use rusqlite::{Transaction, params};
 use std::fmt;
 
 /// An extension that the first start made.
@@ -47,11 +48,24 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn extensions(&self) -> Result<Vec<StoredExtension>, StoreError> {
-        let rows: Vec<ExtensionRow> =
-            sqlx::query_as("SELECT number, name, realm, sha256, md5 FROM extensions ORDER BY number")
-                .fetch_all(self.readers())
-                .await?;
-        rows.into_iter().map(ExtensionRow::into_extension).collect()
+        self.look_up(|connection| {
+            let mut statement = connection
+                .prepare("SELECT number, name, realm, sha256, md5 FROM extensions ORDER BY number")?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let number: Box<str> = row.get(0)?;
+                found.push(StoredExtension {
+                    sha256: digest("extensions", &number, &row.get::<_, Vec<u8>>(3)?)?,
+                    md5: digest("extensions", &number, &row.get::<_, Vec<u8>>(4)?)?,
+                    number,
+                    name: row.get(1)?,
+                    realm: row.get(2)?,
+                });
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// The keys that the first start made, by name.
@@ -59,11 +73,26 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
-        let rows: Vec<KeyRow> =
-            sqlx::query_as("SELECT name, sha256, permissions FROM api_keys ORDER BY name")
-                .fetch_all(self.readers())
-                .await?;
-        rows.into_iter().map(KeyRow::into_key).collect()
+        self.look_up(|connection| {
+            let mut statement =
+                connection.prepare("SELECT name, sha256, permissions FROM api_keys ORDER BY name")?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let name: Box<str> = row.get(0)?;
+                let sha256 = digest("api_keys", &name, &row.get::<_, Vec<u8>>(1)?)?;
+                let permissions: Box<str> = row.get(2)?;
+                match serde_json::from_str(&permissions) {
+                    Ok(permissions) => found.push(StoredKey { name, sha256, permissions }),
+                    Err(source) => {
+                        let fault = RowFault::Json { row: name, source };
+                        return Err(StoreError::Corrupt { table: "api_keys", fault });
+                    }
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Keeps what the first start made, in one transaction. Nothing is written, and the answer is `false`, when there
@@ -76,75 +105,39 @@ impl Store {
         extensions: &[StoredExtension],
         keys: &[StoredKey],
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
-        let (started,): (bool,) =
-            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM extensions) OR EXISTS (SELECT 1 FROM api_keys)")
-                .fetch_one(&mut *transaction)
-                .await?;
-        if started {
-            return Ok(false);
-        }
-        for extension in extensions {
-            sqlx::query(
-                "INSERT INTO extensions (number, name, realm, sha256, md5) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )
-            .bind(&*extension.number)
-            .bind(&*extension.name)
-            .bind(&*extension.realm)
-            .bind(extension.sha256.as_slice())
-            .bind(extension.md5.as_slice())
-            .execute(&mut *transaction)
-            .await?;
-        }
-        for key in keys {
-            let permissions = serde_json::to_string(&key.permissions).map_err(StoreError::Unwritable)?;
-            sqlx::query("INSERT INTO api_keys (name, sha256, permissions) VALUES (?1, ?2, ?3)")
-                .bind(&*key.name)
-                .bind(key.sha256.as_slice())
-                .bind(permissions)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(true)
+        let (extensions, keys) = (extensions.to_vec(), keys.to_vec());
+        self.have_written(move |writer| writer.transact(|transaction| put(transaction, &extensions, &keys)))
+            .await
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct ExtensionRow {
-    number: Box<str>,
-    name: Box<str>,
-    realm: Box<str>,
-    sha256: Vec<u8>,
-    md5: Vec<u8>,
-}
-
-impl ExtensionRow {
-    fn into_extension(self) -> Result<StoredExtension, StoreError> {
-        let sha256 = digest("extensions", &self.number, &self.sha256)?;
-        let md5 = digest("extensions", &self.number, &self.md5)?;
-        Ok(StoredExtension { number: self.number, name: self.name, realm: self.realm, sha256, md5 })
+fn put(
+    transaction: &Transaction<'_>,
+    extensions: &[StoredExtension],
+    keys: &[StoredKey],
+) -> Result<bool, StoreError> {
+    let is_started: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM extensions) OR EXISTS (SELECT 1 FROM api_keys)",
+        [],
+        |row| row.get(0),
+    )?;
+    if is_started {
+        return Ok(false);
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    name: Box<str>,
-    sha256: Vec<u8>,
-    permissions: Box<str>,
-}
-
-impl KeyRow {
-    fn into_key(self) -> Result<StoredKey, StoreError> {
-        let sha256 = digest("api_keys", &self.name, &self.sha256)?;
-        match serde_json::from_str(&self.permissions) {
-            Ok(permissions) => Ok(StoredKey { name: self.name, sha256, permissions }),
-            Err(source) => Err(StoreError::Corrupt {
-                table: "api_keys",
-                fault: RowFault::Json { row: self.name, source },
-            }),
-        }
+    for StoredExtension { number, name, realm, sha256, md5 } in extensions {
+        transaction.execute(
+            "INSERT INTO extensions (number, name, realm, sha256, md5) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![number, name, realm, sha256, md5],
+        )?;
     }
+    for StoredKey { name, sha256, permissions } in keys {
+        let permissions = serde_json::to_string(permissions).map_err(StoreError::Unwritable)?;
+        transaction.execute(
+            "INSERT INTO api_keys (name, sha256, permissions) VALUES (?1, ?2, ?3)",
+            params![name, sha256, permissions],
+        )?;
+    }
+    Ok(true)
 }
 
 fn digest<const N: usize>(table: &'static str, row: &str, octets: &[u8]) -> Result<[u8; N], StoreError> {

@@ -3,7 +3,8 @@
 use crate::calls::read;
 use crate::{RowFault, Store, StoreError};
 use call_control::{Call, Disposition, EndReason, Number, Timestamp};
-use sqlx::{QueryBuilder, Sqlite};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub struct CallStatistics {
     pub by_disposition: BTreeMap<Disposition, u64>,
     /// Those that have ended, by why.
     pub by_end_reason: BTreeMap<EndReason, u64>,
-    /// From connected to ended, together, of those that were answered and have ended.
+    /// How long they were connected, together, of those that were answered and have ended.
     pub talk: Duration,
     /// Those in which both parties were heard.
     pub heard: u64,
@@ -61,16 +62,19 @@ impl Store {
         limit: u32,
         offset: u32,
     ) -> Result<(Vec<Call>, u64), StoreError> {
-        // One transaction: the page and the total are of one moment.
-        let mut reading = self.readers().begin().await?;
-        let (total,): (i64,) =
-            select("SELECT count(*)", filter).build_query_as().fetch_one(&mut *reading).await?;
-        let mut query = select("SELECT call_id, body", filter);
-        query.push(" ORDER BY created_at DESC, call_id DESC LIMIT ").push_bind(limit);
-        query.push(" OFFSET ").push_bind(offset);
-        let rows: Vec<(Box<str>, Box<str>)> = query.build_query_as().fetch_all(&mut *reading).await?;
-        let calls = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok((calls, count(total)))
+        let filter = filter.clone();
+        self.search(move |connection| {
+            // One transaction: the page and the total are of one moment.
+            let reading = connection.transaction()?;
+            let total = Query::of("SELECT count(*)", &filter);
+            let total: i64 =
+                reading.query_row(&total.text, params_from_iter(total.values), |row| row.get(0))?;
+            let mut query = Query::of("SELECT call_id, body", &filter);
+            query.push(" ORDER BY created_at DESC, call_id DESC LIMIT ").bind(i64::from(limit));
+            query.push(" OFFSET ").bind(i64::from(offset));
+            Ok((query.calls(&reading)?, count(total)))
+        })
+        .await
     }
 
     /// How many calls there are, and how many of them were created at `since` or later.
@@ -78,13 +82,16 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn call_count(&self, since: Timestamp) -> Result<CallCount, StoreError> {
-        let (since, total): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM calls WHERE created_at >= ?1), (SELECT count(*) FROM calls)",
-        )
-        .bind(since.unix_milliseconds())
-        .fetch_one(self.readers())
-        .await?;
-        Ok(CallCount { since: count(since), total: count(total) })
+        self.search(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT (SELECT count(*) FROM calls WHERE created_at >= ?1), (SELECT count(*) FROM calls)",
+            )?;
+            let read = |row: &rusqlite::Row<'_>| {
+                Ok(CallCount { since: count(row.get(0)?), total: count(row.get(1)?) })
+            };
+            Ok(statement.query_row([since.unix_milliseconds()], read)?)
+        })
+        .await
     }
 
     /// Figures over the calls that the filter names.
@@ -92,18 +99,22 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn call_statistics(&self, filter: &CallFilter) -> Result<CallStatistics, StoreError> {
-        let mut query = select(
-            "SELECT end_reason, connected_at IS NOT NULL, count(*), coalesce(sum(ended_at - connected_at), 0),
+        let mut query = Query::of(
+            "SELECT end_reason, connected_at IS NOT NULL, count(*), coalesce(sum(talk_ms), 0),
              count(first_audio_ms), coalesce(sum(first_audio_ms), 0)",
             filter,
         );
         query.push(" GROUP BY end_reason, connected_at IS NOT NULL");
-        let groups: Vec<Group> = query.build_query_as().fetch_all(self.readers()).await?;
-        let mut statistics = CallStatistics::default();
-        for group in groups {
-            statistics.add(group)?;
-        }
-        Ok(statistics)
+        self.search(move |connection| {
+            let mut statement = connection.prepare(&query.text)?;
+            let mut rows = statement.query(params_from_iter(query.values))?;
+            let mut statistics = CallStatistics::default();
+            while let Some(row) = rows.next()? {
+                statistics.add(row.try_into()?)?;
+            }
+            Ok(statistics)
+        })
+        .await
     }
 }
 
@@ -135,69 +146,98 @@ fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }
 
-fn select(what: &'static str, filter: &CallFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(what);
-    query.push(" FROM calls WHERE true");
-    if let Some(direction) = filter.direction {
-        query.push(" AND direction = ").push_bind(direction);
-    }
-    if let Some(disposition) = filter.disposition {
-        went(&mut query, disposition);
-    }
-    if let Some(from) = &filter.from {
-        query.push(" AND from_number = ").push_bind(from.to_string());
-    }
-    if let Some(to) = &filter.to {
-        query.push(" AND to_number = ").push_bind(to.to_string());
-    }
-    if let Some(moment) = filter.created_from {
-        query.push(" AND created_at >= ").push_bind(moment.unix_milliseconds());
-    }
-    if let Some(moment) = filter.created_to {
-        query.push(" AND created_at <= ").push_bind(moment.unix_milliseconds());
-    }
-    if let Some(search) = &filter.search {
-        holds(&mut query, search);
-    }
-    query
+/// A statement that grows with what it is to find.
+struct Query {
+    text: String,
+    values: Vec<Value>,
 }
 
-/// `Disposition::of` as SQL, made of its table.
-fn went(query: &mut QueryBuilder<Sqlite>, disposition: Disposition) {
-    match disposition {
-        Disposition::Running => {
-            query.push(" AND end_reason IS NULL");
+impl Query {
+    fn of(what: &str, filter: &CallFilter) -> Self {
+        let mut query = Self { text: format!("{what} FROM calls WHERE true"), values: Vec::new() };
+        if let Some(direction) = filter.direction {
+            query.push(" AND direction = ").bind(direction.to_owned());
         }
-        Disposition::Answered => {
-            query.push(" AND end_reason IS NOT NULL AND connected_at IS NOT NULL");
+        if let Some(disposition) = filter.disposition {
+            query.went(disposition);
         }
-        Disposition::NoAnswer | Disposition::Busy | Disposition::Failed | Disposition::Cancelled => {
-            query.push(" AND connected_at IS NULL AND end_reason IN (");
-            let mut reasons = query.separated(", ");
-            for reason in EndReason::ALL {
-                if Disposition::of_unanswered(reason) == disposition {
-                    reasons.push_bind(reason.as_str());
-                }
+        if let Some(from) = &filter.from {
+            query.push(" AND from_number = ").bind(from.to_string());
+        }
+        if let Some(to) = &filter.to {
+            query.push(" AND to_number = ").bind(to.to_string());
+        }
+        if let Some(moment) = filter.created_from {
+            query.push(" AND created_at >= ").bind(moment.unix_milliseconds());
+        }
+        if let Some(moment) = filter.created_to {
+            query.push(" AND created_at <= ").bind(moment.unix_milliseconds());
+        }
+        if let Some(search) = &filter.search {
+            query.holds(search);
+        }
+        query
+    }
+
+    fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.push("?")
+    }
+
+    /// `Disposition::of` as SQL, made of its table.
+    fn went(&mut self, disposition: Disposition) {
+        match disposition {
+            Disposition::Running => {
+                self.push(" AND end_reason IS NULL");
             }
-            query.push(")");
+            Disposition::Answered => {
+                self.push(" AND end_reason IS NOT NULL AND connected_at IS NOT NULL");
+            }
+            Disposition::NoAnswer | Disposition::Busy | Disposition::Failed | Disposition::Cancelled => {
+                self.push(" AND connected_at IS NULL AND end_reason IN (NULL");
+                for reason in EndReason::ALL {
+                    if Disposition::of_unanswered(reason) == disposition {
+                        self.push(", ").bind(reason.as_str().to_owned());
+                    }
+                }
+                self.push(")");
+            }
         }
     }
-}
 
-fn holds(query: &mut QueryBuilder<Sqlite>, search: &str) {
-    let mut pattern = String::with_capacity(search.len() + 2);
-    for character in search.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
+    fn holds(&mut self, search: &str) {
+        let mut pattern = String::with_capacity(search.len() + 2);
+        for character in search.chars() {
+            if matches!(character, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
         }
-        pattern.push(character);
+        self.push(" AND (call_id LIKE ").bind(format!("{pattern}%")).push(" ESCAPE '\\'");
+        let pattern = format!("%{pattern}%");
+        for place in [
+            "from_number",
+            "to_number",
+            "json_extract(body, '$.caller_id')",
+            "json_extract(body, '$.variables')",
+        ] {
+            self.push(" OR ").push(place).push(" LIKE ").bind(pattern.clone()).push(" ESCAPE '\\'");
+        }
+        self.push(")");
     }
-    query.push(" AND (call_id LIKE ").push_bind(format!("{pattern}%")).push(" ESCAPE '\\'");
-    let pattern = format!("%{pattern}%");
-    for place in
-        ["from_number", "to_number", "json_extract(body, '$.caller_id')", "json_extract(body, '$.variables')"]
-    {
-        query.push(" OR ").push(place).push(" LIKE ").push_bind(pattern.clone()).push(" ESCAPE '\\'");
+
+    fn calls(self, connection: &Connection) -> Result<Vec<Call>, StoreError> {
+        let mut statement = connection.prepare(&self.text)?;
+        let mut rows = statement.query(params_from_iter(self.values))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?);
+        }
+        Ok(found)
     }
-    query.push(")");
 }

@@ -5,7 +5,7 @@
 
 use crate::{RowFault, Store, StoreError};
 use call_control::{CallId, Timestamp};
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use rusqlite::{OptionalExtension, Transaction, params};
 use std::sync::Arc;
 
 /// Calls whose messages are kept: with 2 KiB each, 40 MiB.
@@ -14,8 +14,6 @@ const CALLS_MAX: i64 = 20_000;
 const AGE: i64 = 7 * 24 * 60 * 60 * 1000;
 /// How often old ones are looked for, in calls.
 const FORGET_EVERY: i64 = 100;
-/// Rows of one statement: three values each stay far below SQLite's 32,766 (`SQLITE_MAX_VARIABLE_NUMBER`).
-const ROWS: usize = 200;
 /// Octets of a call beyond which a row makes no sense.
 const OCTETS_MAX: usize = 1024 * 1024;
 
@@ -36,53 +34,46 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn messages(&self, call: CallId) -> Result<Option<Vec<u8>>, StoreError> {
-        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT body FROM messages WHERE call_id = ?1")
-            .bind(call.to_string())
-            .fetch_optional(self.readers())
-            .await?;
-        row.map(|(body,)| unpacked(call, &body)).transpose()
+        self.look_up(move |connection| {
+            let body: Option<Vec<u8>> = connection
+                .prepare_cached("SELECT body FROM messages WHERE call_id = ?1")?
+                .query_row([call.to_string()], |row| row.get(0))
+                .optional()?;
+            body.map(|body| unpacked(call, &body)).transpose()
+        })
+        .await
     }
 }
 
 /// With every hundredth call, those of calls that ended over a week before, or more than 20,000 calls ago, are
 /// forgotten.
-pub(crate) async fn insert_messages(
-    transaction: &mut Transaction<'static, Sqlite>,
+pub(crate) fn insert_messages(
+    transaction: &Transaction<'_>,
     messages: &[CallMessages],
-) -> Result<(), sqlx::Error> {
-    for chunk in messages.chunks(ROWS) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO messages (call_id, at, body) ");
-        query.push_values(chunk, |mut values, messages| {
-            values
-                .push_bind(messages.call.to_string())
-                .push_bind(messages.at.unix_milliseconds())
-                .push_bind(lz4_flex::block::compress_prepend_size(&messages.octets));
-        });
-        query.push(" ON CONFLICT DO NOTHING");
-        let done = query.build().execute(&mut **transaction).await?;
-        let (newest, written) = (done.last_insert_rowid(), done.rows_affected());
-        let is_round = newest.rem_euclid(FORGET_EVERY).unsigned_abs() < written;
-        if let Some(last) = chunk.last().filter(|_| is_round) {
-            forget_old(transaction, newest, last.at.unix_milliseconds()).await?;
+) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO messages (call_id, at, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    for CallMessages { call, at, octets } in messages {
+        let packed = lz4_flex::block::compress_prepend_size(octets);
+        let written = insert.execute(params![call.to_string(), at.unix_milliseconds(), packed])?;
+        let id = transaction.last_insert_rowid();
+        if written == 1 && id % FORGET_EVERY == 0 {
+            forget_old(transaction, id, at.unix_milliseconds())?;
         }
     }
     Ok(())
 }
 
-async fn forget_old(
-    transaction: &mut Transaction<'static, Sqlite>,
-    newest: i64,
-    at: i64,
-) -> Result<(), sqlx::Error> {
+fn forget_old(transaction: &Transaction<'_>, newest: i64, at: i64) -> Result<(), rusqlite::Error> {
     // The newest is young enough: there is always a first one that stays.
-    sqlx::query(
-        "DELETE FROM messages WHERE id <= ?1 OR id < (SELECT id FROM messages WHERE at >= ?2 ORDER BY id LIMIT 1)",
-    )
-    .bind(newest - CALLS_MAX)
-    .bind(at - AGE)
-    .execute(&mut **transaction)
-    .await
-    .map(drop)
+    transaction
+        .prepare_cached(
+            "DELETE FROM messages WHERE id <= ?1
+             OR id < (SELECT id FROM messages WHERE at >= ?2 ORDER BY id LIMIT 1)",
+        )?
+        .execute([newest - CALLS_MAX, at - AGE])?;
+    Ok(())
 }
 
 fn unpacked(call: CallId, body: &[u8]) -> Result<Vec<u8>, StoreError> {

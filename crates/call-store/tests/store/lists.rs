@@ -1,12 +1,11 @@
-//! Lists, figures, events and first answers on a real file.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+//! Lists, figures, events and first answers.
 
+use crate::journal::{Journal, event, meddle};
 use call_control::{
-    Call, CallEvent, CallEventKind, CallId, CallState, Disposition, End, EndReason, EndedBy, EventId, Media,
-    Number, PartyType, PartyView, Timestamp, VariableName, VariableValue,
+    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, Disposition, End, EndReason, EndedBy,
+    EventId, Media, Number, PartyType, PartyView, Repeatable, Timestamp, VariableName, VariableValue,
 };
-use call_store::{CallFilter, FirstAnswer, RequestName, Store};
-use std::path::Path;
+use call_store::{CallFilter, FirstAnswer, Round, Store};
 use std::sync::Arc;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -21,18 +20,9 @@ fn at(milliseconds: i64) -> Timestamp {
 
 /// Call `n` was created `n` seconds after the first.
 fn running(n: u8) -> Call {
-    Call {
-        call_id: id(n),
-        state: CallState::CallingFrom,
-        from: PartyView::waiting(Number::new("1001").unwrap(), PartyType::Extension),
-        to: PartyView::waiting(Number::new("+918065978015").unwrap(), PartyType::External),
-        caller_id: None,
-        variables: [].into(),
-        created_at: at(i64::from(n) * 1000),
-        connected_at: None,
-        ended_at: None,
-        end: None,
-    }
+    let parties = [("1001", PartyType::Extension), ("+918065978015", PartyType::External)]
+        .map(|(number, kind)| PartyView::waiting(Number::new(number).unwrap(), kind));
+    Call::beginning(id(n), parties, CallDirection::Outbound, at(i64::from(n) * 1000))
 }
 
 fn ended(n: u8, reason: EndReason) -> Call {
@@ -41,7 +31,7 @@ fn ended(n: u8, reason: EndReason) -> Call {
     Call { state: CallState::Ended, ended_at, end: Some(end), ..running(n) }
 }
 
-/// Talked for five seconds; the later audio came after 40 ms.
+/// Talked for 5.25 seconds, though the wall clock says 5; the later audio came after 40 ms.
 fn answered(n: u8) -> Call {
     let media = |first| Media {
         codec: "PCMU".into(),
@@ -52,14 +42,11 @@ fn answered(n: u8) -> Call {
         first_packet_ms_after_answer: Some(first),
     };
     let mut call = ended(n, EndReason::HungUp);
+    (call.duration_seconds, call.ring_seconds, call.talk_seconds) = (9.0, 1.5, 5.25);
     call.connected_at = Some(at(i64::from(n) * 1000 + 4000));
     call.from.media = Some(media(20));
     call.to.media = Some(media(40));
     call
-}
-
-fn event(call: &Call, event: CallEventKind, at: Timestamp) -> Arc<CallEvent> {
-    Arc::new(CallEvent { event, party: None, at, call: call.clone() })
 }
 
 async fn ids(store: &Store, filter: CallFilter) -> Vec<u8> {
@@ -69,18 +56,9 @@ async fn ids(store: &Store, filter: CallFilter) -> Vec<u8> {
     calls.iter().map(number).collect()
 }
 
-async fn meddle(folder: &Path, sql: &'static str) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(folder.join("dialbridge.db"))
-        .create_if_missing(true);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-    pool.close().await;
-}
-
 #[tokio::test]
 async fn calls_come_newest_first_and_in_pages() {
-    let store = Store::in_memory().await.unwrap();
+    let mut store = Journal::in_memory().await;
     store.put_calls(&[running(2), running(0), running(3), running(1)]).await.unwrap();
     assert_eq!(ids(&store, CallFilter::default()).await, [3, 2, 1, 0]);
     let (page, total) = store.calls(&CallFilter::default(), 2, 1).await.unwrap();
@@ -91,7 +69,7 @@ async fn calls_come_newest_first_and_in_pages() {
 
 #[tokio::test]
 async fn a_disposition_finds_the_calls_that_have_it_and_no_others() {
-    let store = Store::in_memory().await.unwrap();
+    let mut store = Journal::in_memory().await;
     let mut calls: Vec<Call> =
         EndReason::ALL.into_iter().zip(2_u8..).map(|(reason, n)| ended(n, reason)).collect();
     calls.extend([running(0), answered(1)]);
@@ -109,8 +87,9 @@ async fn a_disposition_finds_the_calls_that_have_it_and_no_others() {
 
 #[tokio::test]
 async fn numbers_times_and_words_narrow_a_list() {
-    let store = Store::in_memory().await.unwrap();
+    let mut store = Journal::in_memory().await;
     let mut other = running(2);
+    other.direction = CallDirection::Internal;
     other.from.number = Number::new("1003").unwrap();
     other.caller_id = Some("\"Astra 100%\" <+15550100>".to_owned().try_into().unwrap());
     let value = VariableValue::new("Grüße_7".into()).unwrap();
@@ -123,7 +102,8 @@ async fn numbers_times_and_words_narrow_a_list() {
     assert_eq!(ids(&store, CallFilter { to: number("1003"), ..all() }).await, [] as [u8; 0]);
     assert_eq!(ids(&store, CallFilter { created_from: Some(at(1000)), ..all() }).await, [2, 1]);
     assert_eq!(ids(&store, CallFilter { created_to: Some(at(1000)), ..all() }).await, [1, 0]);
-    assert_eq!(ids(&store, CallFilter { direction: Some("outbound"), ..all() }).await, [2, 1, 0]);
+    assert_eq!(ids(&store, CallFilter { direction: Some("outbound"), ..all() }).await, [1, 0]);
+    assert_eq!(ids(&store, CallFilter { direction: Some("internal"), ..all() }).await, [2]);
     assert_eq!(ids(&store, CallFilter { direction: Some("inbound"), ..all() }).await, [] as [u8; 0]);
     for (search, found) in [
         ("1003", &[2][..]),
@@ -142,7 +122,7 @@ async fn numbers_times_and_words_narrow_a_list() {
 
 #[tokio::test]
 async fn figures_are_those_of_the_calls() {
-    let store = Store::in_memory().await.unwrap();
+    let mut store = Journal::in_memory().await;
     let busy = [ended(3, EndReason::Busy), ended(4, EndReason::Declined)];
     store.put_calls(&[running(0), answered(1), answered(2)]).await.unwrap();
     store.put_calls(&busy).await.unwrap();
@@ -154,10 +134,10 @@ async fn figures_are_those_of_the_calls() {
     assert_eq!(figures.by_end_reason, by_end_reason);
     assert_eq!(
         (figures.talk.as_millis(), figures.heard, figures.to_first_audio.as_millis()),
-        (10_000, 2, 80)
+        (10_500, 2, 80)
     );
     let filter = CallFilter { created_from: Some(at(2000)), ..CallFilter::default() };
-    assert_eq!(store.call_statistics(&filter).await.unwrap().talk.as_millis(), 5000);
+    assert_eq!(store.call_statistics(&filter).await.unwrap().talk.as_millis(), 5250);
     let count = store.call_count(at(3000)).await.unwrap();
     assert_eq!((count.since, count.total), (2, 5));
 }
@@ -165,18 +145,19 @@ async fn figures_are_those_of_the_calls() {
 #[tokio::test]
 async fn events_get_rising_ids_that_are_never_given_again() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).await.unwrap();
+    let mut store = Journal::open(folder.path()).await;
     assert_eq!(store.event_range().await.unwrap(), (EventId(1), EventId(0)));
     let call = running(1);
     let events = [CallEventKind::Initiated, CallEventKind::Ringing, CallEventKind::Ringing]
         .map(|kind| event(&call, kind, at(0)));
-    let written = store.put(&[Arc::new(call.clone())], &events).await.unwrap();
+    let calls = vec![call.clone().into()];
+    let written = store.put(Round { calls, events: events.to_vec(), ..Round::default() }).await.unwrap();
     let ids: Vec<u64> = written.iter().map(|event| event.id.0).collect();
     assert_eq!(ids, [1, 2, 3]);
     assert_eq!(store.call(call.call_id).await.unwrap(), Some(call.clone()));
 
     let other = running(2);
-    store.put(&[], &[event(&other, CallEventKind::Initiated, at(1))]).await.unwrap();
+    store.put_events(&[event(&other, CallEventKind::Initiated, at(1))]).await.unwrap();
     let after = store.events_after(EventId(1), None, 10).await.unwrap();
     assert_eq!(after.iter().map(|event| event.id.0).collect::<Vec<_>>(), [2, 3, 4]);
     assert_eq!(&*after[0].kind, "call.ringing");
@@ -187,22 +168,22 @@ async fn events_get_rising_ids_that_are_never_given_again() {
     assert!(store.events_after(EventId(u64::MAX), None, 10).await.unwrap().is_empty());
 
     store.close().await;
-    meddle(folder.path(), "DELETE FROM events").await;
-    let store = Store::open(folder.path()).await.unwrap();
+    meddle(folder.path(), "DELETE FROM events");
+    let mut store = Journal::open(folder.path()).await;
     assert_eq!(store.event_range().await.unwrap(), (EventId(5), EventId(4)));
-    let written = store.put(&[], &[event(&other, CallEventKind::Ringing, at(2))]).await.unwrap();
+    let written = store.put_events(&[event(&other, CallEventKind::Ringing, at(2))]).await.unwrap();
     assert_eq!(written[0].id, EventId(5));
 }
 
 #[tokio::test]
 async fn a_call_begins_once_and_ends_once() {
-    let store = Store::in_memory().await.unwrap();
+    let mut store = Journal::in_memory().await;
     let (call, over) = (running(1), ended(1, EndReason::Busy));
     let first = event(&call, CallEventKind::Initiated, at(0));
     let last = event(&over, CallEventKind::Ended, at(1));
     let events = [Arc::clone(&first), first, Arc::clone(&last), Arc::clone(&last)];
-    assert_eq!(store.put(&[], &events).await.unwrap().len(), 2);
-    assert_eq!(store.put(&[], &[last]).await.unwrap(), []);
+    assert_eq!(store.put_events(&events).await.unwrap().len(), 2);
+    assert_eq!(store.put_events(&[last]).await.unwrap(), []);
     assert_eq!(store.events_after(EventId(0), None, 10).await.unwrap().len(), 2);
     assert_eq!(store.call_at_last_event(call.call_id).await.unwrap(), Some(over));
 }
@@ -210,84 +191,65 @@ async fn a_call_begins_once_and_ends_once() {
 #[tokio::test]
 async fn events_are_kept_for_a_day_and_up_to_a_number() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).await.unwrap();
+    let mut store = Journal::open(folder.path()).await;
     let call = running(1);
     let ringing = |moment| [event(&call, CallEventKind::Ringing, moment)];
-    store.put(&[], &ringing(at(0))).await.unwrap();
-    store.put(&[], &ringing(at(DAY))).await.unwrap();
+    store.put_events(&ringing(at(0))).await.unwrap();
+    store.put_events(&ringing(at(DAY))).await.unwrap();
     assert_eq!(store.event_range().await.unwrap(), (EventId(1), EventId(2)));
-    store.put(&[], &ringing(at(DAY + 1))).await.unwrap();
+    store.put_events(&ringing(at(DAY + 1))).await.unwrap();
     assert_eq!(store.event_range().await.unwrap(), (EventId(2), EventId(3)));
-    meddle(folder.path(), "UPDATE sqlite_sequence SET seq = 100001 WHERE name = 'events'").await;
-    store.put(&[], &ringing(at(DAY + 2))).await.unwrap();
+    meddle(folder.path(), "UPDATE sqlite_sequence SET seq = 100001 WHERE name = 'events'");
+    store.put_events(&ringing(at(DAY + 2))).await.unwrap();
     assert_eq!(store.event_range().await.unwrap(), (EventId(3), EventId(100_002)));
+}
+
+fn answer(api_key: u8, key: &str, n: u8, at: i64, body: Option<&str>) -> FirstAnswer {
+    let request = Repeatable { api_key: [api_key; 32], idempotency_key: key.into(), body: [7; 32] };
+    FirstAnswer { request, call_id: id(n), at, body: body.map(Into::into) }
+}
+
+async fn put_answers(store: &mut Journal, answers: &[&FirstAnswer]) {
+    let first_answers = answers.iter().copied().cloned().collect();
+    store.put(Round { first_answers, ..Round::default() }).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_first_answer_is_kept_for_a_day_under_its_key() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path()).await.unwrap();
-    let name = |api_key: u8, text: &str| RequestName { api_key: [api_key; 32], idempotency_key: text.into() };
-    let answer = |body: &str| FirstAnswer {
-        request: [7; 32],
-        status: 200,
-        location: Some("/there".into()),
-        body: body.into(),
-    };
-    store.put_first_answer(&name(1, "a"), &answer("{}"), 0).await.unwrap();
-    store.put_first_answer(&name(1, "a"), &answer("{1}"), 1).await.unwrap();
-    store.put_first_answer(&name(2, "a"), &answer("{2}"), 2).await.unwrap();
+    let mut store = Journal::open(folder.path()).await;
+    let (former, first) = (answer(1, "a", 0, 0, Some("{}")), answer(1, "a", 1, 1, None));
+    let second = answer(2, "a", 2, 2, Some("{2}"));
+    put_answers(&mut store, &[&former]).await;
+    put_answers(&mut store, &[&first, &second]).await;
     store.close().await;
-    let store = Store::open(folder.path()).await.unwrap();
-    assert_eq!(store.first_answer(&name(1, "a"), DAY).await.unwrap(), Some(answer("{1}")));
-    assert_eq!(store.first_answer(&name(2, "a"), DAY).await.unwrap(), Some(answer("{2}")));
-    assert_eq!(store.first_answer(&name(1, "A"), DAY).await.unwrap(), None);
-    assert_eq!(store.first_answer(&name(1, "a"), DAY + 1).await.unwrap(), None);
-    store.put_first_answer(&name(3, "b"), &answer("{3}"), DAY + 1).await.unwrap();
-    assert_eq!(store.first_answer(&name(1, "a"), 1).await.unwrap(), None, "forgotten");
-    assert_eq!(store.first_answer(&name(2, "a"), DAY).await.unwrap(), Some(answer("{2}")));
-    meddle(
-        folder.path(),
-        "UPDATE first_answers SET rowid = rowid + 100000 WHERE
-        idempotency_key = 'b'",
-    )
-    .await;
-    store.put_first_answer(&name(4, "c"), &answer("{4}"), DAY + 1).await.unwrap();
-    assert_eq!(store.first_answer(&name(2, "a"), DAY).await.unwrap(), None, "too many");
+    let mut store = Journal::open(folder.path()).await;
+    assert_eq!(store.first_answer(&[1; 32], "a", DAY).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.first_answer(&[2; 32], "a", DAY).await.unwrap(), Some(second.clone()));
+    assert_eq!(store.first_answer(&[1; 32], "A", DAY).await.unwrap(), None);
+    assert_eq!(store.first_answer(&[1; 32], "a", DAY + 1).await.unwrap(), None);
+    put_answers(&mut store, &[&answer(3, "b", 3, DAY + 1, None)]).await;
+    assert_eq!(store.first_answer(&[1; 32], "a", 1).await.unwrap(), None, "forgotten");
+    assert_eq!(store.first_answer(&[2; 32], "a", DAY).await.unwrap(), Some(second));
+    meddle(folder.path(), "UPDATE first_answers SET rowid = rowid + 100000 WHERE idempotency_key = 'b'");
+    put_answers(&mut store, &[&answer(4, "c", 4, DAY + 1, None)]).await;
+    assert_eq!(store.first_answer(&[2; 32], "a", DAY).await.unwrap(), None, "too many");
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_version_is_brought_to_this_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let (over, runs) = (answered(1), running(2));
-    {
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(folder.path().join("dialbridge.db"))
-            .create_if_missing(true);
-        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        let mut first = sqlx::migrate!();
-        first.migrations.to_mut().retain(|migration| migration.version == 1);
-        first.run(&pool).await.unwrap();
-        for call in [&over, &runs] {
-            sqlx::query(
-                "INSERT INTO calls (call_id, created_at, ended_at, state, from_number, to_number, to_type,
-                 end_reason, body) VALUES (?1, ?2, ?3, 'x', '1001', '+918065978015', 'external', ?4, ?5)",
-            )
-            .bind(call.call_id.to_string())
-            .bind(call.created_at.unix_milliseconds())
-            .bind(call.ended_at.map(Timestamp::unix_milliseconds))
-            .bind(call.end.as_ref().map(|end| end.reason.as_str()))
-            .bind(serde_json::to_string(call).unwrap())
-            .execute(&pool)
-            .await
-            .unwrap();
-        }
-        pool.close().await;
-    }
-    let store = Store::open(folder.path()).await.unwrap();
-    let (calls, _) = store.calls(&CallFilter::default(), 20, 0).await.unwrap();
-    assert_eq!(calls, [runs, over]);
-    let figures = store.call_statistics(&CallFilter::default()).await.unwrap();
-    assert_eq!((figures.talk.as_millis(), figures.heard, figures.to_first_audio.as_millis()), (5000, 1, 40));
-    assert_eq!(figures.by_disposition, [(Disposition::Answered, 1), (Disposition::Running, 1)].into());
+async fn an_answer_gets_the_text_that_a_client_waited_for_and_goes_with_its_call() {
+    let mut store = Journal::in_memory().await;
+    let (first, other) = (answer(1, "a", 1, 1, None), answer(1, "b", 2, 1, None));
+    put_answers(&mut store, &[&first, &other]).await;
+    store.put_first_body(&first.request, "{1}").await.unwrap();
+    let of_another_body = Repeatable { body: [8; 32], ..other.request.clone() };
+    store.put_first_body(&of_another_body, "{2}").await.unwrap();
+    store.put_first_body(&answer(9, "a", 1, 1, None).request, "{3}").await.unwrap();
+    let kept = async |key: &str| store.first_answer(&[1; 32], key, 2).await.unwrap();
+    assert_eq!(kept("a").await, Some(answer(1, "a", 1, 1, Some("{1}"))));
+    assert_eq!(kept("b").await, Some(other));
+
+    store.put(Round { forgotten_answers: vec![id(1), id(9)], ..Round::default() }).await.unwrap();
+    assert_eq!(store.first_answer(&[1; 32], "a", 2).await.unwrap(), None);
+    assert!(store.first_answer(&[1; 32], "b", 2).await.unwrap().is_some());
 }
