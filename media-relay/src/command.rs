@@ -6,17 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What signalling asks for; the methods of [`RelayHandle`](crate::RelayHandle) say what each does.
+/// What signalling asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Bind two port pairs, one on each local address (`[Side::One, Side::Two]`).
+    /// Bind two port pairs, one on each local address (`[Side::One, Side::Two]`). Answered by
+    /// [`Event::Opened`](crate::Event::Opened) or [`Event::OpenFailed`](crate::Event::OpenFailed).
     Open {
         /// A session that was never used before.
         session: SessionId,
         /// Local addresses.
         local: [IpAddr; 2],
     },
-    /// What was agreed with one side.
+    /// What was agreed with one side, for the first time or again. Learning of its address starts anew; if it is the
+    /// same address again, what was learnt holds until something else is.
     Describe {
         /// Which session.
         session: SessionId,
@@ -25,7 +27,8 @@ pub enum Command {
         /// What was agreed.
         description: Description,
     },
-    /// Play to a side.
+    /// Play to a side until `Stop`, `Connect` or `Close`. What plays already goes on. After `Connect` it takes the
+    /// place of the other party until `Stop`.
     Play {
         /// Which session.
         session: SessionId,
@@ -41,24 +44,25 @@ pub enum Command {
         /// Who heard it.
         side: Side,
     },
-    /// Let the other side hear this one before both are connected.
+    /// Forward what comes from this side, and nothing to it, until `Connect`. What plays to the other side gives way
+    /// to the first packet and returns one second after the last. Another `Listen` takes its place.
     Listen {
         /// Which session.
         session: SessionId,
         /// Who is heard.
         side: Side,
     },
-    /// Forward between both sides from now on.
+    /// Forward between both sides from now on; sounds stop.
     Connect {
         /// Which session.
         session: SessionId,
     },
-    /// Say the figures.
+    /// Say the figures: [`Event::Report`](crate::Event::Report).
     Report {
         /// Which session.
         session: SessionId,
     },
-    /// End the session and release its ports.
+    /// End the session: [`Event::Closed`](crate::Event::Closed). Its ports rest before they are used again.
     Close {
         /// Which session.
         session: SessionId,

@@ -1,14 +1,13 @@
 //! The thread that does what a [`Relay`] says: the only place with sockets, clock and channel.
 
-use crate::command::{Command, Config, Description, Sound};
+use crate::command::{Command, Config};
 use crate::event::Event;
 use crate::relay::{Forward, Output, Relay};
-use crate::side::{SessionId, Side};
 use crate::sockets::{Received, Sockets};
 use mio::{Events, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
@@ -34,47 +33,9 @@ enum Message {
 }
 
 impl RelayHandle {
-    /// Binds two port pairs, one on each local address (`[Side::One, Side::Two]`).
-    pub fn open(&self, session: SessionId, local: [IpAddr; 2]) {
-        self.line.say(Message::Command(Command::Open { session, local }));
-    }
-
-    /// Says or says again what was agreed with one side. Learning of its address starts anew; if it is the
-    /// same address again, what was learnt holds until something else is.
-    pub fn describe(&self, session: SessionId, side: Side, description: Description) {
-        self.line.say(Message::Command(Command::Describe { session, side, description }));
-    }
-
-    /// Plays to that side until `stop`, `connect` or `close`. What plays already goes on. After `connect` it
-    /// takes the place of the other party until `stop`.
-    pub fn play(&self, session: SessionId, side: Side, sound: Sound) {
-        self.line.say(Message::Command(Command::Play { session, side, sound }));
-    }
-
-    /// Ends what plays to that side.
-    pub fn stop(&self, session: SessionId, side: Side) {
-        self.line.say(Message::Command(Command::Stop { session, side }));
-    }
-
-    /// Forwards what comes from `side`, and nothing to it, until `connect`. What plays to the other side gives
-    /// way to the first packet and returns one second after the last. Another `listen` takes its place.
-    pub fn listen(&self, session: SessionId, side: Side) {
-        self.line.say(Message::Command(Command::Listen { session, side }));
-    }
-
-    /// Forwards between both sides from now on; sounds stop.
-    pub fn connect(&self, session: SessionId) {
-        self.line.say(Message::Command(Command::Connect { session }));
-    }
-
-    /// Asks for the figures: [`Event::Report`].
-    pub fn report(&self, session: SessionId) {
-        self.line.say(Message::Command(Command::Report { session }));
-    }
-
-    /// Ends the session: [`Event::Closed`]. Its ports rest before they are used again.
-    pub fn close(&self, session: SessionId) {
-        self.line.say(Message::Command(Command::Close { session }));
+    /// Says something to the relay.
+    pub fn send(&self, command: Command) {
+        self.line.say(Message::Command(command));
     }
 }
 

@@ -50,7 +50,7 @@ pub enum Event {
         /// Which session.
         session: SessionId,
     },
-    /// Answer to `RelayHandle::report`.
+    /// Answer to `Command::Report`.
     Report {
         /// Which session.
         session: SessionId,

@@ -1,7 +1,9 @@
 //! The relay with real sockets, on loopback.
 
 use audio::{Codec, Decoder, Encoder, Sine, TonePlan, chord_milliseconds, chord_share, tone_share};
-use media_relay::{Config, Description, Event, RelayHandle, RtpHeader, SessionId, Side, Sound, start};
+use media_relay::{
+    Command, Config, Description, Event, RelayHandle, RtpHeader, SessionId, Side, Sound, start,
+};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -107,18 +109,18 @@ fn wait_for(events: &Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event 
 #[test]
 fn ringback_first_and_then_the_other_party_in_one_stream() {
     let (relay, events) = relay(17_000);
-    relay.open(SESSION, [LOCALHOST; 2]);
+    relay.send(Command::Open { session: SESSION, local: [LOCALHOST; 2] });
     let [one, two] = opened(&events);
     let (mut alice, mut bob) = (Phone::new(one, 600.0, 1), Phone::new(two, 1_000.0, 2));
-    relay.describe(SESSION, Side::One, alice.description());
-    relay.play(SESSION, Side::One, Sound::Ringback);
+    relay.send(Command::Describe { session: SESSION, side: Side::One, description: alice.description() });
+    relay.send(Command::Play { session: SESSION, side: Side::One, sound: Sound::Ringback });
     let ringing = alice.listen(Duration::from_millis(1_500));
     assert!(chord_share(&ringing.samples, 8_000, &[440.0, 480.0]) > 0.95);
     assert!(chord_milliseconds(&ringing.samples, 8_000, &[440.0, 480.0]) > 1_000);
     assert!((65..=85).contains(&ringing.headers.len()), "{} packets", ringing.headers.len());
 
-    relay.describe(SESSION, Side::Two, bob.description());
-    relay.connect(SESSION);
+    relay.send(Command::Describe { session: SESSION, side: Side::Two, description: bob.description() });
+    relay.send(Command::Connect { session: SESSION });
     let (mut to_alice, mut to_bob) = (Heard::default(), Heard::default());
     for _ in 0..100 {
         alice.speak();
@@ -140,7 +142,7 @@ fn ringback_first_and_then_the_other_party_in_one_stream() {
     assert!(stream.is_sorted_by(|one, two| two.sequence == one.sequence.wrapping_add(1)));
     assert!(stream.is_sorted_by(|one, two| (two.timestamp.wrapping_sub(one.timestamp) as i32) > 0));
 
-    relay.close(SESSION);
+    relay.send(Command::Close { session: SESSION });
     let Event::Closed { statistics, .. } = wait_for(&events, |event| matches!(event, Event::Closed { .. }))
     else {
         panic!("closed");
@@ -153,17 +155,17 @@ fn ringback_first_and_then_the_other_party_in_one_stream() {
 #[test]
 fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() {
     let (relay, events) = relay(17_100);
-    relay.open(SESSION, [LOCALHOST; 2]);
+    relay.send(Command::Open { session: SESSION, local: [LOCALHOST; 2] });
     let ports = opened(&events);
     assert!(ports.iter().all(|address| UdpSocket::bind(address).is_err()), "they are bound");
-    relay.close(SESSION);
+    relay.send(Command::Close { session: SESSION });
     wait_for(&events, |event| matches!(event, Event::Closed { .. }));
     for address in ports {
         UdpSocket::bind(address).expect("the port is free");
     }
     let other = relay.clone();
     drop(relay);
-    other.open(SessionId(2), [LOCALHOST; 2]);
+    other.send(Command::Open { session: SessionId(2), local: [LOCALHOST; 2] });
     wait_for(&events, |event| matches!(event, Event::Opened { .. }));
     drop(other);
     assert!(
@@ -177,7 +179,7 @@ fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() 
 fn a_port_that_somebody_has_is_passed_over() {
     let _taken = UdpSocket::bind((LOCALHOST, 17_201)).expect("the RTCP port of the first pair");
     let (relay, events) = relay(17_200);
-    relay.open(SESSION, [LOCALHOST; 2]);
+    relay.send(Command::Open { session: SESSION, local: [LOCALHOST; 2] });
     let mut ports = opened(&events).map(|address| address.port());
     ports.sort_unstable();
     assert_eq!(ports, [17_202, 17_204]);
@@ -187,7 +189,7 @@ fn a_port_that_somebody_has_is_passed_over() {
 fn an_address_of_another_host_cannot_be_used() {
     let (relay, events) = relay(17_300);
     let foreign = IpAddr::from([192, 0, 2, 77]);
-    relay.open(SESSION, [LOCALHOST, foreign]);
+    relay.send(Command::Open { session: SESSION, local: [LOCALHOST, foreign] });
     let reason = media_relay::OpenError::AddressNotUsable;
     assert_eq!(events.recv_timeout(PATIENCE), Ok(Event::OpenFailed { session: SESSION, reason }));
 }
