@@ -1,12 +1,18 @@
 //! Phones that are played by hand: what their INVITE usages report.
 
-use super::Device;
+use super::Route;
 use crate::media::Announced;
+use crate::place::CallNumber;
 use sip_core::{Flow, Gone, GoneCause, InviteEvent, NewInvite, Transport};
 use sip_message::{CallId, Method, NameAddr, Request, SipUri, StatusCode};
 
+/// The call that they belong to.
+pub(crate) const fn call() -> CallNumber {
+    CallNumber(1)
+}
+
 /// A phone at that port.
-pub(crate) fn device(port: u16) -> Device {
+pub(crate) fn route(port: u16) -> Route {
     let remote = ([127, 0, 0, 1], port).into();
     let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote };
     let uri = SipUri::at(Some("1001"), remote);
@@ -21,7 +27,7 @@ pub(crate) fn device(port: u16) -> Device {
         offer: None,
         credentials: None,
     };
-    Device { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() } }
+    Route { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() } }
 }
 
 /// It answers with that payload type.

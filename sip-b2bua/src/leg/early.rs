@@ -1,6 +1,7 @@
 //! What a phone of the party lets us hear while it rings.
 
-use super::{Fork, Leg, Output, State};
+use super::outgoing::{Fork, Ringing};
+use super::{Leg, LegEvent, State};
 use crate::media;
 use media_relay::Description;
 use sdp::{AudioStream, Format};
@@ -17,12 +18,12 @@ pub(super) struct EarlyAnswer {
 impl Leg {
     /// An answer in a provisional response (RFC 3960 §3). Of several the first is heard, until its phone is gone.
     pub(super) fn early_answer(&mut self, from_fork: usize, body: &[u8], branch: Option<Box<str>>) {
-        let State::Ringing { early, .. } = &mut self.state else { return };
+        let State::Ringing(Ringing { early, .. }) = &mut self.state else { return };
         let fork = &mut self.forks[from_fork];
         if fork.early.as_ref().is_some_and(|answer| answer.branch != branch) {
             return;
         }
-        let Ok(stream) = fork.offer.read_answer(body) else { return };
+        let Some(Ok(stream)) = fork.offer.as_ref().map(|offer| offer.read_answer(body)) else { return };
         if fork.early.as_ref().is_some_and(|answer| answer.stream == stream) {
             return;
         }
@@ -31,14 +32,14 @@ impl Leg {
         if *early.get_or_insert(from_fork) == from_fork
             && let Some((description, _)) = agreed
         {
-            self.outputs.push_back(Output::EarlyMedia(description));
+            self.tell(LegEvent::EarlyMedia(description));
         }
     }
 
     /// The phone that was heard is gone: another one that may be heard takes its place.
     pub(super) fn hear_another(&mut self, gone: usize) {
         self.forks[gone].early = None;
-        let State::Ringing { early, .. } = &mut self.state else { return };
+        let State::Ringing(Ringing { early, .. }) = &mut self.state else { return };
         if *early != Some(gone) {
             return;
         }
@@ -46,7 +47,7 @@ impl Leg {
         let heard = early.and_then(|fork| self.forks.get(fork));
         let agreed = heard.and_then(|fork| media::agree(&fork.early.as_ref()?.stream, fork.flow));
         if let Some((description, _)) = agreed {
-            self.outputs.push_back(Output::EarlyMedia(description));
+            self.tell(LegEvent::EarlyMedia(description));
         }
     }
 }
@@ -57,7 +58,7 @@ impl Fork {
         let early = self.early.as_ref().filter(|early| early.branch.as_deref() == response.header.to.tag());
         let stream = match early {
             Some(early) if response.body.is_empty() => early.stream.clone(),
-            Some(_) | None => self.offer.read_answer(&response.body).ok()?,
+            Some(_) | None => self.offer.as_ref()?.read_answer(&response.body).ok()?,
         };
         media::agree(&stream, self.flow)
     }

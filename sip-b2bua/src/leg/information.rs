@@ -1,9 +1,10 @@
 //! What a phone says in an INFO (RFC 6086 §2, "legacy" use): digits, a wish for a fresh picture. Answered here, at
 //! once; passed on to the other party, which may refuse it.
 
-use super::{ForkState, Leg, Output, State};
-use sip_core::Responder;
-use sip_message::{FieldName, Request, StatusCode};
+use super::outgoing::ForkState;
+use super::{Leg, LegEvent, State};
+use sip_core::{Command, Responder};
+use sip_message::{FieldName, Method, Request, StatusCode};
 
 /// The body of an INFO.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,22 +23,24 @@ impl Leg {
         let content_type = request.header.fields.get(&FieldName::CONTENT_TYPE).map(Box::from);
         let is_too_large = request.body.len() > BODY_OCTETS_MAX;
         let status = if is_too_large { StatusCode::REQUEST_ENTITY_TOO_LARGE } else { StatusCode::OK };
-        self.outputs.push_back(Output::Respond { responder, status });
-        let talks = matches!(&self.state, State::Answered(talk) if talk.fork == from_fork);
+        self.sip(Command::Respond { responder, status });
+        let talks = matches!(&self.state, State::Talking(talk) if talk.fork == from_fork);
         if let Some(content_type) = content_type
             && talks
             && !is_too_large
             && !request.body.is_empty()
         {
-            self.outputs.push_back(Output::Informed(Information { content_type, body: request.body }));
+            self.tell(LegEvent::Informed(Information { content_type, body: request.body }));
         }
     }
 
     /// Says to the party what the other one had to say.
     pub(crate) fn inform(&mut self, information: Information) {
-        let State::Answered(talk) = &self.state else { return };
-        if let ForkState::Answered(invite) = self.forks[talk.fork].state {
-            self.outputs.push_back(Output::Inform { invite, information });
+        let State::Talking(talk) = &self.state else { return };
+        if let ForkState::Answered = self.forks[talk.fork].state {
+            let Information { content_type, body } = information;
+            let invite = self.invite(talk.fork);
+            self.sip(Command::Request { invite, method: Method::INFO, content_type, body });
         }
     }
 }

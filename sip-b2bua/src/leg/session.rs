@@ -4,10 +4,11 @@
 //! What a party says in its own offers is its wish. It is passed to the other party in a re-INVITE of ours, as the
 //! direction of our stream there; whatever that one wishes limits what we answer here.
 
-use super::{ForkState, Leg, Output, State};
+use super::outgoing::ForkState;
+use super::{Leg, LegEvent, State};
 use crate::media;
 use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer, SdpError};
-use sip_core::Flow;
+use sip_core::{Command, Flow};
 use sip_message::StatusCode;
 
 /// The session with the phone that answered.
@@ -28,6 +29,11 @@ pub(super) struct Talk {
 impl Talk {
     pub(super) fn new(fork: usize, format: Format, wish: Direction) -> Self {
         Self { fork, format, wish, other: Direction::SendRecv, late: None, reoffer: None }
+    }
+
+    /// Our 2xx made this offer; its ACK answers it.
+    pub(super) fn expect_answer_to(&mut self, offer: Offer) {
+        self.late = Some(offer);
     }
 
     /// What a party wants that says this. What the other one does not let it do anyway it may leave out of its offers
@@ -53,14 +59,18 @@ impl Leg {
     /// What the party wants to do; to send and to receive before it has answered.
     pub(crate) fn wish(&self) -> Direction {
         match &self.state {
-            State::Answered(talk) => talk.wish,
-            State::Ringing { .. } | State::Releasing { .. } | State::Gone => Direction::SendRecv,
+            State::Talking(talk) => talk.wish,
+            State::Reaching { .. }
+            | State::Ringing(_)
+            | State::Offered(_)
+            | State::Releasing { .. }
+            | State::Gone => Direction::SendRecv,
         }
     }
 
     /// The other party wants to do this. Nothing happens before this one has answered, or when it knows already.
-    pub(crate) fn tell(&mut self, other: Direction) {
-        let State::Answered(talk) = &mut self.state else { return };
+    pub(crate) fn tell_wish(&mut self, other: Direction) {
+        let State::Talking(talk) = &mut self.state else { return };
         if talk.other != other {
             talk.other = other;
             self.reoffer();
@@ -68,21 +78,24 @@ impl Leg {
     }
 
     fn reoffer(&mut self) {
-        let State::Answered(talk) = &mut self.state else { return };
-        let fork = &self.forks[talk.fork];
-        let ForkState::Answered(invite) = fork.state else { return };
+        let State::Talking(talk) = &mut self.state else { return };
+        let (fork, announced) = (talk.fork, self.forks[talk.fork].announced);
+        let ForkState::Answered = self.forks[fork].state else { return };
         self.origin.version += 1;
         let formats = media::offered_with_events(&talk.format, &self.formats);
-        let offer = Offer::new(&self.origin, media::stream(fork.announced, formats, talk.other));
-        self.outputs.push_back(Output::Reoffer { invite, body: offer.print() });
+        let offer = Offer::new(&self.origin, media::stream(announced, formats, talk.other));
+        let body = offer.print();
         talk.reoffer = Some(offer);
+        let invite = self.invite(fork);
+        self.sip(Command::Offer { invite, body });
     }
 
     /// The party changes the session (re-INVITE or UPDATE): answered here, with the codec in use where it is still
     /// offered, else with the first that is one of ours.
     pub(super) fn offered(&mut self, from_fork: usize, body: Option<&[u8]>, flow: Flow) {
-        let ForkState::Answered(invite) = self.forks[from_fork].state else { return };
-        let State::Answered(talk) = &mut self.state else { return };
+        let ForkState::Answered = self.forks[from_fork].state else { return };
+        let invite = self.invite(from_fork);
+        let State::Talking(talk) = &mut self.state else { return };
         if talk.fork != from_fork {
             return;
         }
@@ -92,8 +105,9 @@ impl Leg {
         let Some(body) = body else {
             let formats = media::beginning_with(&talk.format, &self.formats);
             let offer = Offer::new(&self.origin, media::stream(announced, formats, talk.other));
-            self.outputs.push_back(Output::AnswerOffer { invite, body: offer.print() });
+            let body = offer.print();
             talk.late = Some(offer);
+            self.sip(Command::AnswerOffer { invite, body });
             return self.reoffer_anew();
         };
         let answered = ReceivedOffer::parse(body).and_then(|offer| {
@@ -105,12 +119,11 @@ impl Leg {
             Ok((AudioStream { formats: answer.stream.formats.clone(), ..offered }, answer))
         });
         let Ok((stream, answer)) = answered else {
-            let status = StatusCode::NOT_ACCEPTABLE_HERE;
-            self.outputs.push_back(Output::RefuseOffer { invite, status });
+            self.sip(Command::RefuseOffer { invite, status: StatusCode::NOT_ACCEPTABLE_HERE });
             return self.reoffer_anew();
         };
         talk.late = None;
-        self.outputs.push_back(Output::AnswerOffer { invite, body: answer.print() });
+        self.sip(Command::AnswerOffer { invite, body: answer.print() });
         self.redescribe(&stream, flow);
         self.wishes(stream.direction);
         self.reoffer_anew();
@@ -118,15 +131,16 @@ impl Leg {
 
     /// An offer of ours that still waits was made before the last answer: its version must be above that one's.
     fn reoffer_anew(&mut self) {
-        match &self.state {
-            State::Answered(talk) if talk.reoffer.is_some() => self.reoffer(),
-            State::Answered(_) | State::Ringing { .. } | State::Releasing { .. } | State::Gone => {}
+        if let State::Talking(talk) = &self.state
+            && talk.reoffer.is_some()
+        {
+            self.reoffer();
         }
     }
 
     /// The answer to our re-INVITE, or to the offer that a re-INVITE without one asked for.
     pub(super) fn reanswered(&mut self, from_fork: usize, body: &[u8]) {
-        let State::Answered(talk) = &mut self.state else { return };
+        let State::Talking(talk) = &mut self.state else { return };
         if talk.fork != from_fork {
             return;
         }
@@ -142,33 +156,34 @@ impl Leg {
 
     /// The session stays as it was.
     pub(super) fn reoffer_refused(&mut self, from_fork: usize) {
-        match &mut self.state {
-            State::Answered(talk) if talk.fork == from_fork => talk.reoffer = None,
-            State::Answered(_) | State::Ringing { .. } | State::Releasing { .. } | State::Gone => {}
+        if let State::Talking(talk) = &mut self.state
+            && talk.fork == from_fork
+        {
+            talk.reoffer = None;
         }
     }
 
     fn redescribe(&mut self, stream: &AudioStream, flow: Flow) {
-        let (Some((description, format)), State::Answered(talk)) =
+        let (Some((description, format)), State::Talking(talk)) =
             (media::agree(stream, flow), &mut self.state)
         else {
             return;
         };
-        self.outputs.push_back(Output::Describe(description));
         let is_other = !format.is_same_encoding(&talk.format);
         // Its payload type stays for the life of the session (RFC 3264 §8.3.2).
-        talk.format = format;
+        talk.format = format.clone();
+        self.describe(description);
         if is_other {
-            self.outputs.push_back(Output::CodecChanged(talk.format.clone()));
+            self.tell(LegEvent::CodecChanged(format));
         }
     }
 
     fn wishes(&mut self, direction: Direction) {
-        let State::Answered(talk) = &mut self.state else { return };
+        let State::Talking(talk) = &mut self.state else { return };
         let wish = talk.wish_behind(direction);
         if talk.wish != wish {
             talk.wish = wish;
-            self.outputs.push_back(Output::Wishes);
+            self.tell(LegEvent::Wishes);
         }
     }
 }

@@ -1,0 +1,235 @@
+//! Phones that are rung: those of a group together, one group after the other.
+
+use super::early::EarlyAnswer;
+use super::{Leg, LegEvent, State, Termination, Timer, reason};
+use crate::media::{self, Announced};
+use crate::place::CallNumber;
+use crate::scenario::{LegEnd, LegId, Why};
+use audio::Codec;
+use sdp::{Direction, Offer};
+use sip_core::{Command, Flow, GoneCause, NewInvite};
+use sip_message::{Reason, Response, StatusCode};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::session::Talk;
+
+/// One phone, and what it is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    /// The INVITE but for its offer.
+    pub(crate) invite: NewInvite,
+    /// The relay's address that this phone is told.
+    pub(crate) announced: Announced,
+}
+
+/// Whom a leg rings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Routes {
+    /// One after the other; the phones of each together.
+    pub(crate) groups: VecDeque<Vec<Route>>,
+    /// In the order in which they are offered.
+    pub(crate) codecs: Vec<Codec>,
+}
+
+#[derive(Debug)]
+pub(super) struct Ringing {
+    has_rung: bool,
+    /// The fork that may be heard.
+    pub(super) early: Option<usize>,
+    /// Groups that are rung if nobody of those before answers.
+    next: VecDeque<Vec<Route>>,
+}
+
+/// One phone that was rung.
+#[derive(Debug)]
+pub(super) struct Fork {
+    pub(super) flow: Flow,
+    pub(super) announced: Announced,
+    /// What we offered; absent where the phone made the first offer.
+    pub(super) offer: Option<Offer>,
+    pub(super) early: Option<EarlyAnswer>,
+    pub(super) state: ForkState,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ForkState {
+    /// Nothing heard.
+    Calling,
+    /// A provisional response came, or its INVITE to us.
+    Proceeding,
+    /// Its 2xx was taken, or ours was sent.
+    Answered,
+    /// We hung up on it.
+    Dropped { confirmation_expected: bool },
+    /// It will never speak again.
+    Gone { status: Option<u16> },
+}
+
+impl Leg {
+    /// A leg that is to ring somebody, once [`Leg::ring`] says whom.
+    pub(crate) fn outgoing(
+        call: CallNumber,
+        id: LegId,
+        termination: Termination,
+        session_id: u64,
+        rings_for: Duration,
+    ) -> Self {
+        Self::new(call, id, termination, session_id, State::Reaching { rings_for })
+    }
+
+    /// Rings the first group of `routes`, and the others after it.
+    pub(crate) fn ring(&mut self, routes: Routes, now: Instant) {
+        let State::Reaching { rings_for } = self.state else { return };
+        self.formats = media::formats(&routes.codecs);
+        self.deadlines.set(Timer::NoAnswer, now + rings_for);
+        self.state = State::Ringing(Ringing { has_rung: false, early: None, next: routes.groups });
+        self.ring_next();
+    }
+
+    /// Nobody is to be rung.
+    pub(crate) fn cannot_ring(&mut self, end: LegEnd) {
+        if let State::Reaching { .. } = self.state {
+            self.gone(end);
+        }
+    }
+
+    fn ring_next(&mut self) {
+        let State::Ringing(ringing) = &mut self.state else { return };
+        while let Some(group) = ringing.next.pop_front() {
+            if group.is_empty() {
+                continue;
+            }
+            return group.into_iter().for_each(|route| self.add_fork(route));
+        }
+        let end = self.best_status().map_or(LegEnd::Unreachable, |status| LegEnd::Refused { status });
+        self.gone(end);
+    }
+
+    fn add_fork(&mut self, route: Route) {
+        let stream = media::stream(route.announced, self.formats.clone(), Direction::SendRecv);
+        let offer = Offer::new(&self.origin, stream);
+        let new = Box::new(NewInvite { offer: Some(offer.print()), ..route.invite });
+        let invite = self.invite(self.forks.len());
+        self.forks.push(Fork {
+            flow: new.flow,
+            announced: route.announced,
+            offer: Some(offer),
+            early: None,
+            state: ForkState::Calling,
+        });
+        self.sip(Command::Invite { invite, new });
+    }
+
+    /// No phone has said anything at all.
+    pub(super) fn is_silent(&self) -> bool {
+        self.forks.iter().all(|fork| match fork.state {
+            ForkState::Calling | ForkState::Gone { status: None } => true,
+            ForkState::Proceeding
+            | ForkState::Answered
+            | ForkState::Dropped { .. }
+            | ForkState::Gone { status: Some(_) } => false,
+        })
+    }
+
+    pub(super) fn reached(&mut self, fork: usize) {
+        if let ForkState::Calling = self.forks[fork].state {
+            self.forks[fork].state = ForkState::Proceeding;
+        }
+    }
+
+    pub(super) fn progress(&mut self, fork: usize, status: StatusCode) {
+        self.reached(fork);
+        if let State::Ringing(Ringing { has_rung: has_rung @ false, .. }) = &mut self.state
+            && status.code() > 100
+        {
+            *has_rung = true;
+            self.tell(LegEvent::Progress { status: status.code() });
+        }
+    }
+
+    pub(super) fn answered(&mut self, fork: usize, response: &Response, now: Instant) {
+        let (State::Ringing(_), ForkState::Calling | ForkState::Proceeding) =
+            (&self.state, self.forks[fork].state)
+        else {
+            return; // It crossed our CANCEL: the usage sends ACK and BYE by itself.
+        };
+        self.forks[fork].state = ForkState::Answered;
+        let Some((description, format)) = self.forks[fork].agreed(response) else {
+            return self.release(LegEnd::NoCommonCodec, Why::Over, now);
+        };
+        self.deadlines.clear_all();
+        let elsewhere = reason(Why::AnsweredElsewhere);
+        for other in (0..self.forks.len()).filter(|other| *other != fork) {
+            self.drop_fork(other, elsewhere.as_ref());
+        }
+        let wish = Direction::from_parts(description.sends, description.receives);
+        self.describe(description);
+        self.tell(LegEvent::Answered { format: format.clone(), status: response.status.code() });
+        self.state = State::Talking(Box::new(Talk::new(fork, format, wish)));
+    }
+
+    /// A phone that was rung is gone.
+    pub(super) fn phone_gone(&mut self, status: Option<u16>, cause: GoneCause, now: Instant) {
+        // A 6xx speaks for the user, not for one phone (RFC 3261 §16.7 step 5).
+        if let Some(status) = status.filter(|status| *status >= 600) {
+            return self.release(LegEnd::Refused { status }, Why::Over, now);
+        }
+        if !self.all_gone() {
+            return;
+        }
+        match cause {
+            GoneCause::HungUpByPeer => self.gone(LegEnd::HungUp),
+            GoneCause::Refused { .. }
+            | GoneCause::TimedOut
+            | GoneCause::Unreachable
+            | GoneCause::NothingToEnd
+            | GoneCause::Cancelled
+            | GoneCause::CancelledByPeer
+            | GoneCause::Rejected
+            | GoneCause::HungUp
+            | GoneCause::NoAck
+            | GoneCause::SessionExpired => self.ring_next(),
+        }
+    }
+
+    pub(super) fn drop_fork(&mut self, fork: usize, reason: Option<&Reason>) {
+        let confirmation_expected = match self.forks[fork].state {
+            // Nothing can be sent before a provisional response (RFC 3261 §9.1), so nothing need be waited for.
+            ForkState::Calling => false,
+            ForkState::Proceeding | ForkState::Answered => true,
+            ForkState::Dropped { .. } | ForkState::Gone { .. } => return,
+        };
+        self.forks[fork].state = ForkState::Dropped { confirmation_expected };
+        let invite = self.invite(fork);
+        self.sip(Command::HangUp { invite, reason: reason.cloned() });
+    }
+
+    pub(super) fn all_gone(&self) -> bool {
+        self.forks.iter().all(|fork| match fork.state {
+            ForkState::Gone { .. } | ForkState::Dropped { confirmation_expected: false } => true,
+            ForkState::Calling
+            | ForkState::Proceeding
+            | ForkState::Answered
+            | ForkState::Dropped { confirmation_expected: true } => false,
+        })
+    }
+
+    /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one, and
+    /// any other failure more than the overload of one phone.
+    fn best_status(&self) -> Option<u16> {
+        let rank = |status: u16| match status {
+            486 => (4, 0),
+            408 | 480 | 487 => (4, 2),
+            503 => (5, 2),
+            other => (other / 100, 1),
+        };
+        let statuses = self.forks.iter().filter_map(|fork| match fork.state {
+            ForkState::Gone { status } => status,
+            ForkState::Calling | ForkState::Proceeding | ForkState::Answered | ForkState::Dropped { .. } => {
+                None
+            }
+        });
+        statuses.min_by_key(|status| rank(*status))
+    }
+}

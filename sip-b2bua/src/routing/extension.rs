@@ -1,0 +1,151 @@
+//! The phones of an extension, and what they are told.
+
+use super::Directory;
+use crate::leg::{Route, Routes};
+use crate::media::Announced;
+use crate::registrar::Registrar;
+use crate::scenario::{LegEnd, Order, Shows, Whom};
+use crate::settings::Settings;
+use audio::Codec;
+use call_control::{Call, Number, PartyType};
+use sip_core::{Flow, NewInvite};
+use sip_message::{FieldName, Host, NameAddr, SipUri};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// A phone that no CANCEL reaches stops ringing by itself (RFC 3261 §13.3.1) so long after we have given it up.
+const CANCEL_FIRST: Duration = Duration::from_secs(2);
+
+/// What the way to a phone is found with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reaching<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) directory: &'a Directory,
+    pub(crate) registrar: &'a Registrar,
+}
+
+impl Reaching<'_> {
+    /// The registered phones of whom `order` names, for a leg of `call` whose media is `bound` there.
+    pub(crate) fn routes(
+        &self,
+        order: &Order,
+        call: &Call,
+        bound: SocketAddr,
+        now: Instant,
+    ) -> Result<Routes, LegEnd> {
+        match order.whom.party_type {
+            PartyType::Extension => {}
+            PartyType::Queue | PartyType::Ivr | PartyType::AiAgent | PartyType::External => {
+                return Err(LegEnd::Unreachable);
+            }
+        }
+        let callee = &order.whom.number;
+        let shown = self.shown(&order.shows);
+        let bindings = self.registrar.bindings_of(callee.as_str(), now);
+        if bindings.is_empty() {
+            return Err(LegEnd::Unreachable);
+        }
+        let phones = bindings.into_iter().map(|binding| {
+            let invite = NewInvite {
+                flow: binding.flow,
+                uri: binding.contact.uri,
+                from: shown.clone(),
+                to: self.address(callee),
+                contact_user: shown.uri.as_sip().and_then(|uri| uri.user.clone()),
+                route: binding.path,
+                fields: fields(order, call, &self.settings.domain),
+                offer: None,
+                credentials: None,
+            };
+            Route { announced: self.announced(bound, binding.flow), invite }
+        });
+        let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
+        Ok(Routes { groups: [phones.collect()].into(), codecs })
+    }
+
+    /// What to offer: first what those who come later know too.
+    pub(crate) fn codecs(&self, whom: &Whom, will_be_joined_by: Option<&Whom>) -> Vec<Codec> {
+        let own = |whom: &Whom| {
+            let codecs = self.directory.codecs_of(&whom.number);
+            codecs.unwrap_or(&self.settings.media.codecs).to_vec()
+        };
+        let codecs = own(whom);
+        let Some(later) = will_be_joined_by.map(own) else { return codecs };
+        let common: Vec<Codec> = codecs.iter().copied().filter(|codec| later.contains(codec)).collect();
+        if common.is_empty() { codecs } else { common }
+    }
+
+    /// The relay's address as the phone behind `flow` is told it.
+    pub(crate) fn announced(&self, bound: SocketAddr, flow: Flow) -> Announced {
+        let ip = match self.settings.media.address {
+            Some(address) => address,
+            None if bound.ip().is_unspecified() => flow.local.ip(),
+            None => bound.ip(),
+        };
+        Announced { rtp: SocketAddr::new(ip, bound.port()) }
+    }
+
+    /// `sip:number@domain`.
+    fn address(&self, number: &Number) -> NameAddr {
+        let domain = &self.settings.domain;
+        let domain = Host::new(domain).unwrap_or_else(|| Host::Name(domain.clone()));
+        NameAddr::new(SipUri::new(Some(number.as_str()), domain, None))
+    }
+
+    /// What a phone sees of the other party.
+    fn shown(&self, shows: &Shows) -> NameAddr {
+        let (number, name) = match shows {
+            Shows::Number(number) => (number, self.directory.name_of(number)),
+            Shows::CallerId(caller_id) => (&caller_id.number, caller_id.name.as_deref()),
+        };
+        match name {
+            Some(name) => self.address(number).with_display_name(name),
+            None => self.address(number),
+        }
+    }
+}
+
+/// The address to bind the relay to for phones behind these flows: the one that all of them see, if there is one.
+pub(crate) fn facing(settings: &Settings, flows: impl IntoIterator<Item = Flow>) -> IpAddr {
+    let mut seen = flows.into_iter().map(|flow| flow.local.ip());
+    let any = |ip: IpAddr| match ip {
+        IpAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
+        IpAddr::V6(_) => IpAddr::from([0_u16; 8]),
+    };
+    match seen.next() {
+        Some(first) if settings.external_address == Some(first) => any(first),
+        Some(first) if seen.all(|ip| ip == first) => first,
+        Some(first) => any(first),
+        None => IpAddr::from([0, 0, 0, 0]),
+    }
+}
+
+/// The variables of the call, how long the INVITE is meant, and what makes a phone answer by itself.
+fn fields(order: &Order, call: &Call, domain: &str) -> Vec<(FieldName, Box<str>)> {
+    let variables = call.variables.iter().filter_map(|(name, value)| {
+        let name = FieldName::new(&format!("X-Variable-{}", name.as_str()))?;
+        Some((name, percent_encoded(&value.to_text()).into()))
+    });
+    let mut fields: Vec<(FieldName, Box<str>)> = variables.collect();
+    fields.push((FieldName::EXPIRES, (order.rings_for + CANCEL_FIRST).as_secs().to_string().into()));
+    if order.answers_by_itself {
+        fields.push((FieldName::CALL_INFO, format!("<sip:{domain}>;answer-after=0").into()));
+        fields
+            .push((FieldName::ALERT_INFO, format!("<http://{domain}>;info=alert-autoanswer;delay=0").into()));
+    }
+    fields
+}
+
+/// RFC 3986 §2.1: everything but unreserved characters is escaped, so that a value is one word of a header field.
+fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(octet));
+        } else {
+            let _ = write!(encoded, "%{octet:02X}");
+        }
+    }
+    encoded
+}
