@@ -1,37 +1,73 @@
-//! One running call: the scenario, its two legs, its relay session, and what the API shows of it.
+//! One running call: the scenario, its legs by name, its relay session, and what the API shows of it.
 //!
 //! The scenario decides; here its actions become those of legs and relay, and what legs and relay report becomes
-//! its events and the view. The record is complete when [`Effect::Over`] comes.
+//! its events and the view. The record is complete when [`CallAction::Over`] comes.
 #![doc = include_str!("call/crossings.md")]
 
+mod actions;
 #[cfg(test)]
 mod crossings;
-mod vocabulary;
+mod legs;
+mod span;
+mod statistics;
 
-mod figures;
-
-use crate::click_to_call::{Action, ClickToCall, Event};
-use crate::end::{EndCause, LegEnd};
-use crate::leg::{self, Device, Information, Leg};
-use crate::media;
+use crate::leg::{Leg, Routes, Termination};
+use crate::media::Announced;
+use crate::moment::{CallClock, Moment};
+use crate::place::CallNumber;
+use crate::scenario::{self, Actions, Ask, EndCause, Event, LegEnd, LegId, Order, Scenario, SoundId, Told};
 use audio::Codec;
-use call_control::{Call, CallEventKind, CallState, End, Media, Party, PartyState};
+use call_control::{Call, CallEventKind, CallState, End, EndReason, Number, Party, PartyState, Timestamp};
 use deadlines::Deadlines;
-use media_relay::{Description, Side, Sound, Statistics};
-use sdp::Format;
-use sip_core::{InviteEvent, InviteId};
-use sip_message::{Reason, StatusCode};
-use std::collections::VecDeque;
+use legs::LegInCall;
+use media_relay::{SessionId, Side, Statistics};
+use sip_core::{Flow, Incoming, InviteEvent, InviteId};
+use span::Span;
+use statistics::Heard;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(crate) use vocabulary::{CallLimits, Effect, party, side};
-pub use vocabulary::{Moment, RelayAction};
+/// What a call wants done, in order.
+#[derive(Debug)]
+pub(crate) enum CallAction {
+    Sip(sip_core::Command),
+    Relay(media_relay::Command),
+    /// Whom is this leg to ring? Answered by `RunningCall::handle_routes`.
+    Reach {
+        leg: LegId,
+        order: Box<Order>,
+    },
+    /// Answered by `RunningCall::handle_told`.
+    Ask(Ask),
+    /// A leg with this number has begun.
+    Begins {
+        leg: LegId,
+        number: Number,
+    },
+    /// That leg is over.
+    Ends(LegId),
+    /// An INVITE with this Call-ID is about to go out along that flow.
+    Sent {
+        party: Party,
+        sip_call_id: Box<str>,
+        flow: Flow,
+    },
+    /// This happened; the view has changed.
+    Happened {
+        event: CallEventKind,
+        party: Option<Party>,
+        at: Timestamp,
+    },
+    /// The view has changed.
+    Changed,
+    /// All legs are over, the figures are in: the view is the record.
+    Over,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Timer {
-    /// `max_duration` is over.
-    MaxDuration,
-    /// Time to ask the relay for figures.
+    Scenario(scenario::Timer),
+    /// Time to bring the figures of the view up to date.
     Report,
     /// The relay did not give its last figures.
     Figures,
@@ -40,54 +76,76 @@ enum Timer {
 /// One running call.
 #[derive(Debug)]
 pub(crate) struct RunningCall {
+    number: CallNumber,
     view: Call,
-    scenario: ClickToCall,
-    parties: [PartyInCall; 2],
-    limits: CallLimits,
+    clock: CallClock,
+    span: Span,
+    scenario: Box<dyn Scenario>,
+    script: Actions,
+    legs: BTreeMap<LegId, LegInCall>,
+    heard: BTreeMap<Party, Heard>,
+    /// Those whose audio goes to each other.
+    connected: Option<(LegId, LegId)>,
+    /// What each leg hears.
+    sounds: BTreeMap<LegId, SoundId>,
     phase: Phase,
     deadlines: Deadlines<Timer>,
-    effects: VecDeque<Effect>,
-}
-
-#[derive(Debug, Default)]
-struct PartyInCall {
-    leg: Option<Leg>,
-    codecs: Vec<Codec>,
-    format: Option<Format>,
-    answered_at: Option<Instant>,
-    first_packet: Option<Instant>,
+    actions: VecDeque<CallAction>,
 }
 
 #[derive(Debug)]
 enum Phase {
+    /// The row is not on disk yet; what happens meanwhile is told to the scenario then.
+    Waiting(Vec<Event>),
     Running,
-    /// Both legs are over; the relay is asked for its last figures.
+    /// The scenario is over; legs have not confirmed their end yet.
+    Ending(End),
+    /// All legs are over; the relay is asked for its last figures.
     Closing,
     Over,
 }
 
-/// How often the figures of a connected call are brought up to date.
+/// How often the figures of a call are brought up to date.
 const REPORT: Duration = Duration::from_secs(1);
 /// How long the relay may take to close a session.
 const FIGURES: Duration = Duration::from_secs(2);
 
-const PARTIES: [Party; 2] = [Party::From, Party::To];
-
 impl RunningCall {
-    /// A call whose relay session is open. `codecs` are those to offer to either party.
-    pub(crate) fn start(view: Call, codecs: [Vec<Codec>; 2], limits: CallLimits) -> Self {
-        let [from, to] = codecs.map(|codecs| PartyInCall { codecs, ..PartyInCall::default() });
-        let mut call = Self {
+    /// A call that waits for its beginning.
+    pub(crate) fn new(number: CallNumber, view: Call, clock: CallClock, scenario: Box<dyn Scenario>) -> Self {
+        Self {
+            number,
             view,
-            scenario: ClickToCall::start(),
-            parties: [from, to],
-            limits,
-            phase: Phase::Running,
+            span: Span::new(clock),
+            clock,
+            scenario,
+            script: Actions::default(),
+            legs: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            connected: None,
+            sounds: BTreeMap::new(),
+            phase: Phase::Waiting(Vec::new()),
             deadlines: Deadlines::new(),
-            effects: VecDeque::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The phone of `from` has called: its leg. `false`: what it offers is of no use; it is not taken.
+    pub(crate) fn take(&mut self, leg: LegId, incoming: Incoming, codecs: &[Codec], moment: Moment) -> bool {
+        let termination = Termination { session: self.session(), side: side(Party::From) };
+        let name = (self.number, leg);
+        let session_id = self.session_id();
+        let Some(incoming) = Leg::incoming(name, termination, session_id, incoming, codecs) else {
+            return false;
         };
-        call.effects.push_back(Effect::Happened { event: CallEventKind::Initiated, party: None });
-        call
+        self.script.next_leg();
+        self.legs.insert(leg, LegInCall::new(incoming, Party::From));
+        self.view.from.state = PartyState::Calling;
+        let number = self.view.from.number.clone();
+        self.actions.push_back(CallAction::Begins { leg, number });
+        self.tell(Event::Offered(leg));
+        self.settle(moment);
+        true
     }
 
     /// The call as the API shows it.
@@ -95,52 +153,64 @@ impl RunningCall {
         &self.view
     }
 
-    /// Performs the first action of the scenario.
+    /// The row of the call is on disk: now it begins.
     pub(crate) fn begin(&mut self, moment: Moment) {
-        self.perform(moment);
-    }
-
-    /// The phones to ring, asked for by [`Effect::Ring`].
-    pub(crate) fn ring(&mut self, party: Party, devices: Vec<Device>, moment: Moment) {
-        if self.view.party(party).state == PartyState::Gone {
-            return; // Hung up before it could be rung.
-        }
-        let codecs = self.offered_to(party);
-        let formats = media::formats(&codecs);
-        let session_id = u64::try_from(moment.unix_milliseconds).unwrap_or_default();
-        let no_answer = self.limits.no_answer[party as usize];
-        self.view.party_mut(party).state = PartyState::Calling;
-        self.parties[party as usize].leg =
-            Some(Leg::ring(devices, formats, session_id, no_answer, moment.now));
-        self.effects.push_back(Effect::Changed);
-        self.drain_leg(party, moment);
-    }
-
-    /// The INVITE of a fork was sent, with this Call-ID.
-    pub(crate) fn invited(&mut self, party: Party, fork: usize, invite: InviteId, sip_call_id: Option<&str>) {
-        self.view.party_mut(party).sip_call_id = sip_call_id.map(str::to_owned);
-        if let Some(leg) = &mut self.parties[party as usize].leg {
-            leg.invited(fork, invite);
+        let Phase::Waiting(happened) = std::mem::replace(&mut self.phase, Phase::Running) else { return };
+        self.deadlines.set(Timer::Report, moment.now + REPORT);
+        self.scenario.begin(&mut self.script);
+        self.settle(moment);
+        for event in happened {
+            self.tell(event);
+            self.settle(moment);
         }
     }
 
-    pub(crate) fn handle_invite(&mut self, party: Party, fork: usize, event: InviteEvent, moment: Moment) {
-        if let Some(leg) = &mut self.parties[party as usize].leg {
-            leg.handle(fork, event, moment.now);
+    /// The answer to [`CallAction::Reach`].
+    pub(crate) fn handle_routes(&mut self, leg: LegId, routes: Result<Routes, LegEnd>, moment: Moment) {
+        let Some(in_call) = self.legs.get(&leg) else { return };
+        let (party, first) = (in_call.party, in_call.offers_codec_of);
+        match routes {
+            Ok(mut routes) => {
+                routes.codecs = self.offered(routes.codecs, first);
+                if let Some(in_call) = self.legs.get_mut(&leg) {
+                    in_call.leg.ring(routes, moment.now);
+                }
+                self.view.party_mut(party).state = PartyState::Calling;
+                self.changed(moment);
+            }
+            Err(end) => {
+                if let Some(in_call) = self.legs.get_mut(&leg) {
+                    in_call.leg.cannot_ring(end);
+                }
+            }
         }
-        self.drain_leg(party, moment);
+        self.settle(moment);
+    }
+
+    /// The answer to [`CallAction::Ask`].
+    pub(crate) fn handle_told(&mut self, told: Told, moment: Moment) {
+        self.tell(Event::Told(told));
+        self.settle(moment);
+    }
+
+    /// What happened to an INVITE of a leg.
+    pub(crate) fn handle_invite(&mut self, leg: LegId, fork: u16, event: InviteEvent, moment: Moment) {
+        if let Some(in_call) = self.legs.get_mut(&leg) {
+            in_call.leg.handle_invite(fork, event, moment.now);
+        }
+        self.settle(moment);
     }
 
     /// Somebody wants the end of the call.
     pub(crate) fn request_end(&mut self, cause: EndCause, moment: Moment) {
-        self.scenario.handle(Event::EndRequested(cause));
-        self.perform(moment);
+        self.tell(Event::EndRequested(cause));
+        self.settle(moment);
     }
 
     /// The first RTP packet of a side.
-    pub(crate) fn handle_first_packet(&mut self, side: Side, at: Instant) {
-        self.parties[party(side) as usize].first_packet.get_or_insert(at);
-        self.notice_talking();
+    pub(crate) fn handle_first_packet(&mut self, side: Side, at: Instant, moment: Moment) {
+        self.heard.entry(party(side)).or_default().first_packet.get_or_insert(at);
+        self.notice_talking(moment);
     }
 
     /// A side that should send audio sends none.
@@ -149,255 +219,175 @@ impl RunningCall {
     }
 
     /// The relay session is closed.
-    pub(crate) fn handle_closed(&mut self, statistics: &[Statistics; 2]) {
+    pub(crate) fn handle_closed(&mut self, statistics: &[Statistics; 2], moment: Moment) {
         self.note_figures(statistics);
-        self.over();
+        self.over(moment);
+    }
+
+    /// The server waits for nobody any more: the record is made of what is known.
+    pub(crate) fn close_at_once(&mut self, moment: Moment) {
+        self.request_end(EndCause::ServerStopped, moment);
+        for in_call in self.legs.values_mut() {
+            in_call.leg.give_up();
+        }
+        self.settle(moment);
+        self.over(moment);
+    }
+
+    /// A fault in this call: nothing of it is asked any more. What was known of it, ended.
+    pub(crate) fn broken_off(&self, reason: EndReason, moment: Moment) -> Call {
+        let mut view = self.view.clone();
+        self.span.write_to(&mut view, moment.now);
+        view.broken_off(reason, self.clock.at(moment.now))
     }
 
     pub(crate) fn handle_timeout(&mut self, moment: Moment) {
         while let Some(timer) = self.deadlines.pop_due(moment.now) {
             match timer {
-                Timer::MaxDuration => self.request_end(EndCause::MaxDuration, moment),
-                Timer::Report => {
-                    self.deadlines.set(Timer::Report, moment.now + REPORT);
-                    self.effects.push_back(Effect::Relay(RelayAction::Report));
-                }
-                Timer::Figures => self.over(),
+                Timer::Scenario(timer) => self.tell(Event::Due(timer)),
+                Timer::Report => self.report(moment),
+                Timer::Figures => self.over(moment),
             }
+            self.settle(moment);
         }
-        for party in PARTIES {
-            if let Some(leg) = &mut self.parties[party as usize].leg {
-                leg.handle_timeout(moment.now);
-            }
-            self.drain_leg(party, moment);
+        for in_call in self.legs.values_mut() {
+            in_call.leg.handle_timeout(moment.now);
         }
+        self.settle(moment);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let legs = self.parties.iter().filter_map(|party| party.leg.as_ref().and_then(Leg::poll_timeout));
+        let legs = self.legs.values().filter_map(|in_call| in_call.leg.poll_timeout());
         legs.chain(self.deadlines.next()).min()
     }
 
-    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+    pub(crate) fn poll_action(&mut self) -> Option<CallAction> {
+        self.actions.pop_front()
     }
 
-    /// `to` is offered what `from` took first, so that nothing needs to be transcoded where it can do without.
-    fn offered_to(&self, party: Party) -> Vec<Codec> {
-        let codecs = self.parties[party as usize].codecs.clone();
-        let taken = self.parties[Party::From as usize].format.as_ref();
-        match (party, taken.and_then(|format| Codec::from_name(&format.name))) {
-            (Party::To, Some(taken)) => {
-                let others = codecs.into_iter().filter(|codec| *codec != taken);
-                std::iter::once(taken).chain(others).collect()
+    /// The INVITEs of all legs that are not gone.
+    pub(crate) fn invites(&self) -> Vec<InviteId> {
+        self.legs.values().flat_map(|in_call| in_call.leg.invites()).collect()
+    }
+
+    /// Along which the phone of a leg called.
+    pub(crate) fn flow_of(&self, leg: LegId) -> Option<Flow> {
+        self.legs.get(&leg)?.leg.flow()
+    }
+
+    /// The phone that called will be told this address of the relay.
+    pub(crate) fn announce(&mut self, leg: LegId, announced: Announced) {
+        if let Some(in_call) = self.legs.get_mut(&leg) {
+            in_call.leg.announce(announced);
+        }
+    }
+
+    fn session(&self) -> SessionId {
+        self.number.into()
+    }
+
+    /// The session id of our descriptions (RFC 8866 §5.2).
+    fn session_id(&self) -> u64 {
+        u64::try_from(self.view.created_at.unix_milliseconds()).unwrap_or_default()
+    }
+
+    /// Tells the scenario.
+    fn tell(&mut self, event: Event) {
+        match &mut self.phase {
+            Phase::Waiting(happened) => happened.push(event),
+            Phase::Running => self.scenario.handle(event, &mut self.script),
+            Phase::Ending(_) | Phase::Closing | Phase::Over => {}
+        }
+    }
+
+    /// Performs what scenario and legs want done until none wants anything. What follows from what a leg told comes
+    /// before what it says next.
+    fn settle(&mut self, moment: Moment) {
+        loop {
+            if let Some(action) = self.script.poll() {
+                self.perform(action, moment);
+                continue;
             }
-            (Party::To, None) | (Party::From, _) => codecs,
+            let next =
+                self.legs.iter_mut().find_map(|(leg, in_call)| Some((*leg, in_call.leg.poll_action()?)));
+            let Some((leg, action)) = next else { break };
+            self.handle_leg(leg, action, moment);
         }
+        self.close_if_over(moment);
     }
 
-    fn drain_leg(&mut self, party: Party, moment: Moment) {
-        while let Some(output) = self.parties[party as usize].leg.as_mut().and_then(Leg::poll_output) {
-            match output {
-                leg::Output::Invite { fork, invite } => {
-                    self.effects.push_back(Effect::Invite { party, fork, invite });
-                }
-                leg::Output::HangUp { invite, reason } => {
-                    self.effects.push_back(Effect::HangUp { invite, reason });
-                }
-                leg::Output::AnswerOffer { invite, body } => {
-                    self.effects.push_back(Effect::AnswerOffer { invite, body });
-                }
-                leg::Output::RefuseOffer { invite, status } => {
-                    self.effects.push_back(Effect::RefuseOffer { invite, status });
-                }
-                leg::Output::Reoffer { invite, body } => {
-                    self.effects.push_back(Effect::Offer { invite, body });
-                }
-                leg::Output::Respond { responder, status } => {
-                    self.effects.push_back(Effect::Respond { responder, status });
-                }
-                leg::Output::Informed(information) => self.pass_information(party, information, moment),
-                leg::Output::Inform { invite, information } => {
-                    self.effects.push_back(Effect::Inform { invite, information });
-                }
-                leg::Output::Wishes => self.pass_wish(party, moment),
-                leg::Output::Describe(description) => {
-                    let describe = RelayAction::Describe(side(party), description);
-                    self.effects.push_back(Effect::Relay(describe));
-                }
-                leg::Output::CodecChanged(format) => self.codec_changed(party, format),
-                leg::Output::EarlyMedia(description) => self.early_media(party, description),
-                leg::Output::Ringing { status } => self.leg_rings(party, status, moment),
-                leg::Output::Answered { format, status } => self.leg_answered(party, format, status, moment),
-                leg::Output::Gone(end) => self.leg_gone(party, end, moment),
-            }
-        }
-    }
-
-    /// The other party is told what this one wants: hold, or its end.
-    fn pass_wish(&mut self, party: Party, moment: Moment) {
-        let Some(wish) = self.parties[party as usize].leg.as_ref().map(Leg::wish) else { return };
-        if let Some(other) = &mut self.parties[party.other() as usize].leg {
-            other.tell(wish);
-            self.drain_leg(party.other(), moment);
-        }
-    }
-
-    /// What one party says in an INFO is for the other one, once they talk.
-    fn pass_information(&mut self, party: Party, information: Information, moment: Moment) {
-        match self.view.state {
-            CallState::Connected | CallState::Talking => {}
-            CallState::CallingFrom | CallState::CallingTo | CallState::Ended => return,
-        }
-        if let Some(other) = &mut self.parties[party.other() as usize].leg {
-            other.inform(information);
-            self.drain_leg(party.other(), moment);
-        }
-    }
-
-    /// `from` may hear `to` before it answers; what `from` has to say before it answers nobody could hear.
-    fn early_media(&mut self, party: Party, description: Description) {
-        match party {
-            Party::From => {}
-            Party::To => {
-                let describe = RelayAction::Describe(side(party), description);
-                self.effects.push_back(Effect::Relay(describe));
-                self.effects.push_back(Effect::Relay(RelayAction::Listen(side(party))));
-            }
-        }
-    }
-
-    fn leg_rings(&mut self, party: Party, status: u16, moment: Moment) {
-        let view = self.view.party_mut(party);
-        view.state = PartyState::Ringing;
-        view.ringing_at = moment.timestamp();
-        view.sip_status = Some(status);
-        self.effects.push_back(Effect::Happened { event: CallEventKind::Ringing, party: Some(party) });
-    }
-
-    fn leg_answered(&mut self, party: Party, format: Format, status: u16, moment: Moment) {
-        let view = self.view.party_mut(party);
-        view.state = PartyState::Answered;
-        view.answered_at = moment.timestamp();
-        view.sip_status = Some(status);
-        view.media = Some(Media {
-            codec: format.name.to_string(),
-            packets_received: 0,
-            packets_lost: 0,
-            jitter_ms: 0.0,
-            mos: None,
-            first_packet_ms_after_answer: None,
-        });
-        let in_call = &mut self.parties[party as usize];
-        in_call.answered_at = Some(moment.now);
-        in_call.format = Some(format);
-        self.effects.push_back(Effect::Happened { event: CallEventKind::Answered, party: Some(party) });
-        self.scenario.handle(Event::Answered(party));
-        self.perform(moment);
-    }
-
-    fn codec_changed(&mut self, party: Party, format: Format) {
-        if let Some(media) = &mut self.view.party_mut(party).media {
-            media.codec = format.name.to_string();
-        }
-        self.parties[party as usize].format = Some(format);
-        self.effects.push_back(Effect::Changed);
-    }
-
-    fn leg_gone(&mut self, party: Party, end: LegEnd, moment: Moment) {
-        let view = self.view.party_mut(party);
-        view.state = PartyState::Gone;
-        view.ended_at = moment.timestamp();
-        // Of all its phones: what a single one of them said does not speak for the party.
-        if let LegEnd::Refused { status } = end {
-            view.sip_status = Some(status);
-        }
-        self.effects.push_back(Effect::Changed);
-        self.scenario.handle(Event::Gone(party, end));
-        self.perform(moment);
-    }
-
-    fn perform(&mut self, moment: Moment) {
-        while let Some(action) = self.scenario.poll_action() {
-            match action {
-                Action::Invite(party) => {
-                    if party == Party::To {
-                        self.view.state = CallState::CallingTo;
-                    }
-                    self.effects.push_back(Effect::Ring(party));
-                }
-                Action::HangUp(party) => self.hang_up(party, moment),
-                Action::PlayRingback(party) => {
-                    self.effects.push_back(Effect::Relay(RelayAction::Play(side(party), Sound::Ringback)));
-                }
-                Action::ConnectMedia => self.connect(moment),
-                Action::Finish(end) => self.finish(end, moment),
-            }
-        }
-    }
-
-    fn hang_up(&mut self, party: Party, moment: Moment) {
-        let reason = self.reason_for(party);
-        match &mut self.parties[party as usize].leg {
-            Some(leg) => {
-                leg.hang_up(reason.as_ref(), moment.now);
-                self.drain_leg(party, moment);
-            }
-            // Asked to be rung in this very moment, and not any more.
-            None => self.leg_gone(party, LegEnd::HungUpByUs, moment),
-        }
-    }
-
-    /// What a party is told of the other one's refusal (RFC 3326).
-    fn reason_for(&self, party: Party) -> Option<Reason> {
-        let status = self.view.party(party.other()).sip_status.filter(|status| *status >= 300)?;
-        let text = StatusCode::new(status).map(|status| status.reason().into());
-        Some(Reason { protocol: "SIP".into(), cause: Some(status), text })
-    }
-
-    fn connect(&mut self, moment: Moment) {
-        self.view.state = CallState::Connected;
-        self.view.connected_at = moment.timestamp();
-        self.effects.push_back(Effect::Relay(RelayAction::Connect));
-        self.effects.push_back(Effect::Happened { event: CallEventKind::Connected, party: None });
+    fn report(&mut self, moment: Moment) {
         self.deadlines.set(Timer::Report, moment.now + REPORT);
-        if let Some(max_duration) = self.limits.max_duration {
-            self.deadlines.set(Timer::MaxDuration, moment.now + max_duration);
-        }
-        self.notice_talking();
-        for party in PARTIES {
-            // Whoever held before the other one answered holds it now.
-            self.pass_wish(party, moment);
+        if self.view.connected_at.is_some() {
+            let session = self.session();
+            self.actions.push_back(CallAction::Relay(media_relay::Command::Report { session }));
+        } else {
+            self.changed(moment);
         }
     }
 
-    fn notice_talking(&mut self) {
-        let heard = self.parties.iter().all(|party| party.first_packet.is_some());
-        if heard && self.view.state == CallState::Connected {
+    fn happened(&mut self, event: CallEventKind, party: Option<Party>, moment: Moment) {
+        self.span.write_to(&mut self.view, moment.now);
+        let at = self.clock.at(moment.now);
+        self.actions.push_back(CallAction::Happened { event, party, at });
+    }
+
+    fn changed(&mut self, moment: Moment) {
+        self.span.write_to(&mut self.view, moment.now);
+        self.actions.push_back(CallAction::Changed);
+    }
+
+    fn notice_talking(&mut self, moment: Moment) {
+        let is_heard = |party| self.heard.get(&party).is_some_and(|heard| heard.first_packet.is_some());
+        if self.view.state == CallState::Connected && is_heard(Party::From) && is_heard(Party::To) {
             self.view.state = CallState::Talking;
-            self.effects.push_back(Effect::Happened { event: CallEventKind::Talking, party: None });
+            self.happened(CallEventKind::Talking, None, moment);
         }
     }
 
-    fn finish(&mut self, end: End, moment: Moment) {
-        self.view.end = Some(end);
-        self.view.ended_at = moment.timestamp();
+    /// Once the scenario is over and no leg is left, the relay is asked for its last figures.
+    fn close_if_over(&mut self, moment: Moment) {
+        if !self.legs.is_empty() {
+            return;
+        }
+        let Phase::Ending(end) = &self.phase else { return };
+        self.view.end = Some(end.clone());
+        self.view.ended_at = Some(self.clock.at(moment.now));
+        self.span.ended(moment.now);
         self.phase = Phase::Closing;
         self.deadlines.clear_all();
         self.deadlines.set(Timer::Figures, moment.now + FIGURES);
-        self.effects.push_back(Effect::Relay(RelayAction::Close));
+        let session = self.session();
+        self.actions.push_back(CallAction::Relay(media_relay::Command::Close { session }));
     }
 
-    fn over(&mut self) {
+    fn over(&mut self, moment: Moment) {
         match self.phase {
             Phase::Closing => {
                 self.phase = Phase::Over;
                 self.deadlines.clear_all();
                 self.view.state = CallState::Ended;
-                self.effects.push_back(Effect::Over);
+                self.span.write_to(&mut self.view, moment.now);
+                self.actions.push_back(CallAction::Over);
             }
             // A session that closes by itself is a fault of the relay, and is noticed as silence.
-            Phase::Running | Phase::Over => {}
+            Phase::Waiting(_) | Phase::Running | Phase::Ending(_) | Phase::Over => {}
         }
+    }
+}
+
+/// The side of the relay session that faces a party.
+const fn side(party: Party) -> Side {
+    match party {
+        Party::From => Side::One,
+        Party::To => Side::Two,
+    }
+}
+
+/// The party that a side of the relay session faces.
+const fn party(side: Side) -> Party {
+    match side {
+        Side::One => Party::From,
+        Side::Two => Party::To,
     }
 }

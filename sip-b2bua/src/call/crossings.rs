@@ -2,15 +2,21 @@
 //! the call wants done. `crossings.md` is the same as a table, and is held to it.
 
 use super::*;
-use crate::leg::by_hand::{device, gone, refused, ringing, two_hundred};
-use call_control::{CallId, Number, PartyType, PartyView, Timestamp};
-use sip_core::GoneCause;
+use crate::leg::Routes;
+use crate::leg::by_hand::{gone, refused, ringing, route, two_hundred};
+use crate::scenario::{Scenarios, Standard};
+use call_control::{CallDirection, CallId, ClickToCall, PartyType, PartyView};
+use sip_core::{Command, GoneCause};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+const PARTIES: [Party; 2] = [Party::From, Party::To];
 const MAX_DURATION: Duration = Duration::from_mins(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The legs of the parties, each with one phone.
+const LEGS: [LegId; 2] = [LegId(1), LegId(2)];
 
-/// A call in some state, each party with one phone. The INVITE of `from` is 0, that of `to` is 1.
+/// A call in some state, each party with one phone.
 struct World {
     call: RunningCall,
     start: Instant,
@@ -28,25 +34,29 @@ type Deed = fn(&mut World);
 impl World {
     fn new() -> Self {
         let number = |text| Number::new(text).unwrap();
-        let waiting = |text| PartyView::waiting(number(text), PartyType::Extension);
-        let view = Call {
-            call_id: CallId::new(1, &[0; 10]),
-            state: CallState::CallingFrom,
-            from: waiting("1001"),
-            to: waiting("1002"),
+        let request = ClickToCall {
+            from: number("1001"),
+            to: number("1002"),
+            to_type: None,
             caller_id: None,
+            timeout: TIMEOUT,
+            to_timeout: TIMEOUT,
+            max_duration: Some(MAX_DURATION),
             variables: BTreeMap::new(),
-            created_at: Timestamp::from_unix_milliseconds(0).unwrap(),
-            connected_at: None,
-            ended_at: None,
-            end: None,
+            auto_answer: false,
+            key_name: "test".into(),
+            repeatable: None,
         };
-        let limits = CallLimits { no_answer: [TIMEOUT; 2], max_duration: Some(MAX_DURATION) };
         let now = Instant::now();
-        let call = RunningCall::start(view, [vec![Codec::Pcmu], vec![Codec::Pcmu]], limits);
+        let clock = CallClock::starting(Moment { now, unix_milliseconds: 0 }).unwrap();
+        let parties = [&request.from, &request.to];
+        let parties = parties.map(|number| PartyView::waiting(number.clone(), PartyType::Extension));
+        let id = CallId::new(1, &[0; 10]);
+        let view = Call::beginning(id, parties, CallDirection::Internal, clock.created_at());
+        let scenario = Arc::new(Standard).click_to_call(&request);
         let none = [false; 2];
         let mut world = Self {
-            call,
+            call: RunningCall::new(CallNumber(1), view, clock, scenario),
             start: now,
             now,
             hung_up: none,
@@ -80,7 +90,7 @@ impl World {
 
     fn hear(&mut self, party: Party, event: InviteEvent) {
         self.gone[party as usize] |= matches!(event, InviteEvent::Gone(_));
-        self.call.handle_invite(party, 0, event, self.moment());
+        self.call.handle_invite(LEGS[party as usize], 0, event, self.moment());
     }
 
     fn pass(&mut self, time: Duration) {
@@ -89,46 +99,46 @@ impl World {
     }
 
     fn perform(&mut self) {
-        while let Some(effect) = self.call.poll_effect() {
-            assert_eq!(self.overs, 0, "{effect:?} behind the end");
-            match effect {
-                Effect::Ring(party) => {
-                    let devices = vec![device(6000 + party as u16)];
-                    self.call.ring(party, devices, self.moment());
+        while let Some(action) = self.call.poll_action() {
+            assert_eq!(self.overs, 0, "{action:?} behind the end");
+            match action {
+                CallAction::Reach { leg, order } => {
+                    assert_eq!(leg, LEGS[order.party as usize]);
+                    let groups = [vec![route(6000 + order.party as u16)]].into();
+                    let routes = Routes { groups, codecs: vec![Codec::Pcmu] };
+                    self.call.handle_routes(leg, Ok(routes), self.moment());
                 }
-                Effect::Invite { party, fork, .. } => {
+                CallAction::Sip(Command::Invite { invite, .. }) => {
+                    let party = party_of(invite);
                     self.invited[party as usize] = true;
                     self.done.push(format!("INVITE {}", word(party)));
-                    self.call.invited(party, fork, InviteId(party as u64), None);
                 }
-                Effect::HangUp { invite, reason } => {
-                    let party = PARTIES[usize::try_from(invite.0).unwrap()];
+                CallAction::Sip(Command::HangUp { invite, reason }) => {
+                    let party = party_of(invite);
                     assert!(!self.hung_up[party as usize] && !self.gone[party as usize], "{party:?} again");
                     self.hung_up[party as usize] = true;
                     let cause = reason.and_then(|reason| reason.cause);
                     let cause = cause.map(|cause| format!(" because of {cause}")).unwrap_or_default();
                     self.done.push(format!("hang up {}{cause}", word(party)));
                 }
-                Effect::Relay(action) => {
-                    let name = format!("{action:?}").to_lowercase();
+                CallAction::Sip(command) => self.done.push(format!("{command:?}")),
+                CallAction::Relay(command) => {
+                    let name = format!("{command:?}").to_lowercase();
                     self.done.push(name.split(['(', ' ']).next().unwrap().to_owned());
                 }
-                Effect::Happened { event, party } => {
+                CallAction::Happened { event, party, .. } => {
                     let of = party.map(|party| format!("{} ", word(party))).unwrap_or_default();
                     self.done.push(format!("{of}{event:?}").to_lowercase());
                 }
-                Effect::Over => {
+                CallAction::Over => {
                     self.overs += 1;
                     self.done.push("the record".to_owned());
                 }
-                Effect::Changed => {}
-                effect @ (Effect::AnswerOffer { .. }
-                | Effect::RefuseOffer { .. }
-                | Effect::Offer { .. }
-                | Effect::Respond { .. }
-                | Effect::Inform { .. }) => {
-                    self.done.push(format!("{effect:?}"));
-                }
+                CallAction::Ask(_)
+                | CallAction::Begins { .. }
+                | CallAction::Ends(_)
+                | CallAction::Sent { .. }
+                | CallAction::Changed => {}
             }
         }
     }
@@ -156,6 +166,11 @@ impl World {
             self.play(CLOSES);
         }
     }
+}
+
+fn party_of(invite: InviteId) -> Party {
+    let place = crate::place::Place::from(invite);
+    PARTIES[LEGS.iter().position(|leg| *leg == place.leg).unwrap()]
 }
 
 const fn word(party: Party) -> &'static str {
@@ -206,11 +221,11 @@ const STOP: Deed = |world| world.call.request_end(EndCause::ServerStopped, world
 const TIMES_OUT: Deed = |world| world.pass(TIMEOUT);
 const MAX_DURATION_IS_OVER: Deed = |world| world.pass(MAX_DURATION);
 const FIVE_SECONDS: Deed = |world| world.pass(Duration::from_secs(5));
-const FROM_IS_HEARD: Deed = |world| world.call.handle_first_packet(Side::One, world.now);
-const TO_IS_HEARD: Deed = |world| world.call.handle_first_packet(Side::Two, world.now);
+const FROM_IS_HEARD: Deed = |world| world.call.handle_first_packet(Side::One, world.now, world.moment());
+const TO_IS_HEARD: Deed = |world| world.call.handle_first_packet(Side::Two, world.now, world.moment());
 const FROM_FALLS_SILENT: Deed = |world| world.call.handle_silence(Side::One, world.moment());
 const TO_FALLS_SILENT: Deed = |world| world.call.handle_silence(Side::Two, world.moment());
-const CLOSES: Deed = |world| world.call.handle_closed(&Default::default());
+const CLOSES: Deed = |world| world.call.handle_closed(&Default::default(), world.moment());
 
 #[test]
 fn from_calling() {

@@ -1,20 +1,30 @@
-//! The figures of the relay in the view of a call.
+//! The audio of the parties: when it began, and the figures of the relay in the view of a call.
 
-use super::{Effect, PARTIES, RunningCall};
+use super::RunningCall;
 use crate::media;
+use crate::moment::Moment;
+use call_control::Party;
 use media_relay::Statistics;
+use std::time::Instant;
+
+/// When the leg that the view shows of a party answered, and was heard first.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) answered: Option<Instant>,
+    pub(super) first_packet: Option<Instant>,
+}
 
 impl RunningCall {
     /// The relay says how it goes.
-    pub(crate) fn handle_report(&mut self, statistics: &[Statistics; 2]) {
+    pub(crate) fn handle_report(&mut self, statistics: &[Statistics; 2], moment: Moment) {
         self.note_figures(statistics);
-        self.effects.push_back(Effect::Changed);
+        self.changed(moment);
     }
 
     pub(super) fn note_figures(&mut self, statistics: &[Statistics; 2]) {
-        for (party, figures) in PARTIES.into_iter().zip(statistics) {
-            let in_call = &self.parties[party as usize];
-            let first = in_call.first_packet.or(figures.first_packet_at).zip(in_call.answered_at);
+        for (party, figures) in [Party::From, Party::To].into_iter().zip(statistics) {
+            let heard = self.heard.entry(party).or_default();
+            let first = heard.first_packet.or(figures.first_packet_at).zip(heard.answered);
             if let Some(media) = &mut self.view.party_mut(party).media {
                 media.packets_received = figures.packets_received;
                 media.packets_lost = figures.packets_lost;

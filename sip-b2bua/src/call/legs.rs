@@ -1,0 +1,176 @@
+//! What legs tell.
+
+use super::*;
+use crate::leg::{Information, LegAction, LegEvent};
+use crate::scenario::Progress;
+use call_control::Media;
+use media_relay::Description;
+use sdp::Format;
+
+/// A leg, and what the call knows of it.
+#[derive(Debug)]
+pub(super) struct LegInCall {
+    pub(super) leg: Leg,
+    /// Whom it stands for.
+    pub(super) party: Party,
+    /// The view shows this one of the legs of its party.
+    pub(super) is_shown: bool,
+    /// The leg whose codec is offered first.
+    pub(super) offers_codec_of: Option<LegId>,
+    /// What was agreed; `None` before it answered.
+    pub(super) format: Option<Format>,
+    /// What may be heard before it answers.
+    pub(super) early: Option<Description>,
+}
+
+impl LegInCall {
+    pub(super) const fn new(leg: Leg, party: Party) -> Self {
+        Self { leg, party, is_shown: true, offers_codec_of: None, format: None, early: None }
+    }
+}
+
+impl RunningCall {
+    pub(super) fn handle_leg(&mut self, leg: LegId, action: LegAction, moment: Moment) {
+        match action {
+            LegAction::Sip(command) => self.actions.push_back(CallAction::Sip(command)),
+            LegAction::Relay(command) => self.actions.push_back(CallAction::Relay(command)),
+            LegAction::Tell(event) => self.handle_leg_event(leg, event, moment),
+        }
+    }
+
+    fn handle_leg_event(&mut self, leg: LegId, event: LegEvent, moment: Moment) {
+        match event {
+            LegEvent::Sent { sip_call_id, flow } => self.leg_sent(leg, sip_call_id, flow),
+            LegEvent::Progress { status } => self.leg_rings(leg, status, moment),
+            LegEvent::EarlyMedia(description) => {
+                if let Some(in_call) = self.legs.get_mut(&leg) {
+                    in_call.early = Some(description);
+                }
+                self.tell(Event::Rings(leg, Progress::EarlyMedia));
+            }
+            LegEvent::Answered { format, status } => self.leg_answered(leg, format, status, moment),
+            LegEvent::CodecChanged(format) => self.codec_changed(leg, format, moment),
+            LegEvent::Wishes => self.pass_wish(leg),
+            LegEvent::Informed(information) => self.pass_information(leg, information),
+            LegEvent::Gone(end) => self.leg_gone(leg, end, moment),
+        }
+    }
+
+    /// The leg that this one is connected with.
+    fn partner(&self, leg: LegId) -> Option<LegId> {
+        match self.connected? {
+            (one, other) if one == leg => Some(other),
+            (one, other) if other == leg => Some(one),
+            _ => None,
+        }
+    }
+
+    /// The codecs to offer: first the one that is in use with `first`, so that nothing needs to be transcoded where it
+    /// can do without.
+    pub(super) fn offered(&self, codecs: Vec<Codec>, first: Option<LegId>) -> Vec<Codec> {
+        let taken = first.and_then(|first| self.legs.get(&first)?.format.as_ref());
+        match taken.and_then(|format| Codec::from_name(&format.name)) {
+            Some(taken) => {
+                let others = codecs.into_iter().filter(|codec| *codec != taken);
+                std::iter::once(taken).chain(others).collect()
+            }
+            None => codecs,
+        }
+    }
+
+    /// The other party is told what this one wants: hold, or its end.
+    pub(super) fn pass_wish(&mut self, leg: LegId) {
+        let Some(partner) = self.partner(leg) else { return };
+        let Some(wish) = self.legs.get(&leg).map(|in_call| in_call.leg.wish()) else { return };
+        if let Some(in_call) = self.legs.get_mut(&partner) {
+            in_call.leg.tell_wish(wish);
+        }
+    }
+
+    /// What one party says in an INFO is for the other one, once they talk.
+    fn pass_information(&mut self, leg: LegId, information: Information) {
+        if let Some(in_call) = self.partner(leg).and_then(|partner| self.legs.get_mut(&partner)) {
+            in_call.leg.inform(information);
+        }
+    }
+
+    fn leg_sent(&mut self, leg: LegId, sip_call_id: Box<str>, flow: Flow) {
+        let Some(in_call) = self.legs.get(&leg) else { return };
+        let party = in_call.party;
+        if in_call.is_shown {
+            self.view.party_mut(party).sip_call_id = Some(sip_call_id.to_string());
+        }
+        self.actions.push_back(CallAction::Sent { party, sip_call_id, flow });
+    }
+
+    fn leg_rings(&mut self, leg: LegId, status: u16, moment: Moment) {
+        let Some(in_call) = self.legs.get(&leg) else { return };
+        if in_call.is_shown {
+            let (party, at) = (in_call.party, self.clock.at(moment.now));
+            let view = self.view.party_mut(party);
+            view.state = PartyState::Ringing;
+            view.ringing_at = Some(at);
+            view.sip_status = Some(status);
+            self.happened(CallEventKind::Ringing, Some(party), moment);
+        }
+        self.tell(Event::Rings(leg, Progress::Status(status)));
+    }
+
+    fn leg_answered(&mut self, leg: LegId, format: Format, status: u16, moment: Moment) {
+        let Some(in_call) = self.legs.get_mut(&leg) else { return };
+        let (party, codec) = (in_call.party, format.name.to_string());
+        in_call.format = Some(format);
+        if in_call.is_shown {
+            let at = self.clock.at(moment.now);
+            self.heard.entry(party).or_default().answered = Some(moment.now);
+            let view = self.view.party_mut(party);
+            view.state = PartyState::Answered;
+            view.answered_at = Some(at);
+            view.sip_status = Some(status);
+            view.media = Some(Media {
+                codec,
+                packets_received: 0,
+                packets_lost: 0,
+                jitter_ms: 0.0,
+                mos: None,
+                first_packet_ms_after_answer: None,
+            });
+            if party == Party::To {
+                self.span.rung_no_more(moment.now);
+            }
+            self.happened(CallEventKind::Answered, Some(party), moment);
+        }
+        self.tell(Event::Answered(leg));
+    }
+
+    fn codec_changed(&mut self, leg: LegId, format: Format, moment: Moment) {
+        let Some(in_call) = self.legs.get_mut(&leg) else { return };
+        let party = in_call.party;
+        if let Some(media) = self.view.party_mut(party).media.as_mut().filter(|_| in_call.is_shown) {
+            media.codec = format.name.to_string();
+        }
+        in_call.format = Some(format);
+        self.changed(moment);
+    }
+
+    fn leg_gone(&mut self, leg: LegId, end: LegEnd, moment: Moment) {
+        let Some(in_call) = self.legs.remove(&leg) else { return };
+        self.sounds.remove(&leg);
+        if in_call.is_shown {
+            let at = self.clock.at(moment.now);
+            let view = self.view.party_mut(in_call.party);
+            view.state = PartyState::Gone;
+            view.ended_at = Some(at);
+            // Of all its phones: what a single one of them said does not speak for the party.
+            if let LegEnd::Refused { status } = end {
+                view.sip_status = Some(status);
+            }
+            if in_call.party == Party::To {
+                self.span.rung_no_more(moment.now);
+            }
+        }
+        self.actions.push_back(CallAction::Ends(leg));
+        self.changed(moment);
+        self.tell(Event::Gone(leg, end));
+    }
+}
