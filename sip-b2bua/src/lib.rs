@@ -1,29 +1,35 @@
-//! The calls: registrar, switchboard, click-to-call, and the driver that gives them sockets and a clock.
+//! The calls: registrar, switchboard, scenarios, and the loop that gives them sockets and a clock.
 //!
-//! Absent: HTTP. Read `click_to_call.rs` first, then [`Switchboard`]: all calls as one pure value. [`B2bua`] runs it.
+//! Absent: HTTP; what SIP messages and RTP packets look like. Read `scenario/click_to_call.rs` first, then
+//! [`Switchboard`]: all calls as one pure value. [`B2bua`] runs it.
+//!
+//! | folder | what |
+//! |---|---|
+//! | `scenario/` | how a call goes: the stories, and the ways to find the other party |
+//! | `leg/` | one way to a party: phones that are rung, or one that calls |
+//! | `call/` | one call: its scenario, its legs, its view |
+//! | `routing/` | from a number to the phones that are rung |
+//! | `registrar/` | where the phones are |
+//! | `switchboard/` | all calls, and what they share |
+//! | `journal.rs` | what is written in which round, and what waits for it |
+//! | `server/` | sockets, clock, channels: the only folder with I/O |
 
 mod call;
-mod click_to_call;
-mod driver;
-mod end;
-mod explain;
-mod ladder;
+mod journal;
 mod leg;
 mod media;
-mod recorder;
-mod records;
+mod moment;
+mod place;
 pub mod registrar;
-mod service;
+mod routing;
+pub mod scenario;
+mod server;
 mod settings;
-mod sockets;
 mod stored_flow;
 mod switchboard;
-mod wire;
 
-pub use call::{Moment, RelayAction};
-pub use explain::explain;
-pub use ladder::ladder;
-pub use service::{B2bua, StartError};
+pub use journal::StorageState;
+pub use moment::Moment;
+pub use server::{B2bua, StartError};
 pub use settings::{Extension, Limits, MediaSettings, RegistrationTimes, Settings};
-pub use switchboard::{Command, Output, RegisterKey, Switchboard, Ticket};
-pub use wire::WireMessage;
+pub use switchboard::{Action, Command, Left, Switchboard, Ticket};

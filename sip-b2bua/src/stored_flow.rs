@@ -4,20 +4,12 @@ use sip_core::{Flow, Transport};
 
 /// Transport, our address, the far address.
 pub(crate) fn words(flow: Flow) -> [Box<str>; 3] {
-    let transport = match flow.transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    };
-    [transport.into(), flow.local.to_string().into(), flow.remote.to_string().into()]
+    [flow.transport.word().into(), flow.local.to_string().into(), flow.remote.to_string().into()]
 }
 
 /// What [`words`] wrote; `None` when it is nothing of that kind.
 pub(crate) fn read(transport: &str, local: &str, remote: &str) -> Option<Flow> {
-    let transport = match transport {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        _ => return None,
-    };
+    let transport = Transport::from_word(transport)?;
     Some(Flow { transport, local: local.parse().ok()?, remote: remote.parse().ok()? })
 }
 

@@ -1,131 +1,136 @@
-//! All calls and legs, and the routing between them, the phones, the relay, the API and the store.
+//! All calls, and the routing between them, the phones, the relay, the API and the disk.
 //!
-//! Pure: what happened goes in with the present [`Moment`], what is to be done comes out of `poll_output`.
+//! Pure: what happened goes in with the present [`Moment`], what is to be done comes out of `poll_action`. What it owns are
+//! values with a subject each:
+//!
+//! | value | what |
+//! |---|---|
+//! | `Calls` | the calls by number and id, and when each is due |
+//! | `Journal` | what is written in which round, and what waits for it |
+//! | `Admission` | limits, and whether the server is being stopped |
+//! | `Registrar`, `Registering` | where the phones are; REGISTERs whose answer waits for the disk |
+//! | `Directory` | the extensions that there are |
+//! | `Lines` | who is busy |
+//! | `LeftBehind` | legs that outlive a process |
+//! | `Tracer` | the SIP messages of each call |
 
-mod dialling;
+mod admission;
+mod beginning;
+mod call_actions;
+mod calls;
+mod command;
+mod ending;
 mod left_behind;
-mod performing;
-mod recording;
+mod lines;
 mod requests;
-mod vocabulary;
+#[cfg(test)]
+mod tests;
 
-use crate::call::{CallLimits, Effect, Moment, RelayAction, RunningCall, side};
-use crate::end::EndCause;
-use crate::leg::Information;
-use crate::recorder::Recorder;
+pub use command::{Action, Command, Ticket};
+
+use crate::call::RunningCall;
+use crate::journal::{self, Journal, JournalAction, Waiting};
+use crate::moment::Moment;
+use crate::place::Place;
 use crate::registrar::{Changed, Registrar};
+use crate::routing::Directory;
+use crate::scenario::{EndCause, Scenarios};
 use crate::settings::{Extension, Settings};
-use call_control::{
-    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, HangUpRefusal, Number, Party,
-    PartyType, PartyView, Refusal,
-};
-use left_behind::Saved;
-use media_relay::SessionId;
-use rand::{RngCore, SeedableRng};
+use admission::Admission;
+use call_control::{Call, CallId, HangUpRefusal, NumberedEvent};
+use call_store::{StoredBinding, StoredInvite};
+use call_trace::{FarEnd, Tracer};
+use calls::{Calls, Stage};
+use left_behind::LeftBehind;
+use lines::Lines;
+use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
-use sip_core::{Endpoint, Event, Flow, Incoming, InviteEvent, InviteId};
-use sip_message::{FramingError, Host, Method, Response};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use requests::Registering;
+use sip_core::{Endpoint, Event, Flow, InviteEvent, InviteId};
+use sip_message::FramingError;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-pub use vocabulary::{Command, Output, RegisterKey, Ticket};
+use std::time::Instant;
 
 /// All calls.
 pub struct Switchboard {
     settings: Settings,
-    domain: Host,
-    extensions: BTreeMap<Number, Extension>,
+    scenarios: Arc<dyn Scenarios>,
     endpoint: Endpoint,
+    calls: Calls,
+    journal: Journal,
+    admission: Admission,
     registrar: Registrar,
-    calls: BTreeMap<CallId, Entry>,
-    invites: BTreeMap<InviteId, Place>,
-    /// REGISTERs whose answer waits for the disk.
-    registering: BTreeMap<RegisterKey, (Incoming, Response)>,
-    sessions: BTreeMap<SessionId, CallId>,
-    recorder: Recorder,
-    saved: Saved,
-    due: BTreeSet<(Instant, CallId)>,
-    next_session: u64,
-    next_invite: u64,
+    registering: Registering,
+    directory: Directory,
+    lines: Lines,
+    left_behind: LeftBehind,
+    tracer: Tracer,
     random: ChaCha12Rng,
-    draining: bool,
-    ending: bool,
-    outputs: VecDeque<Output>,
+    actions: VecDeque<Action>,
 }
 
-/// A call and what the switchboard has to know of it.
-struct Entry {
-    session: SessionId,
-    key_name: Box<str>,
-    due: Option<Instant>,
-    stage: Stage,
-}
-
-enum Stage {
-    /// The relay session is being opened.
-    Opening {
-        ticket: Ticket,
-        request: Box<ClickToCall>,
-        view: Box<Call>,
-    },
-    Running {
-        call: Box<RunningCall>,
-        request: Box<ClickToCall>,
-        bound: [SocketAddr; 2],
-    },
-    /// The record is being written.
-    Keeping {
-        record: Arc<Call>,
-    },
-}
-
-/// Where the events of an INVITE usage belong.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    call: CallId,
-    party: Party,
-    fork: usize,
+/// What a run that is over left on the disk.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// The registrations.
+    pub bindings: Vec<StoredBinding>,
+    /// Calls without an end, each as it was last.
+    pub calls: Vec<Call>,
+    /// INVITEs that were not ended.
+    pub invites: Vec<StoredInvite>,
 }
 
 impl Switchboard {
-    /// A switchboard without calls. `seed` is its only source of randomness.
-    pub fn new(settings: Settings, endpoint: Endpoint, registrar: Registrar, seed: [u8; 32]) -> Self {
-        let extensions = by_number(settings.extensions.clone());
-        let domain = Host::new(&settings.domain).unwrap_or_else(|| Host::Name(settings.domain.clone()));
+    /// A switchboard without calls. `seed` is its only source of randomness; `registrar` gets the extensions of
+    /// `settings`.
+    pub fn new(
+        mut settings: Settings,
+        scenarios: Arc<dyn Scenarios>,
+        endpoint: Endpoint,
+        mut registrar: Registrar,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut directory = Directory::default();
+        registrar.replace_extensions(directory.replace(std::mem::take(&mut settings.extensions)));
         Self {
+            admission: Admission::new(settings.limits),
             settings,
-            domain,
-            extensions,
+            scenarios,
             endpoint,
+            calls: Calls::new(),
+            journal: Journal::new(),
             registrar,
-            calls: BTreeMap::new(),
-            invites: BTreeMap::new(),
-            registering: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            recorder: Recorder::default(),
-            saved: Saved::default(),
-            due: BTreeSet::new(),
-            next_session: 1,
-            next_invite: 0,
+            registering: Registering::default(),
+            directory,
+            lines: Lines::default(),
+            left_behind: LeftBehind::default(),
+            tracer: Tracer::default(),
             random: ChaCha12Rng::from_seed(seed),
-            draining: false,
-            ending: false,
-            outputs: VecDeque::new(),
+            actions: VecDeque::new(),
         }
+    }
+
+    /// Takes over what runs that are over have left: registrations stand, calls that a crash cut off get their end and the
+    /// event that tells of it, phones that ring or talk are told of theirs.
+    pub fn recover(&mut self, left: Left, moment: Moment) {
+        let Left { bindings, calls, invites } = left;
+        self.registrar.restore(bindings, moment.now, moment.unix_milliseconds);
+        journal::recover(&mut self.journal, calls, moment);
+        self.left_behind.end_all(invites, &mut self.endpoint, &mut self.journal, moment);
+        self.drain_endpoint(moment);
     }
 
     /// A datagram, or a message out of a stream.
     pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, moment: Moment) {
-        self.recorder.note(octets, flow, false, moment.unix_milliseconds);
+        self.trace(octets, flow, false, moment);
         self.endpoint.handle_octets(octets, flow, moment.now);
         self.drain_endpoint(moment);
     }
 
     /// A stream cannot be read on: what can still be answered is.
     pub fn handle_unframed(&mut self, error: &FramingError, flow: Flow, moment: Moment) {
-        self.recorder.note(&error.header, flow, false, moment.unix_milliseconds);
+        self.trace(&error.header, flow, false, moment);
         self.endpoint.handle_unframed(error, flow);
         self.drain_endpoint(moment);
     }
@@ -143,8 +148,9 @@ impl Switchboard {
         match command {
             Command::ClickToCall { ticket, request } => self.click_to_call(ticket, request, moment),
             Command::HangUp { ticket, call } => self.hang_up(ticket, call, moment),
-            Command::Drain => self.draining = true,
-            Command::EndAll => self.end_all(moment),
+            Command::Drain => self.admission.drain(),
+            Command::EndAll => self.end_all(moment, |call| call.request_end(EndCause::ServerStopped, moment)),
+            Command::CloseAll => self.end_all(moment, |call| call.close_at_once(moment)),
             Command::ReplaceExtensions(extensions) => self.replace_extensions(extensions),
         }
         self.drain_endpoint(moment);
@@ -154,33 +160,30 @@ impl Switchboard {
     pub fn handle_relay(&mut self, event: media_relay::Event, moment: Moment) {
         use media_relay::Event::{Broken, Closed, FirstPacket, OpenFailed, Opened, Report, Silent};
         match event {
-            Opened { session, rtp } => self.opened(session, rtp, moment),
-            OpenFailed { session, reason } => self.open_failed(session, reason),
+            Opened { session, rtp } => self.opened(session.into(), rtp, moment),
+            OpenFailed { session, reason } => self.open_failed(session.into(), reason, moment),
             FirstPacket { session, side, at } => {
-                self.with_session(session, moment, |call| call.handle_first_packet(side, at));
+                self.with_call(session.into(), moment, |call| call.handle_first_packet(side, at, moment));
             }
             Silent { session, side } => {
-                self.with_session(session, moment, |call| call.handle_silence(side, moment));
+                self.with_call(session.into(), moment, |call| call.handle_silence(side, moment));
             }
             Report { session, statistics } => {
-                self.with_session(session, moment, |call| call.handle_report(&statistics));
+                self.with_call(session.into(), moment, |call| call.handle_report(&statistics, moment));
             }
-            Broken { session } => self.media_broken(session, moment),
+            Broken { session } => self.media_broken(session.into(), moment),
             Closed { session, statistics } => {
-                self.with_session(session, moment, |call| call.handle_closed(&statistics));
+                self.with_call(session.into(), moment, |call| call.handle_closed(&statistics, moment));
             }
         }
         self.drain_endpoint(moment);
     }
 
-    /// The record of an ended call is on disk: now its end is announced.
-    pub fn handle_kept(&mut self, id: CallId, moment: Moment) {
-        let Some(Entry { stage: Stage::Keeping { record }, .. }) = self.calls.get(&id) else { return };
-        let record = Arc::clone(record);
-        self.calls.remove(&id);
-        self.recorder.forget(id);
-        self.outputs.push_back(Output::Forget(id));
-        self.announce(CallEventKind::Ended, None, &record, moment);
+    /// What became of the round that was to be written: its events with their ids, or everything that the failure came
+    /// from, in words.
+    pub fn handle_written(&mut self, result: Result<Vec<NumberedEvent>, Arc<str>>, moment: Moment) {
+        self.journal.handle_written(result, moment);
+        self.drain_journal(moment);
     }
 
     /// Timers that are due.
@@ -189,25 +192,26 @@ impl Switchboard {
         self.drain_endpoint(moment);
         let changed = self.registrar.handle_timeout(moment.now);
         self.keep_bindings(changed);
-        while let Some((due, id)) = self.due.first().copied().filter(|(due, _)| *due <= moment.now) {
-            self.due.remove(&(due, id));
-            if let Some(entry) = self.calls.get_mut(&id) {
-                entry.due = None;
-            }
-            self.with_call(id, moment, |call| call.handle_timeout(moment));
+        self.journal.handle_timeout(moment.now);
+        while let Some(number) = self.calls.pop_due(moment.now) {
+            self.with_call(number, moment, |call| call.handle_timeout(moment));
         }
         self.drain_endpoint(moment);
     }
 
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let call = self.due.first().map(|(due, _)| *due);
-        [call, self.endpoint.poll_timeout(), self.registrar.poll_timeout()].into_iter().flatten().min()
+        let own = [self.calls.next_due(), self.journal.poll_timeout()];
+        let others = [self.endpoint.poll_timeout(), self.registrar.poll_timeout()];
+        own.into_iter().chain(others).flatten().min()
     }
 
-    /// What is to be done next.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    /// What is to be done next; asked until there is nothing, a round to be written comes last.
+    pub fn poll_action(&mut self, moment: Moment) -> Option<Action> {
+        if self.actions.is_empty() {
+            self.drain_journal(moment);
+        }
+        self.actions.pop_front()
     }
 
     /// Calls, transactions and usages that live: all zero when nothing is left.
@@ -216,14 +220,24 @@ impl Switchboard {
         (self.calls.len(), transactions, usages)
     }
 
-    /// A fault in the machine of one call, for tests of what becomes of it and of the others.
-    #[doc(hidden)]
-    ///
-    /// # Panics
-    /// Inside, and not beyond.
-    pub fn fail(&mut self, id: CallId, moment: Moment) {
-        self.with_call(id, moment, |_| panic!("a fault that was asked for"));
-        self.drain_endpoint(moment);
+    /// Legs that are known to be busy: none when no call is left.
+    pub fn busy_legs(&self) -> usize {
+        self.lines.count()
+    }
+
+    /// Whether a leg of any call, ringing or answered, has this number.
+    pub fn is_busy(&self, number: &call_control::Number) -> bool {
+        self.lines.is_busy(number)
+    }
+
+    /// Everything that was to be written is on disk.
+    pub fn is_written(&self) -> bool {
+        self.journal.is_idle()
+    }
+
+    /// Calls whose end is not on disk yet.
+    pub fn unwritten_ends(&self) -> usize {
+        self.journal.unwritten_ends()
     }
 
     /// How many phones of a user are registered.
@@ -231,62 +245,65 @@ impl Switchboard {
         self.registrar.bindings_of(user, now).len()
     }
 
-    fn hang_up(&mut self, ticket: Ticket, id: CallId, moment: Moment) {
-        let running = self.calls.get(&id).is_some_and(|entry| matches!(entry.stage, Stage::Running { .. }));
-        self.with_call(id, moment, |call| call.request_end(EndCause::Api, moment));
-        let answer = if running { Ok(()) } else { Err(HangUpRefusal::NotFound(id)) };
-        self.outputs.push_back(Output::HangUpAnswer { ticket, answer });
+    /// A call that runs, or whose record is being written, and its trace until now.
+    pub fn trace_of(&self, id: CallId) -> Option<(Call, Arc<[u8]>)> {
+        let call = match self.calls.stage(self.calls.number_of(id)?)? {
+            Stage::Beginning { .. } => return None,
+            Stage::Running { call, .. } => call.view().clone(),
+            Stage::Keeping { record } => Call::clone(record),
+        };
+        Some((call, self.tracer.octets_of(id)))
     }
 
-    fn end_all(&mut self, moment: Moment) {
-        self.draining = true;
-        self.ending = true;
-        let ids: Vec<CallId> = self.calls.keys().copied().collect();
-        for id in ids {
-            self.with_call(id, moment, |call| call.request_end(EndCause::ServerStopped, moment));
+    /// A fault in the machine of one call, for tests of what becomes of it and of the others.
+    #[doc(hidden)]
+    ///
+    /// # Panics
+    /// Inside, and not beyond.
+    pub fn fail(&mut self, id: CallId, moment: Moment) {
+        if let Some(number) = self.calls.number_of(id) {
+            self.with_call(number, moment, |_| panic!("a fault that was asked for"));
+        }
+        self.drain_endpoint(moment);
+    }
+
+    fn hang_up(&mut self, ticket: Ticket, id: CallId, moment: Moment) {
+        let number = self.calls.number_of(id);
+        let number = number.filter(|number| matches!(self.calls.stage(*number), Some(Stage::Running { .. })));
+        let answer = number.map(drop).ok_or(HangUpRefusal::NotFound(id));
+        if let Some(number) = number {
+            self.with_call(number, moment, |call| call.request_end(EndCause::Api, moment));
+        }
+        self.actions.push_back(Action::AnswerHangUp { ticket, answer });
+    }
+
+    fn end_all(&mut self, moment: Moment, end: impl Fn(&mut RunningCall)) {
+        self.admission.end();
+        for number in self.calls.numbers() {
+            if let Some(Stage::Running { .. }) = self.calls.stage(number) {
+                self.with_call(number, moment, &end);
+            }
         }
     }
 
     fn replace_extensions(&mut self, extensions: Vec<Extension>) {
-        let secrets = extensions
-            .iter()
-            .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
-        let changed = self.registrar.replace_extensions(secrets.collect::<Vec<_>>());
+        let secrets = self.directory.replace(extensions);
+        let changed = self.registrar.replace_extensions(secrets);
         self.keep_bindings(changed);
-        self.extensions = by_number(extensions);
     }
 
-    fn with_session(&mut self, session: SessionId, moment: Moment, change: impl FnOnce(&mut RunningCall)) {
-        if let Some(id) = self.sessions.get(&session).copied() {
-            self.with_call(id, moment, change);
-        }
-    }
-
-    /// Lets something happen to a running call, then performs what it wants. A call whose machine panics ends alone.
-    fn with_call(&mut self, id: CallId, moment: Moment, change: impl FnOnce(&mut RunningCall)) {
-        let act = std::panic::AssertUnwindSafe(|| {
-            let Some(call) = self.running(id) else { return };
-            change(call);
-            self.perform(id, moment);
-        });
-        if std::panic::catch_unwind(act).is_err() {
-            self.break_off(id, moment);
-        }
-    }
-
-    fn running(&mut self, id: CallId) -> Option<&mut RunningCall> {
-        match &mut self.calls.get_mut(&id)?.stage {
-            Stage::Running { call, .. } => Some(call),
-            Stage::Opening { .. } | Stage::Keeping { .. } => None,
+    fn keep_bindings(&mut self, changed: impl IntoIterator<Item = Changed>) {
+        for (user, bindings) in changed {
+            self.journal.keep_bindings(user, bindings, None);
         }
     }
 
     fn drain_endpoint(&mut self, moment: Moment) {
-        while let Some(output) = self.endpoint.poll_action() {
-            match output {
+        while let Some(action) = self.endpoint.poll_action() {
+            match action {
                 sip_core::Action::Send { flow, octets } => {
-                    self.recorder.note(&octets, flow, true, moment.unix_milliseconds);
-                    self.outputs.push_back(Output::Send { flow, octets });
+                    self.trace(&octets, flow, true, moment);
+                    self.actions.push_back(Action::Send { flow, octets });
                 }
                 sip_core::Action::Event(Event::Request(incoming)) => self.handle_request(incoming, moment),
                 sip_core::Action::Event(Event::Invite { invite, event }) => {
@@ -299,16 +316,53 @@ impl Switchboard {
     }
 
     fn handle_invite(&mut self, invite: InviteId, event: InviteEvent, moment: Moment) {
-        self.save(invite, &event, moment);
-        let Some(place) = self.invites.get(&invite).copied() else { return };
-        if matches!(event, InviteEvent::Gone(_)) {
-            self.invites.remove(&invite);
+        let place = Place::from(invite);
+        let call = self.calls.machine(place.call).is_some().then(|| self.calls.id_of(place.call)).flatten();
+        self.left_behind.keep(invite, &event, call, &mut self.endpoint, &mut self.journal, moment);
+        self.with_call(place.call, moment, |call| call.handle_invite(place.leg, place.fork, event, moment));
+    }
+
+    fn drain_journal(&mut self, moment: Moment) {
+        while let Some(action) = self.journal.poll_action(moment.now) {
+            match action {
+                JournalAction::Write(round) => self.actions.push_back(Action::Write(round)),
+                JournalAction::Announce(event) => self.actions.push_back(Action::Announce(event)),
+                JournalAction::Storage(state) => self.actions.push_back(Action::Storage(state)),
+                JournalAction::Go(waiting) => self.go_on(waiting, moment),
+                JournalAction::Refuse(waiting) => self.refuse(waiting, moment),
+            }
+            self.drain_endpoint(moment);
         }
-        let Place { call, party, fork } = place;
-        self.with_call(call, moment, |call| call.handle_invite(party, fork, event, moment));
+    }
+
+    /// What it waited for is on disk.
+    fn go_on(&mut self, waiting: Waiting, moment: Moment) {
+        match waiting {
+            Waiting::Begin(number, _) => self.begin(number, moment),
+            Waiting::Acknowledge(invite) => {
+                self.endpoint.handle_command(sip_core::Command::Acknowledge { invite }, moment.now);
+            }
+            Waiting::Register(key) => self.answer_register(&key, moment),
+            Waiting::End(number) => self.forget(number),
+        }
+    }
+
+    /// What it waited for cannot be written.
+    fn refuse(&mut self, waiting: Waiting, moment: Moment) {
+        match waiting {
+            Waiting::Begin(number, _) => self.refuse_unwritten(number, moment),
+            Waiting::Register(key) => self.refuse_register(&key, moment),
+            Waiting::Acknowledge(_) | Waiting::End(_) => {}
+        }
+    }
+
+    /// A message was sent or received.
+    fn trace(&mut self, octets: &[u8], flow: Flow, is_sent: bool, moment: Moment) {
+        self.tracer.note(octets, far_end(flow), is_sent, moment.unix_milliseconds);
     }
 }
 
-fn by_number(extensions: Vec<Extension>) -> BTreeMap<Number, Extension> {
-    extensions.into_iter().map(|extension| (extension.number.clone(), extension)).collect()
+/// The far side of a flow, as a trace has it.
+pub(crate) const fn far_end(flow: Flow) -> FarEnd {
+    FarEnd { transport: flow.transport, address: flow.remote }
 }

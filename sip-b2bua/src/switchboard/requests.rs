@@ -1,45 +1,84 @@
 //! Requests outside of dialogs: what phones and strangers ask of the server itself.
 
-use super::*;
+use super::Switchboard;
+use crate::journal::RegisterKey;
+use crate::moment::Moment;
 use crate::registrar::{Authenticated, Registration};
+use call_control::Number;
+use rand::RngCore;
 use sdp::ReceivedOffer;
-use sip_message::{FieldName, Method, StatusCode, Uri};
+use sip_core::Incoming;
+use sip_message::{FieldName, Method, Response, StatusCode, Uri};
+use std::collections::BTreeMap;
 
 /// REGISTERs that wait for the disk at once; more get 503.
 const REGISTERING_MAX: usize = 4096;
 
+/// When a phone may try again whose registration could not be written, in seconds.
+const RETRY_AFTER: &str = "5";
+
+/// REGISTERs whose answer waits for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Registering {
+    waiting: BTreeMap<RegisterKey, (Incoming, Response)>,
+}
+
+impl Registering {
+    fn has(&self, key: &RegisterKey) -> bool {
+        self.waiting.contains_key(key)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= REGISTERING_MAX
+    }
+
+    fn add(&mut self, key: RegisterKey, incoming: Incoming, response: Response) {
+        self.waiting.insert(key, (incoming, response));
+    }
+
+    fn take(&mut self, key: &RegisterKey) -> Option<(Incoming, Response)> {
+        self.waiting.remove(key)
+    }
+}
+
 impl Switchboard {
     /// The bindings of a REGISTER are on disk: now it is answered.
-    pub fn handle_bindings_kept(&mut self, key: &RegisterKey, moment: Moment) {
-        if let Some((incoming, response)) = self.registering.remove(key) {
+    pub(super) fn answer_register(&mut self, key: &RegisterKey, moment: Moment) {
+        if let Some((incoming, response)) = self.registering.take(key) {
             self.endpoint.respond(&incoming, response, moment.now);
-            self.drain_endpoint(moment);
+        }
+    }
+
+    /// They cannot be written now.
+    pub(super) fn refuse_register(&mut self, key: &RegisterKey, moment: Moment) {
+        if let Some((incoming, _)) = self.registering.take(key) {
+            self.endpoint.respond(&incoming, unavailable(&incoming), moment.now);
         }
     }
 
     pub(super) fn handle_request(&mut self, incoming: Incoming, moment: Moment) {
         if let Uri::Other { .. } = incoming.request.uri {
-            return self.refuse(&incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
+            return self.refuse_request(&incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
         }
         match &incoming.request.method {
             &Method::REGISTER => self.register(&incoming, moment),
             &Method::OPTIONS => self.options(&incoming),
             &Method::INVITE => self.invite_from_outside(&incoming, moment),
             // The endpoint hands nothing else up.
-            Method::Known(_) | Method::Extension(_) => self.refuse(&incoming, StatusCode::NOT_IMPLEMENTED),
+            Method::Known(_) | Method::Extension(_) => {
+                self.refuse_request(&incoming, StatusCode::NOT_IMPLEMENTED)
+            }
         }
     }
 
     fn register(&mut self, incoming: &Incoming, moment: Moment) {
         let header = &incoming.request.header;
         let key = (header.call_id.clone(), header.cseq.number);
-        if self.registering.contains_key(&key) {
+        if self.registering.has(&key) {
             return; // Sent again while the disk is slow.
         }
-        if self.registering.len() >= REGISTERING_MAX {
-            let mut response = incoming.request.response(StatusCode::SERVICE_UNAVAILABLE);
-            response.header.fields.push(FieldName::RETRY_AFTER, "5");
-            return self.endpoint.respond_statelessly(incoming, response);
+        if self.registering.is_full() {
+            return self.endpoint.respond_statelessly(incoming, unavailable(incoming));
         }
         let random = self.random.next_u64();
         match self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random) {
@@ -48,23 +87,19 @@ impl Switchboard {
                 self.endpoint.respond(incoming, response, moment.now);
             }
             Registration::Answered { response, changed: Some((user, bindings)) } => {
-                self.tell_returned(&user, incoming.flow, moment);
-                self.registering.insert(key.clone(), (incoming.clone(), response));
-                self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: Some(key) });
+                let (endpoint, journal) = (&mut self.endpoint, &mut self.journal);
+                self.left_behind.tell_returned(&user, incoming.flow, endpoint, journal, moment);
+                self.registering.add(key.clone(), incoming.clone(), response);
+                self.journal.keep_bindings(user, bindings, Some(key));
             }
             Registration::Dropped => {}
         }
     }
 
-    pub(super) fn keep_bindings(&mut self, changed: impl IntoIterator<Item = Changed>) {
-        for (user, bindings) in changed {
-            self.outputs.push_back(Output::KeepBindings { user, bindings, waiting: None });
-        }
-    }
-
     /// OPTIONS asks what the server can do (RFC 3261 §11.2); everybody may know.
     fn options(&mut self, incoming: &Incoming) {
-        let status = if self.draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        let status =
+            if self.admission.is_draining() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         self.endpoint.respond_statelessly(incoming, incoming.request.response(status));
     }
 
@@ -76,11 +111,23 @@ impl Switchboard {
                 self.endpoint.respond_statelessly(incoming, response);
             }
             Authenticated::Dropped => {}
-            Authenticated::Extension(_) => {
-                let response = self.answer_to_dialling(incoming);
-                self.endpoint.respond(incoming, response, moment.now);
+            Authenticated::Extension(user) => {
+                if !self.is_dialled(&user, incoming, moment) {
+                    let response = self.answer_to_dialling(incoming);
+                    self.endpoint.respond(incoming, response, moment.now);
+                }
             }
         }
+    }
+
+    /// Whether the phone of `user` may call, and calls now.
+    fn is_dialled(&mut self, user: &str, incoming: &Incoming, moment: Moment) -> bool {
+        let callee = incoming.request.uri.as_sip().and_then(|uri| uri.decoded_user());
+        let (Ok(caller), Some(Ok(callee))) = (Number::new(user), callee.map(|callee| Number::new(&callee)))
+        else {
+            return false;
+        };
+        self.directory.has(&callee) && self.dialled(&caller, &callee, incoming, moment)
     }
 
     fn answer_to_dialling(&self, incoming: &Incoming) -> Response {
@@ -106,7 +153,7 @@ impl Switchboard {
         }
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
         let known =
-            user.and_then(|user| Number::new(&user).ok()).is_some_and(|n| self.extensions.contains_key(&n));
+            user.and_then(|user| Number::new(&user).ok()).is_some_and(|number| self.directory.has(&number));
         let status = if known { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
         let mut response = request.response(status);
         if known {
@@ -115,9 +162,16 @@ impl Switchboard {
         response
     }
 
-    fn refuse(&mut self, incoming: &Incoming, status: StatusCode) {
+    fn refuse_request(&mut self, incoming: &Incoming, status: StatusCode) {
         self.endpoint.respond_statelessly(incoming, incoming.request.response(status));
     }
 }
 
 const SDP: &str = "application/sdp";
+
+/// 503 with Retry-After.
+pub(super) fn unavailable(incoming: &Incoming) -> Response {
+    let mut response = incoming.request.response(StatusCode::SERVICE_UNAVAILABLE);
+    response.header.fields.push(FieldName::RETRY_AFTER, RETRY_AFTER);
+    response
+}

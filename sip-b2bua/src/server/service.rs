@@ -1,19 +1,18 @@
 //! The running service: what the API and the program hold.
 
-mod stop;
-
-use crate::driver::{self, Asked, Driver, Inputs, Waiting};
-use crate::records::{close_cut_off_calls, write_out};
+use super::driver::{self, Asked, Driver, Inputs, Waiting, chain};
+use super::sockets::{RECEIVE_QUEUE, Sockets};
+use crate::journal::StorageState;
 use crate::registrar::{Registrar, RegistrarConfig};
+use crate::scenario::Standard;
 use crate::settings::{Extension, Settings};
-use crate::sockets::{RECEIVE_QUEUE, Sockets};
-use crate::switchboard::{Command, Switchboard};
-use crate::wire::WireMessage;
+use crate::switchboard::{Command, Left, Switchboard};
 use call_control::{
     Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder,
-    MessagesRefusal, NumberedEvent, Refusal,
+    MessagesRefusal, NumberedEvent, Readiness, Refusal,
 };
-use call_store::{Store, StoreError};
+use call_store::{Store, StoreError, Unfinished};
+use call_trace::WireMessage;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::RwLock;
 use sip_core::{CallKey, Endpoint, Transport};
@@ -32,11 +31,11 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 #[derive(Clone)]
 pub struct B2bua {
     asked: mpsc::Sender<Asked>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// For calls that have ended.
     store: Store,
-    /// True when the loop has ended and all that it wanted kept is on disk.
-    written: watch::Receiver<bool>,
+    /// True when the loop has ended.
+    pub(super) over: watch::Receiver<bool>,
 }
 
 /// What the signalling loop writes and others read.
@@ -46,7 +45,9 @@ pub(crate) struct Shared {
     plain_events: broadcast::Sender<Arc<CallEvent>>,
     pub(crate) wire: broadcast::Sender<Arc<WireMessage>>,
     bound: Vec<(Transport, SocketAddr)>,
-    draining: AtomicBool,
+    pub(super) draining: AtomicBool,
+    /// Things can be written.
+    writable: AtomicBool,
     new_calls: DefaultDirectRateLimiter,
 }
 
@@ -66,9 +67,14 @@ pub enum StartError {
     /// The relay's thread does not start.
     #[error("the media relay does not start: {0}")]
     Relay(std::io::Error),
-    /// The registrations and calls of the last run cannot be read, or those that it left open cannot be closed.
-    #[error("what the last run left cannot be read or closed: {0}")]
+    /// The registrations and calls of the last run cannot be read.
+    #[error("what the last run left cannot be read: {}", chain(.0))]
     Store(#[from] StoreError),
+    /// The calls that the last run left open cannot be closed.
+    #[error(
+        "the calls that the last run left open cannot be closed: nothing can be written to the data folder"
+    )]
+    Recovery,
 }
 
 /// Commands that wait for the loop; beyond it those who ask wait.
@@ -77,6 +83,8 @@ const ASK_QUEUE: usize = 1024;
 const EVENT_QUEUE: usize = 4096;
 /// Contacts of one address-of-record.
 const BINDINGS_MAX: usize = 10;
+/// How long the calls that the last run left may take to be closed.
+const RECOVERY: Duration = Duration::from_secs(10);
 /// Media ports rest so long before they are used again.
 const PORT_REST: Duration = Duration::from_secs(5);
 
@@ -91,14 +99,11 @@ impl B2bua {
         let sockets = Sockets::bind(&settings.listen, settings.external_address, &received_in)
             .await
             .map_err(|(transport, address, source)| StartError::Bind {
-                transport: word(transport),
+                transport: transport.word(),
                 address,
                 source,
             })?;
         let registrar = registrar(&settings, sockets.bound());
-        if let Some(now) = driver::present().timestamp() {
-            close_cut_off_calls(&store, now).await?;
-        }
         let (relay_in, relay_events) = mpsc::unbounded_channel();
         let report = move |event| {
             let _ = relay_in.send(event);
@@ -108,23 +113,37 @@ impl B2bua {
         let call_key = Some(CallKey(store.secret("call_key", rand::random()).await?));
         let config = sip_core::Config { call_key, ..settings.endpoint() };
         let endpoint = Endpoint::new(config, rand::random());
-        let mut switchboard = Switchboard::new(settings, endpoint, registrar, rand::random());
-        switchboard.restore_bindings(store.bindings().await?, driver::present());
-        switchboard.end_left_behind(store.invites().await?, driver::present());
+        let mut switchboard =
+            Switchboard::new(settings, Arc::new(Standard), endpoint, registrar, rand::random());
+        let Unfinished { calls, invites } = store.unfinished().await?;
+        let left = Left { bindings: store.bindings().await?, calls, invites };
+        switchboard.recover(left, driver::present());
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
-        let (keep, to_keep) = mpsc::unbounded_channel();
-        let (kept_in, kept) = mpsc::unbounded_channel();
-        let (all_written, written) = watch::channel(false);
-        let (told, writer) = (Arc::clone(&shared), store.clone());
-        tokio::spawn(async move {
-            write_out(writer, told, to_keep, kept_in).await;
-            let _ = all_written.send(true);
-        });
+        let (written, written_out) = mpsc::unbounded_channel();
+        let (ended, over) = watch::channel(false);
         let waiting = Waiting::default();
-        let driver = Driver { switchboard, sockets, relay, keep, shared: Arc::clone(&shared), waiting };
-        let inputs = Inputs { received, asked: asked_out, relay: relay_events, kept };
-        tokio::spawn(driver::run(driver, inputs));
-        Ok(Self { asked, shared, store, written })
+        let driver = Driver {
+            switchboard,
+            sockets,
+            relay,
+            store: store.clone(),
+            written,
+            shared: Arc::clone(&shared),
+            waiting,
+        };
+        let inputs = Inputs { received, asked: asked_out, relay: relay_events, written: written_out };
+        tokio::spawn(async move {
+            driver::run(driver, inputs).await;
+            let _ = ended.send(true);
+        });
+        let service = Self { asked, shared, store, over };
+        // What the last run left is closed before anybody can ask for it.
+        let (told, recovered) = oneshot::channel();
+        service.tell(Asked::WhenWritten(told)).await;
+        match tokio::time::timeout(RECOVERY, recovered).await {
+            Ok(_) => Ok(service),
+            Err(_) => Err(StartError::Recovery),
+        }
     }
 
     /// The sockets as they were bound, real ports in.
@@ -154,10 +173,10 @@ impl B2bua {
         registered.await.unwrap_or_default()
     }
 
-    /// A call, running or ended, and what was recorded of it if that is kept.
-    async fn recorded(&self, id: CallId) -> Result<(Call, Option<Arc<[u8]>>), MessagesRefusal> {
+    /// A call, running or ended, and its trace if that is kept.
+    async fn traced(&self, id: CallId) -> Result<(Call, Option<Arc<[u8]>>), MessagesRefusal> {
         let (answer, messages) = oneshot::channel();
-        self.tell(Asked::Messages { call: id, answer }).await;
+        self.tell(Asked::Trace { call: id, answer }).await;
         // The store has a call before it leaves the loop; asked in this order, none slips through.
         if let Ok(Some((call, octets))) = messages.await {
             return Ok((call, Some(octets)));
@@ -171,14 +190,14 @@ impl B2bua {
             Ok(None) => Err(MessagesRefusal::NotFound(id)),
             Err(error) => {
                 let error: StoreError = error;
-                tracing::error!(call_id = %id, %error, "the messages of a call cannot be read");
+                tracing::error!(call_id = %id, error = chain(&error), "the trace of a call cannot be read");
                 Err(MessagesRefusal::Unreadable)
             }
         }
     }
 
     /// The loop ends only after the last holder: what it is told arrives.
-    async fn tell(&self, asked: Asked) {
+    pub(super) async fn tell(&self, asked: Asked) {
         let _ = self.asked.send(asked).await;
     }
 }
@@ -215,17 +234,17 @@ impl Calls for B2bua {
 
     fn ladder(&self, call: CallId) -> Answer<'_, Result<Ladder, MessagesRefusal>> {
         Box::pin(async move {
-            let (call, octets) = self.recorded(call).await?;
+            let (call, octets) = self.traced(call).await?;
             let octets = octets.ok_or(MessagesRefusal::NotKept(call.call_id))?;
-            crate::ladder(&call, &octets).ok_or(MessagesRefusal::NotKept(call.call_id))
+            call_trace::ladder(&call, &octets).ok_or(MessagesRefusal::NotKept(call.call_id))
         })
     }
 
     fn explanation(&self, call: CallId) -> Answer<'_, Result<Explanation, MessagesRefusal>> {
         Box::pin(async move {
-            let (call, octets) = self.recorded(call).await?;
+            let (call, octets) = self.traced(call).await?;
             let now = driver::present().timestamp().unwrap_or(call.created_at);
-            Ok(crate::explain(&call, octets.as_deref(), now))
+            Ok(call_trace::explain(&call, octets.as_deref(), now))
         })
     }
 
@@ -233,8 +252,14 @@ impl Calls for B2bua {
         Box::new(Reader(self.shared.subscribe()))
     }
 
-    fn is_ready(&self) -> bool {
-        !self.shared.draining.load(Ordering::Relaxed)
+    fn readiness(&self) -> Readiness {
+        if self.shared.draining.load(Ordering::Relaxed) {
+            Readiness::Draining
+        } else if self.shared.writable.load(Ordering::Relaxed) {
+            Readiness::Ready
+        } else {
+            Readiness::StorageUnavailable
+        }
     }
 }
 
@@ -245,8 +270,23 @@ impl Shared {
         let (wire, _) = broadcast::channel(EVENT_QUEUE);
         let quota = Quota::per_second(NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN));
         let new_calls = RateLimiter::direct(quota);
-        let draining = AtomicBool::new(false);
-        Self { live: RwLock::default(), events, plain_events, wire, bound, draining, new_calls }
+        let (draining, writable) = (AtomicBool::new(false), AtomicBool::new(true));
+        Self { live: RwLock::default(), events, plain_events, wire, bound, draining, writable, new_calls }
+    }
+
+    /// Whether things can be written; the log says when that changes.
+    pub(super) fn note_storage(&self, state: &StorageState) {
+        self.writable.store(*state == StorageState::Fine, Ordering::Relaxed);
+        let until = "until it is over, new calls and registrations are refused and running calls go on";
+        match state {
+            StorageState::Fine => tracing::info!("calls and registrations can be written to disk again"),
+            StorageState::Slow => {
+                tracing::error!("the disk takes more than two seconds for a write; {until}")
+            }
+            StorageState::Failing(cause) => {
+                tracing::error!(%cause, "calls and registrations cannot be written to disk; {until}");
+            }
+        }
     }
 
     pub(crate) fn show(&self, call: Arc<Call>) {
@@ -298,11 +338,7 @@ fn registrar(settings: &Settings, bound: &[(Transport, SocketAddr)]) -> Registra
         bindings_max: BINDINGS_MAX,
         nonce_key: rand::random(),
     };
-    let secrets = settings
-        .extensions
-        .iter()
-        .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
-    let mut registrar = Registrar::new(config, secrets);
+    let mut registrar = Registrar::new(config, []);
     let hosts = bound.iter().map(|(_, address)| address.ip()).chain(settings.external_address);
     registrar.set_local_hosts(hosts.map(Host::from));
     registrar
@@ -315,12 +351,5 @@ fn relay_config(settings: &Settings) -> media_relay::Config {
         silence_timeout: settings.media.silence_timeout,
         port_rest: PORT_REST,
         seed: rand::random(),
-    }
-}
-
-const fn word(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
     }
 }

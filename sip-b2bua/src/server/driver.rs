@@ -1,19 +1,22 @@
 //! The signalling loop: sockets, clock and channels around the [`Switchboard`]. Nothing is decided in here.
 
-use crate::call::{Moment, RelayAction};
-use crate::records::{Kept, ToKeep};
-use crate::service::Shared;
-use crate::sockets::{Received, Sockets};
-use crate::switchboard::{Command, Output, Switchboard, Ticket};
-use crate::wire::WireMessage;
-use call_control::{Call, CallEventKind, CallId, HangUpRefusal, Refusal};
-use call_store::CallMessages;
+use super::service::Shared;
+use super::sockets::{Received, Sockets};
+use crate::moment::Moment;
+use crate::switchboard::{Action, Command, Switchboard, Ticket, far_end};
+use call_control::{Call, CallId, HangUpRefusal, NumberedEvent, Refusal};
+use call_store::{Round, Store};
+use call_trace::WireMessage;
 use media_relay::RelayHandle;
 use sip_core::Flow;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
+
+/// What became of a round.
+pub(crate) type Written = Result<Vec<NumberedEvent>, Arc<str>>;
 
 /// What a holder of the service sends to the loop.
 #[derive(Debug)]
@@ -32,15 +35,17 @@ pub(crate) enum Asked {
         user: Box<str>,
         answer: oneshot::Sender<usize>,
     },
-    /// A call that runs, and what was recorded of it.
-    Messages {
+    /// A call that runs, and its trace.
+    Trace {
         call: CallId,
         answer: oneshot::Sender<Option<(Call, Arc<[u8]>)>>,
     },
-    /// Told when no call is left and every record is on disk.
+    /// Told when no call is left.
     WhenIdle(oneshot::Sender<()>),
-    /// End the loop.
-    Stop,
+    /// Told when everything that was to be written until then is on disk.
+    WhenWritten(oneshot::Sender<()>),
+    /// End the loop, once everything is on disk or so much time has passed.
+    Stop(Duration),
 }
 
 /// The ends of all channels that the loop reads.
@@ -48,7 +53,7 @@ pub(crate) struct Inputs {
     pub(crate) received: mpsc::Receiver<Received>,
     pub(crate) asked: mpsc::Receiver<Asked>,
     pub(crate) relay: mpsc::UnboundedReceiver<media_relay::Event>,
-    pub(crate) kept: mpsc::UnboundedReceiver<Kept>,
+    pub(crate) written: mpsc::UnboundedReceiver<Written>,
 }
 
 /// What the loop acts upon.
@@ -56,8 +61,9 @@ pub(crate) struct Driver {
     pub(crate) switchboard: Switchboard,
     pub(crate) sockets: Sockets,
     pub(crate) relay: RelayHandle,
-    /// All that one round of the loop wants kept; none of it is on disk without the rest.
-    pub(crate) keep: mpsc::UnboundedSender<Vec<ToKeep>>,
+    pub(crate) store: Store,
+    /// Where the writer tells what became of a round.
+    pub(crate) written: mpsc::UnboundedSender<Written>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) waiting: Waiting,
 }
@@ -69,6 +75,9 @@ pub(crate) struct Waiting {
     calls: HashMap<Ticket, oneshot::Sender<Result<CallId, Refusal>>>,
     hang_ups: HashMap<Ticket, oneshot::Sender<Result<(), HangUpRefusal>>>,
     idle: Vec<oneshot::Sender<()>>,
+    written: Vec<oneshot::Sender<()>>,
+    /// The loop is to end then at the latest.
+    stop_by: Option<Instant>,
 }
 
 /// With nothing due the loop sleeps; something always comes.
@@ -79,20 +88,19 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
     loop {
         // 1. Perform what is queued.
         driver.perform();
+        if driver.is_to_stop() {
+            return;
+        }
         // 2. Find the next deadline.
-        let due = driver.switchboard.poll_timeout().unwrap_or_else(|| Instant::now() + LONG);
+        let due = driver.due();
         // 3. Wait for one thing, and 4. feed it.
         tokio::select! {
             biased;
             () = tokio::time::sleep_until(due.into()) => driver.feed(|board| board.handle_timeout(present())),
             Some(event) = inputs.relay.recv() => driver.feed(|board| board.handle_relay(event, present())),
-            Some(kept) = inputs.kept.recv() => driver.feed(|board| match kept {
-                Kept::Bindings(key) => board.handle_bindings_kept(&key, present()),
-                Kept::Call(id) => board.handle_kept(id, present()),
-                Kept::Invite(invite) => board.handle_invite_kept(invite, present()),
-            }),
+            Some(written) = inputs.written.recv() => driver.feed(|board| board.handle_written(written, present())),
             asked = inputs.asked.recv() => match asked {
-                None | Some(Asked::Stop) => return,
+                None => return,
                 Some(asked) => driver.ask(asked),
             },
             // Last: strangers can fill this queue, and must not keep the others waiting.
@@ -109,6 +117,26 @@ pub(crate) fn present() -> Moment {
 }
 
 impl Driver {
+    fn due(&self) -> Instant {
+        let due = [self.switchboard.poll_timeout(), self.waiting.stop_by].into_iter().flatten().min();
+        due.unwrap_or_else(|| Instant::now() + LONG)
+    }
+
+    fn is_to_stop(&self) -> bool {
+        let Some(stop_by) = self.waiting.stop_by else { return false };
+        if !self.switchboard.is_written() && Instant::now() < stop_by {
+            return false;
+        }
+        let unwritten = self.switchboard.unwritten_ends();
+        if unwritten > 0 {
+            tracing::error!(
+                calls = unwritten,
+                "the records of ended calls cannot be written; the next start closes these calls as cut off"
+            );
+        }
+        true
+    }
+
     fn feed(&mut self, input: impl FnOnce(&mut Switchboard)) {
         let _ = self.is_fed(input);
     }
@@ -126,11 +154,11 @@ impl Driver {
     fn receive(&mut self, received: Received) {
         match received {
             Received::Octets { flow, octets } => {
-                self.trace(false, flow, &octets);
+                self.show_on_wire(false, flow, &octets);
                 self.feed(|board| board.handle_octets(&octets, flow, present()));
             }
             Received::Unframed { flow, error } => {
-                self.trace(false, flow, &error.header);
+                self.show_on_wire(false, flow, &error.header);
                 self.feed(|board| board.handle_unframed(&error, flow, present()));
             }
             Received::Closed(flow) => {
@@ -146,7 +174,7 @@ impl Driver {
                 let ticket = self.waiting.ticket();
                 self.waiting.calls.insert(ticket, answer);
                 let command = Command::ClickToCall { ticket, request };
-                // Who waits for an answer that will not come is told so.
+                // The caller that waits for an answer which can no longer come is told so.
                 if !self.is_fed(|board| board.handle_command(command, present())) {
                     self.waiting.calls.remove(&ticket);
                 }
@@ -163,101 +191,95 @@ impl Driver {
             Asked::Registered { user, answer } => {
                 let _ = answer.send(self.switchboard.registered(&user, Instant::now()));
             }
-            Asked::Messages { call, answer } => {
-                let _ = answer.send(self.switchboard.messages(call));
+            Asked::Trace { call, answer } => {
+                let _ = answer.send(self.switchboard.trace_of(call));
             }
             Asked::WhenIdle(told) => self.waiting.idle.push(told),
-            // Ends the loop before it comes here.
-            Asked::Stop => {}
+            Asked::WhenWritten(told) => self.waiting.written.push(told),
+            Asked::Stop(patience) => self.waiting.stop_by = Some(Instant::now() + patience),
         }
     }
 
     fn perform(&mut self) {
-        let mut to_keep = Vec::new();
-        while let Some(output) = self.switchboard.poll_output() {
-            match output {
-                Output::Send { flow, octets } => self.send(flow, octets),
-                Output::OpenMedia { session, local } => self.relay.open(session, local),
-                Output::Relay { session, action } => match action {
-                    RelayAction::Describe(side, description) => {
-                        self.relay.describe(session, side, description)
-                    }
-                    RelayAction::Play(side, sound) => self.relay.play(session, side, sound),
-                    RelayAction::Listen(side) => self.relay.listen(session, side),
-                    RelayAction::Connect => self.relay.connect(session),
-                    RelayAction::Report => self.relay.report(session),
-                    RelayAction::Close => self.relay.close(session),
-                },
-                Output::CallAnswer { ticket, answer } => {
+        let moment = present();
+        while let Some(action) = self.switchboard.poll_action(moment) {
+            match action {
+                Action::Send { flow, octets } => self.send(flow, octets),
+                Action::Relay(command) => self.relay.send(command),
+                Action::AnswerCall { ticket, answer } => {
                     if let Some(waiting) = self.waiting.calls.remove(&ticket) {
-                        answer_call(waiting, answer, &mut to_keep);
+                        let _ = waiting.send(answer);
                     }
                 }
-                Output::HangUpAnswer { ticket, answer } => {
+                Action::AnswerHangUp { ticket, answer } => {
                     if let Some(waiting) = self.waiting.hang_ups.remove(&ticket) {
                         let _ = waiting.send(answer);
                     }
                 }
-                Output::KeepBindings { user, bindings, waiting } => {
-                    to_keep.push(ToKeep::Bindings { user, bindings, waiting });
-                }
-                Output::KeepCall(call) => to_keep.push(ToKeep::Call(call)),
-                Output::KeepMessages { call, at, octets } => {
-                    to_keep.push(ToKeep::Messages(CallMessages { call, at, octets }));
-                }
-                Output::KeepInvite { invite, waiting } => {
-                    let sip_call_id = invite.sip_call_id.clone();
-                    to_keep.push(ToKeep::Invite { sip_call_id, invite: Some(invite), waiting });
-                }
-                Output::ForgetInvite(sip_call_id) => {
-                    to_keep.push(ToKeep::Invite { sip_call_id, invite: None, waiting: None });
-                }
-                Output::View(call) => self.shared.show(call),
-                Output::Forget(id) => self.shared.forget(id),
-                Output::Happened(event) => {
-                    // The end of a call goes to disk, and is told, together with its record.
-                    if event.event != CallEventKind::Ended {
-                        to_keep.push(ToKeep::Event(event));
-                    }
-                }
+                Action::Write(round) => self.write(round),
+                Action::Storage(state) => self.shared.note_storage(&state),
+                Action::View(call) => self.shared.show(call),
+                Action::Forget(id) => self.shared.forget(id),
+                Action::Announce(event) => self.shared.announce(event),
             }
         }
-        if !to_keep.is_empty() {
-            let _ = self.keep.send(to_keep);
+        if self.switchboard.counts().0 == 0 {
+            tell_all(&mut self.waiting.idle);
         }
-        if !self.waiting.idle.is_empty() && self.switchboard.counts().0 == 0 {
-            for told in self.waiting.idle.drain(..) {
-                let _ = told.send(());
-            }
+        if self.switchboard.is_written() {
+            tell_all(&mut self.waiting.written);
         }
+    }
+
+    fn write(&self, round: Arc<Round>) {
+        let written = self.written.clone();
+        self.store.write(round, move |result| {
+            // Nobody is told when the loop has ended.
+            let _ = written.send(result.map_err(|error| chain(&error).into()));
+        });
     }
 
     fn send(&mut self, flow: Flow, octets: Vec<u8>) {
-        self.trace(true, flow, &octets);
+        self.show_on_wire(true, flow, &octets);
         self.sockets.send(flow, octets);
     }
 
-    fn trace(&self, sent: bool, flow: Flow, octets: &[u8]) {
-        WireMessage::log(sent, flow, octets);
+    fn show_on_wire(&self, sent: bool, flow: Flow, octets: &[u8]) {
+        log(sent, flow, octets);
         if self.shared.wire.receiver_count() > 0 {
-            let message = WireMessage::new(sent, flow, octets);
+            let (at, far_end) = (SystemTime::now(), far_end(flow));
+            let message = WireMessage { at, sent, far_end, octets: octets.to_vec() };
             let _ = self.shared.wire.send(Arc::new(message));
         }
     }
 }
 
-/// A call that was taken is answered for when it is on disk: what was acknowledged is not forgotten.
-fn answer_call(
-    waiting: oneshot::Sender<Result<CallId, Refusal>>,
-    answer: Result<CallId, Refusal>,
-    to_keep: &mut Vec<ToKeep>,
-) {
-    match answer {
-        Ok(call) => to_keep.push(ToKeep::Answer { call, waiting }),
-        Err(refusal) => {
-            let _ = waiting.send(Err(refusal));
-        }
+/// One line on the target `sip.wire`, when somebody listens to it.
+fn log(sent: bool, flow: Flow, octets: &[u8]) {
+    if !tracing::enabled!(target: "sip.wire", tracing::Level::DEBUG) {
+        return;
     }
+    let direction = if sent { "sent" } else { "received" };
+    let message = call_trace::log_line(octets);
+    tracing::debug!(target: "sip.wire", direction, remote = %flow.remote, message);
+}
+
+fn tell_all(waiting: &mut Vec<oneshot::Sender<()>>) {
+    for told in waiting.drain(..) {
+        let _ = told.send(());
+    }
+}
+
+/// An error and everything that it comes from.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }
 
 impl Waiting {

@@ -1,0 +1,210 @@
+//! How calls begin: from a request of the API, or from a phone that calls, to a scenario that rings.
+//!
+//! The relay session is opened and the call's row written before anybody is rung, and before the request is answered.
+
+use super::admission::{RETRY_AFTER, RETRY_WRITING};
+use super::calls::{Origin, Stage};
+use super::requests::unavailable;
+use super::{Action, Switchboard, Ticket};
+use crate::call::RunningCall;
+use crate::moment::{CallClock, Moment};
+use crate::place::{CallNumber, Place};
+use crate::routing::facing;
+use crate::scenario::{LegId, Whom};
+use call_control::{
+    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Number,
+    PartyType, PartyView, Refusal,
+};
+use call_store::FirstAnswer;
+use rand::RngCore;
+use sip_core::{Command, Flow, Incoming, InviteId};
+use sip_message::{FieldName, StatusCode};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The leg of a phone that calls.
+const CALLER: LegId = LegId(1);
+
+impl Switchboard {
+    pub(super) fn click_to_call(&mut self, ticket: Ticket, request: Box<ClickToCall>, moment: Moment) {
+        let admitted =
+            self.admission.admit(&request, &self.calls, &self.directory, &self.registrar, moment.now);
+        let admitted = admitted.and_then(|()| match self.journal.can_write() {
+            true => Ok(()),
+            false => Err(Refusal::StorageUnavailable { retry_after: RETRY_WRITING }),
+        });
+        if let Err(refusal) = admitted {
+            return self.actions.push_back(Action::AnswerCall { ticket, answer: Err(refusal) });
+        }
+        let to_type = request.to_type.unwrap_or(PartyType::Extension);
+        let parties = [
+            PartyView::waiting(request.from.clone(), PartyType::Extension),
+            PartyView::waiting(request.to.clone(), to_type),
+        ];
+        let scenario = Arc::clone(&self.scenarios).click_to_call(&request);
+        let Some((number, mut call, clock)) = self.new_call(parties, moment) else { return };
+        call.caller_id = request.caller_id.clone();
+        call.variables = request.variables.clone();
+        let local = [&request.from, &request.to]
+            .map(|number| facing(&self.settings, self.flows_of(number, moment.now)));
+        let (id, key_name) = (call.call_id, request.key_name.clone());
+        let call = Box::new(RunningCall::new(number, call, clock, scenario));
+        let origin = Origin::Asked { ticket, request };
+        self.calls.add(number, id, key_name, Stage::Beginning { call, origin, bound: None });
+        self.open(number, local);
+    }
+
+    /// The phone of an extension calls a number of ours. `false`: phones may not.
+    pub(super) fn dialled(
+        &mut self,
+        caller: &Number,
+        callee: &Number,
+        incoming: &Incoming,
+        moment: Moment,
+    ) -> bool {
+        let Some(scenario) = Arc::clone(&self.scenarios).dialled(caller, callee, CALLER) else {
+            return false;
+        };
+        if self.admission.is_draining()
+            || !self.journal.can_write()
+            || self.admission.admit_one_more("", &self.calls).is_err()
+        {
+            self.endpoint.respond(incoming, unavailable(incoming), moment.now);
+            return true;
+        }
+        let parties = [caller, callee].map(|number| PartyView::waiting(number.clone(), PartyType::Extension));
+        let Some((number, mut call, clock)) = self.new_call(parties, moment) else { return false };
+        call.state = CallState::CallingTo;
+        let whom = Whom { number: caller.clone(), party_type: PartyType::Extension };
+        let codecs = self.reaching().codecs(&whom, None);
+        let id = call.call_id;
+        let mut call = Box::new(RunningCall::new(number, call, clock, scenario));
+        if !call.take(CALLER, incoming.clone(), &codecs, moment) {
+            let response = incoming.request.response(StatusCode::NOT_ACCEPTABLE_HERE);
+            self.endpoint.respond(incoming, response, moment.now);
+            return true;
+        }
+        let invite = InviteId::from(Place { call: number, leg: CALLER, fork: 0 });
+        let origin = Origin::Dialled { invite };
+        self.calls.add(number, id, "".into(), Stage::Beginning { call, origin, bound: None });
+        self.perform(number, moment);
+        let local = [
+            facing(&self.settings, [incoming.flow]),
+            facing(&self.settings, self.flows_of(callee, moment.now)),
+        ];
+        self.open(number, local);
+        true
+    }
+
+    /// The relay session is open: the call's row is written.
+    pub(super) fn opened(&mut self, number: CallNumber, rtp: [SocketAddr; 2], moment: Moment) {
+        let Some(Stage::Beginning { call, origin, bound }) = self.calls.stage_mut(number) else { return };
+        *bound = Some(rtp);
+        let call = call.view().clone();
+        let answer = match origin {
+            Origin::Asked { request, .. } => request.repeatable.clone().map(|request| FirstAnswer {
+                request,
+                call_id: call.call_id,
+                at: moment.unix_milliseconds,
+                body: None,
+            }),
+            Origin::Dialled { .. } => None,
+        };
+        if self.admission.is_ending() {
+            return self.refuse_call(number, Refusal::Draining, moment);
+        }
+        let at = call.created_at;
+        let initiated = CallEvent { event: CallEventKind::Initiated, party: None, at, call };
+        self.journal.begin(number, initiated, answer);
+    }
+
+    pub(super) fn open_failed(&mut self, number: CallNumber, reason: media_relay::OpenError, moment: Moment) {
+        tracing::warn!(%reason, "a call was refused");
+        self.refuse_call(number, Refusal::NoMediaPort { retry_after: RETRY_AFTER }, moment);
+    }
+
+    /// The row is on disk: the request is answered, and the call begins.
+    pub(super) fn begin(&mut self, number: CallNumber, moment: Moment) {
+        let has_media = matches!(self.calls.stage(number), Some(Stage::Beginning { bound: Some(_), .. }));
+        if !has_media {
+            let refusal = Refusal::NoMediaPort { retry_after: RETRY_AFTER };
+            return self.end_unbegun(number, refusal, EndReason::InternalError, moment);
+        }
+        if self.admission.is_ending() {
+            return self.end_unbegun(number, Refusal::Draining, EndReason::ServerStopped, moment);
+        }
+        let Some(origin) = self.calls.run(number) else { return };
+        self.show(number);
+        match origin {
+            Origin::Asked { ticket, .. } => {
+                if let Some(id) = self.calls.id_of(number) {
+                    self.actions.push_back(Action::AnswerCall { ticket, answer: Ok(id) });
+                }
+            }
+            Origin::Dialled { .. } => self.announce_to_caller(number),
+        }
+        self.with_call(number, moment, |call| call.begin(moment));
+    }
+
+    /// The row cannot be written: nobody was rung, and nobody will be.
+    pub(super) fn refuse_unwritten(&mut self, number: CallNumber, moment: Moment) {
+        self.refuse_call(number, Refusal::StorageUnavailable { retry_after: RETRY_WRITING }, moment);
+    }
+
+    /// A call that never begins; nothing of it is on disk, or it is closed there.
+    pub(super) fn refuse_call(&mut self, number: CallNumber, refusal: Refusal, moment: Moment) {
+        let Some(Stage::Beginning { origin, bound, .. }) = self.calls.remove(number) else { return };
+        self.lines.end_all_of(number);
+        if bound.is_some() {
+            self.actions.push_back(Action::Relay(media_relay::Command::Close { session: number.into() }));
+        }
+        match origin {
+            Origin::Asked { ticket, .. } => {
+                self.actions.push_back(Action::AnswerCall { ticket, answer: Err(refusal) });
+            }
+            Origin::Dialled { invite } => {
+                let fields = vec![(FieldName::RETRY_AFTER, RETRY_AFTER.as_secs().to_string().into())];
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                self.endpoint.handle_command(Command::Reject { invite, status, fields }, moment.now);
+            }
+        }
+    }
+
+    /// The row of a call is on disk that cannot begin any more.
+    fn end_unbegun(&mut self, number: CallNumber, refusal: Refusal, reason: EndReason, moment: Moment) {
+        let Some(Stage::Beginning { call, .. }) = self.calls.stage(number) else { return };
+        let record = Arc::new(call.broken_off(reason, moment));
+        self.refuse_call(number, refusal, moment);
+        self.journal.close_unbegun(&record);
+    }
+
+    fn open(&mut self, number: CallNumber, local: [std::net::IpAddr; 2]) {
+        let open = media_relay::Command::Open { session: number.into(), local };
+        self.actions.push_back(Action::Relay(open));
+    }
+
+    /// The phone that called will be told the relay's address.
+    fn announce_to_caller(&mut self, number: CallNumber) {
+        let Some(Stage::Running { call, bound }) = self.calls.stage(number) else { return };
+        let Some(flow) = call.flow_of(CALLER) else { return };
+        let announced = self.reaching().announced(bound[0], flow);
+        if let Some(call) = self.calls.machine(number) {
+            call.announce(CALLER, announced);
+        }
+    }
+
+    fn new_call(&mut self, parties: [PartyView; 2], moment: Moment) -> Option<(CallNumber, Call, CallClock)> {
+        let clock = CallClock::starting(moment)?;
+        let direction = CallDirection::of_parties([parties[0].party_type, parties[1].party_type]);
+        let mut random = [0; 10];
+        self.random.fill_bytes(&mut random);
+        let id = CallId::new(u64::try_from(moment.unix_milliseconds).unwrap_or_default(), &random);
+        let number = self.calls.next_number();
+        Some((number, Call::beginning(id, parties, direction, clock.created_at()), clock))
+    }
+
+    fn flows_of(&self, number: &Number, now: Instant) -> Vec<Flow> {
+        self.registrar.bindings_of(number.as_str(), now).into_iter().map(|binding| binding.flow).collect()
+    }
+}

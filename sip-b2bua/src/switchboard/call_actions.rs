@@ -1,0 +1,109 @@
+//! What calls want done.
+
+use super::calls::Stage;
+use super::{Action, Switchboard, far_end};
+use crate::call::{CallAction, RunningCall};
+use crate::leg::Routes;
+use crate::moment::Moment;
+use crate::place::CallNumber;
+use crate::routing::Reaching;
+use crate::scenario::{Ask, LegEnd, Order, Told};
+use call_control::{Call, CallEvent, Party};
+use call_trace::RungPhone;
+use sip_core::Flow;
+use std::sync::Arc;
+
+impl Switchboard {
+    /// Lets something happen to a call, then performs what it wants. A call whose machine panics ends alone.
+    pub(super) fn with_call(
+        &mut self,
+        number: CallNumber,
+        moment: Moment,
+        change: impl FnOnce(&mut RunningCall),
+    ) {
+        let act = std::panic::AssertUnwindSafe(|| {
+            let Some(call) = self.calls.machine(number) else { return };
+            change(call);
+            self.perform(number, moment);
+        });
+        if std::panic::catch_unwind(act).is_err() {
+            self.break_off(number, moment);
+        }
+    }
+
+    /// Performs what a call wants done.
+    pub(super) fn perform(&mut self, number: CallNumber, moment: Moment) {
+        while let Some(action) = self.calls.machine(number).and_then(RunningCall::poll_action) {
+            match action {
+                CallAction::Sip(command) => self.endpoint.handle_command(command, moment.now),
+                CallAction::Relay(command) => self.actions.push_back(Action::Relay(command)),
+                CallAction::Reach { leg, order } => {
+                    let routes = self.routes(number, &order, moment);
+                    self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
+                }
+                CallAction::Ask(Ask::IsBusy(asked)) => {
+                    let told = Told::Busy(asked.clone(), self.lines.is_busy(&asked));
+                    self.with_call(number, moment, |call| call.handle_told(told, moment));
+                }
+                CallAction::Begins { leg, number: of } => self.lines.begin(number, leg, of),
+                CallAction::Ends(leg) => self.lines.end(number, leg),
+                CallAction::Sent { party, sip_call_id, flow } => {
+                    self.trace_dialog(number, party, &sip_call_id, flow, moment);
+                }
+                CallAction::Happened { event, party, at } => {
+                    if let Some(view) = self.show(number) {
+                        let call = Call::clone(&view);
+                        self.journal.happened(CallEvent { event, party, at, call });
+                    }
+                }
+                CallAction::Changed => drop(self.show(number)),
+                CallAction::Over => return self.keep(number),
+            }
+        }
+        self.calls.schedule(number);
+    }
+
+    fn routes(&self, number: CallNumber, order: &Order, moment: Moment) -> Result<Routes, LegEnd> {
+        let Some(Stage::Running { call, bound }) = self.calls.stage(number) else {
+            return Err(LegEnd::Unreachable);
+        };
+        let bound = match order.party {
+            Party::From => bound[0],
+            Party::To => bound[1],
+        };
+        self.reaching().routes(order, call.view(), bound, moment.now)
+    }
+
+    pub(super) fn reaching(&self) -> Reaching<'_> {
+        Reaching { settings: &self.settings, directory: &self.directory, registrar: &self.registrar }
+    }
+
+    /// The view of a call that runs, shown to the API.
+    pub(super) fn show(&mut self, number: CallNumber) -> Option<Arc<Call>> {
+        let Some(Stage::Running { call, .. }) = self.calls.stage(number) else { return None };
+        let view = Arc::new(call.view().clone());
+        self.actions.push_back(Action::View(Arc::clone(&view)));
+        Some(view)
+    }
+
+    /// The messages of this dialog are traced from now on, the INVITE that is about to go out included.
+    fn trace_dialog(
+        &mut self,
+        number: CallNumber,
+        party: Party,
+        sip_call_id: &str,
+        flow: Flow,
+        moment: Moment,
+    ) {
+        let Some(Stage::Running { call, .. }) = self.calls.stage(number) else { return };
+        let view = call.view();
+        let binding = self.registrar.binding_along(view.party(party).number.as_str(), flow);
+        let registered = binding.map_or(moment.now, |binding| binding.registered);
+        let phone = RungPhone {
+            far_end: far_end(flow),
+            registered_at: moment.wall_clock_at(registered),
+            user_agent: binding.and_then(|binding| binding.user_agent.as_deref()).unwrap_or_default(),
+        };
+        self.tracer.begin_dialog(view.call_id, party, sip_call_id, &phone);
+    }
+}
