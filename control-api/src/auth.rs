@@ -1,8 +1,7 @@
 //! Who asks, and what they may: API keys and their permissions.
 
-use crate::Api;
 use crate::error::{ApiError, Code};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use call_control::{CallerId, Number};
@@ -183,12 +182,15 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// The key that a request was made with.
 pub(crate) struct Caller(pub(crate) ApiKey);
 
-impl FromRequestParts<Api> for Caller {
+impl<S: Sync> FromRequestParts<S> for Caller
+where
+    Keys: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let key = presented(&parts.headers).filter(|key| is_key(key));
-        let found = api.keys.find(key.unwrap_or_default());
+        let found = Keys::from_ref(state).find(key.unwrap_or_default());
         found.filter(|_| key.is_some()).map(Self).ok_or_else(ApiError::unauthorized)
     }
 }

@@ -60,6 +60,8 @@ pub enum Code {
     NoMediaPort,
     /// Too many read events at once; `Retry-After` says when to try again.
     TooManyReaders,
+    /// Nothing can be written to disk, and nobody was rung; `Retry-After` says when to try again.
+    StorageUnavailable,
     /// The server is stopping; `Retry-After` says when to try again.
     Draining,
     /// New calls cannot be taken; `Retry-After` says when to try again.
@@ -95,6 +97,7 @@ impl Code {
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             Self::NoMediaPort => (StatusCode::SERVICE_UNAVAILABLE, "no_media_port"),
             Self::TooManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),
+            Self::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         }
@@ -148,6 +151,11 @@ impl ApiError {
             Code::Unauthorized,
             "A valid API key is needed, as X-API-Key: ak_... or as Authorization: Bearer ak_...",
         )
+    }
+
+    /// The answer to a request for a call that nobody knows.
+    pub(crate) fn no_such_call() -> Self {
+        Self::new(Code::CallNotFound, "There is no such call")
     }
 
     /// A fault of ours; what it was is for the log alone.

@@ -3,12 +3,11 @@
 //! An event is told when it is on disk, in the order of ids. A reader is subscribed first and reads the store then; what
 //! comes both ways is told once, by its id. A reader that is too slow is dropped, and comes back with the last id it had.
 
-use crate::Api;
+use crate::api::{Api, READERS};
 use crate::auth::{Caller, LIVE};
-use crate::calls::{call_id, no_such_call, stored};
 use crate::error::{ApiError, Code};
-use crate::lists::unreadable;
-use crate::query::Parameters;
+use crate::lookup::{call_id, stored, unreadable};
+use crate::request::query::Parameters;
 use crate::serve::Stopped;
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
@@ -24,8 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Those who read events at once: the rest of the connections is for others.
-pub(crate) const READERS: usize = 256;
 /// Events that are read from the store at once.
 const PAGE: u32 = 256;
 /// How often a silent stream says that it lives.
@@ -74,7 +71,7 @@ pub(crate) async fn of_one(
     let has_ended = match stored(&feed.api, id).await? {
         Some(call) => call.end.is_some(),
         None if feed.api.calls.live(id).is_some() => false,
-        None => return Err(no_such_call()),
+        None => return Err(ApiError::no_such_call()),
     };
     feed.last = asked.unwrap_or(EventId(0));
     feed.after_replay = if has_ended { Phase::Over } else { Phase::Live };

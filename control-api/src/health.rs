@@ -1,9 +1,10 @@
 //! Whether the server lives, and whether it can take calls.
 
-use crate::Api;
+use crate::api::Api;
 use crate::error::{ApiError, Code};
 use axum::Json;
 use axum::extract::State;
+use call_control::Readiness;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -19,10 +20,14 @@ pub(crate) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// 200 when new calls can be taken.
+/// 200 when new calls can be taken; else the message says why not.
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<Json<Health>, ApiError> {
-    if api.calls.is_ready() {
-        return Ok(Json(Health { status: "ready" }));
-    }
-    Err(ApiError::new(Code::NotReady, "The server takes no new calls now").retry_after(READY_AGAIN))
+    let message = match api.calls.readiness() {
+        Readiness::Ready => return Ok(Json(Health { status: "ready" })),
+        Readiness::Draining => "The server is stopping; it takes no new calls",
+        Readiness::StorageUnavailable => {
+            "Nothing can be written to disk; until it can be again, no new calls are taken"
+        }
+    };
+    Err(ApiError::new(Code::NotReady, message).retry_after(READY_AGAIN))
 }

@@ -1,10 +1,10 @@
-//! The handlers of `/calls` that speak of many calls.
+//! Many calls: `/calls`, and figures over them.
 
-use crate::Api;
+use crate::api::{Api, unix_milliseconds};
 use crate::auth::{Caller, LIVE, READ};
-use crate::calls::stored;
 use crate::error::ApiError;
-use crate::query::{Page, Parameters, period};
+use crate::lookup::{stored, unreadable};
+use crate::request::query::{Page, Parameters, period};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -13,7 +13,7 @@ use call_store::CallStatistics;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -59,7 +59,7 @@ pub(crate) struct Live {
     total: usize,
 }
 
-/// `GET /calls/live`: those that run, newest first.
+/// `GET /calls/live`: those that run, newest first; one that has ended is among them until its end is on disk.
 pub(crate) async fn live(
     State(api): State<Api>,
     Caller(key): Caller,
@@ -146,16 +146,4 @@ fn average(sum: f64, of: u64) -> Option<f64> {
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
-}
-
-pub(crate) fn unix_milliseconds() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
-pub(crate) fn unreadable(error: call_store::StoreError) -> ApiError {
-    let cause = std::error::Error::source(&error).map(ToString::to_string);
-    tracing::error!(%error, cause, "the store failed");
-    ApiError::internal()
 }

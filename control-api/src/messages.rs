@@ -1,16 +1,16 @@
 //! The signalling of a call: its messages, as JSON or as a picture, and what is to be said of them.
 
-use crate::Api;
+use crate::api::Api;
 use crate::auth::{Caller, READ};
-use crate::calls::{call_id, no_such_call};
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::ladder_svg;
+use crate::lookup::call_id;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use call_control::{Explanation, MessagesRefusal};
+use call_control::Explanation;
 
 const SVG: &str = "image/svg+xml";
 /// A picture loads nothing and runs nothing.
@@ -82,16 +82,6 @@ fn matching(range: &str, kind: &str) -> Option<(u8, u32)> {
     )]
     let thousandths = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0) as u32;
     Some((exactness, thousandths))
-}
-
-impl From<MessagesRefusal> for ApiError {
-    fn from(refusal: MessagesRefusal) -> Self {
-        match refusal {
-            MessagesRefusal::NotFound(_) => no_such_call(),
-            MessagesRefusal::NotKept(_) => Self::new(Code::MessagesNotKept, refusal.to_string()),
-            MessagesRefusal::Unreadable => Self::internal(),
-        }
-    }
 }
 
 #[cfg(test)]

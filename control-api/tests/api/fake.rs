@@ -4,14 +4,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use call_control::{
-    Call, CallEvent, CallEventKind, CallId, CallState, Calls, ClickToCall, End, EndReason, EndedBy,
-    EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder, MessagesRefusal, Number, NumberedEvent,
-    PartyType, PartyView, Refusal, Timestamp,
+    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, Calls, ClickToCall, End, EndReason,
+    EndedBy, EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder, MessagesRefusal, Number,
+    NumberedEvent, PartyType, PartyView, Readiness, Refusal, Repeatable, Timestamp,
 };
-use call_store::Store;
+use call_store::{FirstAnswer, Round, Store};
 use control_api::{ApiKey, Keys, Permission, key_sha256, router};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tower::ServiceExt;
@@ -22,6 +23,15 @@ pub(crate) const KEY_AI: &str = "ak_2123456789abcdef0123456789abcdef";
 pub(crate) const KEY_BOUND: &str = "ak_3123456789abcdef0123456789abcdef";
 pub(crate) const KEY_OTHER: &str = "ak_4123456789abcdef0123456789abcdef";
 pub(crate) const KEY_REVOKED: &str = "ak_ffffffffffffffffffffffffffffffff";
+
+pub(crate) const CLICK: &str = "/api/v1/calls/click-to-call";
+pub(crate) const GOOD: &str = r#"{"from":"1001","to":"1002"}"#;
+
+/// A click-to-call with more header fields.
+pub(crate) async fn click(api: &Api, key: &str, more: &[(&str, &str)], body: &'static str) -> Answer {
+    let headers = [&[("x-api-key", key), ("content-type", "application/json")], more].concat();
+    api.ask("POST", CLICK, &headers, Body::from(body)).await
+}
 
 pub(crate) fn id(n: u8) -> CallId {
     CallId::new(1_795_255_200_000, &[n; 10])
@@ -36,6 +46,10 @@ pub(crate) fn call(n: u8, state: CallState) -> Call {
         to: PartyView::waiting(Number::new("1002").unwrap(), PartyType::Extension),
         caller_id: None,
         variables: [].into(),
+        direction: CallDirection::Internal,
+        duration_seconds: 0.0,
+        ring_seconds: 0.0,
+        talk_seconds: 0.0,
         created_at: moment,
         connected_at: None,
         ended_at: (state == CallState::Ended).then_some(moment),
@@ -46,7 +60,15 @@ pub(crate) fn call(n: u8, state: CallState) -> Call {
 /// Something that happened to call `n`.
 pub(crate) fn event(n: u8, kind: CallEventKind) -> CallEvent {
     let over = kind == CallEventKind::Ended;
-    let mut call = call(n, if over { CallState::Ended } else { CallState::CallingFrom });
+    let state = match kind {
+        CallEventKind::Initiated | CallEventKind::Ringing => CallState::CallingFrom,
+        CallEventKind::Answered => CallState::CallingTo,
+        CallEventKind::Connected => CallState::Connected,
+        CallEventKind::Talking => CallState::Talking,
+        CallEventKind::Ended => CallState::Ended,
+    };
+    let mut call = call(n, state);
+    call.connected_at = matches!(state, CallState::Connected | CallState::Talking).then_some(call.created_at);
     call.end = over.then_some(End {
         reason: EndReason::Busy,
         by: EndedBy::To,
@@ -62,10 +84,12 @@ pub(crate) struct Script {
     pub(crate) click_to_call: Result<CallId, Refusal>,
     pub(crate) hang_up: Result<(), HangUpRefusal>,
     pub(crate) live: Option<Arc<Call>>,
-    pub(crate) ready: bool,
+    pub(crate) readiness: Readiness,
     pub(crate) panics: bool,
-    /// Something happens, and is kept here, right before each subscription.
-    pub(crate) busy: Option<Store>,
+    /// Once, after the call and its first answer are kept.
+    pub(crate) dies_when_kept: bool,
+    /// Something happens, and is kept, right before each subscription.
+    pub(crate) busy: bool,
     pub(crate) asked: Vec<ClickToCall>,
     pub(crate) hung_up: Vec<CallId>,
     pub(crate) ladder: Result<Ladder, MessagesRefusal>,
@@ -74,12 +98,35 @@ pub(crate) struct Script {
 
 pub(crate) struct FakeCalls {
     script: Mutex<Script>,
+    disk: Disk,
     events: broadcast::Sender<Arc<NumberedEvent>>,
 }
 
 impl FakeCalls {
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap()
+    }
+}
+
+/// What the B2BUA writes: one round after the other.
+pub(crate) struct Disk {
+    store: Store,
+    rounds: tokio::sync::Mutex<u64>,
+}
+
+impl Disk {
+    async fn put(&self, round: Round) -> Vec<NumberedEvent> {
+        let mut rounds = self.rounds.lock().await;
+        *rounds += 1;
+        self.store.put_round(Arc::new(Round { number: *rounds, ..round })).await.unwrap()
+    }
+
+    /// What a repeat is known by.
+    async fn keep_answer(&self, call_id: CallId, request: Repeatable) {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let at = i64::try_from(since_1970.as_millis()).unwrap();
+        let first_answers = vec![FirstAnswer { request, call_id, at, body: None }];
+        self.put(Round { first_answers, ..Round::default() }).await;
     }
 }
 
@@ -102,12 +149,16 @@ impl Calls for FakeCalls {
         request: ClickToCall,
     ) -> Pin<Box<dyn Future<Output = Result<CallId, Refusal>> + Send + '_>> {
         Box::pin(async move {
-            let mut script = self.script();
-            let panics = script.panics;
-            script.asked.push(request);
-            let answer = script.click_to_call.clone();
-            drop(script);
+            let (answer, panics) = {
+                let mut script = self.script();
+                script.asked.push(request.clone());
+                (script.click_to_call.clone(), script.panics)
+            };
             assert!(!panics, "a secret that nobody may see");
+            if let (Ok(call_id), Some(repeatable)) = (&answer, request.repeatable) {
+                self.disk.keep_answer(*call_id, repeatable).await;
+            }
+            assert!(!std::mem::take(&mut self.script().dies_when_kept), "it died when the call was on disk");
             answer
         })
     }
@@ -143,19 +194,19 @@ impl Calls for FakeCalls {
     }
 
     fn subscribe(&self) -> Box<dyn EventReader> {
-        let busy = self.script().busy.clone();
-        if let Some(store) = busy {
-            let ringing = [Arc::new(event(1, CallEventKind::Ringing))];
-            let putting = || Handle::current().block_on(store.put(&[], &ringing));
-            for numbered in tokio::task::block_in_place(putting).unwrap() {
+        let busy = self.script().busy;
+        if busy {
+            let events = vec![Arc::new(event(1, CallEventKind::Ringing))];
+            let putting = self.disk.put(Round { events, ..Round::default() });
+            for numbered in tokio::task::block_in_place(|| Handle::current().block_on(putting)) {
                 let _ = self.events.send(Arc::new(numbered));
             }
         }
         Box::new(Reader(self.events.subscribe()))
     }
 
-    fn is_ready(&self) -> bool {
-        self.script().ready
+    fn readiness(&self) -> Readiness {
+        self.script().readiness
     }
 }
 
@@ -187,15 +238,17 @@ impl Api {
             click_to_call: Ok(id(1)),
             hang_up: Ok(()),
             live: None,
-            ready: true,
+            readiness: Readiness::Ready,
             panics: false,
-            busy: None,
+            dies_when_kept: false,
+            busy: false,
             asked: vec![],
             hung_up: vec![],
             ladder: Err(MessagesRefusal::NotFound(id(1))),
             explanation: Err(MessagesRefusal::NotFound(id(1))),
         });
-        let calls = Arc::new(FakeCalls { script, events: broadcast::channel(64).0 });
+        let disk = Disk { store: store.clone(), rounds: tokio::sync::Mutex::new(0) };
+        let calls = Arc::new(FakeCalls { script, disk, events: broadcast::channel(64).0 });
         let bound = ApiKey {
             caller_ids: Some(vec![Number::new("+15550100").unwrap()]),
             ..api_key(KEY_BOUND, &["calls.click_to_call"])
@@ -214,11 +267,17 @@ impl Api {
     /// Something happens to calls: on disk first, then told.
     pub(crate) async fn happen(&self, events: &[CallEvent]) {
         let ended = events.iter().filter(|event| event.event == CallEventKind::Ended);
-        let records: Vec<_> = ended.map(|event| Arc::new(event.call.clone())).collect();
-        let events: Vec<_> = events.iter().cloned().map(Arc::new).collect();
-        for numbered in self.store.put(&records, &events).await.unwrap() {
+        let calls = ended.map(|event| Arc::new(event.call.clone())).collect();
+        let events = events.iter().cloned().map(Arc::new).collect();
+        for numbered in self.calls.disk.put(Round { calls, events, ..Round::default() }).await {
             let _ = self.calls.events.send(Arc::new(numbered));
         }
+    }
+
+    /// Calls get on disk, without a word.
+    pub(crate) async fn keep(&self, calls: &[Call]) {
+        let calls = calls.iter().cloned().map(Arc::new).collect();
+        self.calls.disk.put(Round { calls, ..Round::default() }).await;
     }
 
     /// One request, without a port.

@@ -14,14 +14,8 @@ fn ended(n: u8, reason: EndReason) -> Call {
 #[tokio::test]
 async fn a_list_has_ended_and_running_calls_with_the_live_view_of_these() {
     let api = Api::new().await;
-    api.store
-        .put_calls(&[
-            call(1, CallState::CallingFrom),
-            ended(2, EndReason::Busy),
-            ended(3, EndReason::NoAnswer),
-        ])
-        .await
-        .unwrap();
+    api.keep(&[call(1, CallState::CallingFrom), ended(2, EndReason::Busy), ended(3, EndReason::NoAnswer)])
+        .await;
     api.calls.script().live = Some(Arc::new(call(1, CallState::Talking)));
     let answer = api.with_key("GET", "/api/v1/calls").await;
     assert_eq!(answer.status, 200);
@@ -46,7 +40,7 @@ async fn a_list_has_ended_and_running_calls_with_the_live_view_of_these() {
 #[tokio::test]
 async fn live_count_and_stats_are_no_ids() {
     let api = Api::new().await;
-    api.store.put_calls(&[call(1, CallState::CallingFrom), ended(2, EndReason::Busy)]).await.unwrap();
+    api.keep(&[call(1, CallState::CallingFrom), ended(2, EndReason::Busy)]).await;
     api.calls.script().live = Some(Arc::new(call(1, CallState::Talking)));
     let live = api.ask("GET", "/api/v1/calls/live", &[("x-api-key", KEY_OTHER)], Body::empty()).await;
     assert_eq!((&live.json["total"], &live.json["data"][0]["state"]), (&json!(1), &json!("talking")));

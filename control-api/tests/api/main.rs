@@ -9,3 +9,4 @@ mod repeats;
 mod routes;
 mod serving;
 mod torture;
+mod waits;

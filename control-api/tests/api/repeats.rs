@@ -1,20 +1,12 @@
-//! `Idempotency-Key` and `Prefer: wait`, through the routes.
+//! `Idempotency-Key`, through the routes. The fake keeps the first answer with the call, as the B2BUA does.
 
-use crate::fake::{Answer, Api, KEY, KEY_OTHER, call, event, id};
-use axum::body::Body;
-use call_control::{CallEventKind, CallState, Refusal};
+use crate::fake::{Api, GOOD, KEY, KEY_OTHER, click, event, id};
+use call_control::{CallEventKind, Refusal, Repeatable};
 use call_store::Store;
+use control_api::key_sha256;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-
-const CLICK: &str = "/api/v1/calls/click-to-call";
-const GOOD: &str = r#"{"from":"1001","to":"1002"}"#;
-
-async fn click(api: &Api, key: &str, more: &[(&str, &str)], body: &'static str) -> Answer {
-    let headers = [&[("x-api-key", key), ("content-type", "application/json")], more].concat();
-    api.ask("POST", CLICK, &headers, Body::from(body)).await
-}
 
 #[tokio::test]
 async fn a_repeat_gets_the_first_answer_and_dials_nothing_after_a_restart_too() {
@@ -59,14 +51,65 @@ async fn another_body_is_a_conflict_and_another_key_another_request() {
 async fn a_refusal_is_not_kept() {
     let api = Api::new().await;
     let named = [("idempotency-key", "order-7")];
-    api.calls.script().click_to_call = Err(Refusal::NotRegistered);
+    api.calls.script().click_to_call = Err(Refusal::NotRegistered { field: "from" });
     click(&api, KEY, &named, GOOD).await.is_error(409, "extension_not_registered");
+    let retry_after = Duration::from_secs(3);
+    api.calls.script().click_to_call = Err(Refusal::StorageUnavailable { retry_after });
+    let refused = click(&api, KEY, &named, GOOD).await;
+    refused.is_error(503, "storage_unavailable");
+    assert_eq!(refused.header("retry-after"), Some("3"));
     click(&api, KEY, &named, "{}").await.is_error(400, "missing_field");
     api.calls.script().click_to_call = Ok(id(1));
     let retried = click(&api, KEY, &named, GOOD).await;
     assert_eq!((retried.status.as_u16(), retried.header("idempotency-replayed")), (200, None));
     api.calls.script().panics = true;
     click(&api, KEY, &[("idempotency-key", "order-8")], GOOD).await.is_error(500, "internal_error");
+}
+
+#[tokio::test]
+async fn the_b2bua_is_told_what_a_repeat_is_known_by() {
+    let api = Api::new().await;
+    click(&api, KEY, &[("idempotency-key", "order-7"), ("prefer", "wait=0")], GOOD).await;
+    click(&api, KEY, &[], GOOD).await;
+    let asked = std::mem::take(&mut api.calls.script().asked);
+    let repeatable = Repeatable {
+        api_key: key_sha256(KEY),
+        idempotency_key: "order-7".into(),
+        // Of any text, as keys are.
+        body: key_sha256(GOOD),
+    };
+    assert_eq!(asked.len(), 2);
+    assert_eq!((&asked[0].repeatable, &asked[1].repeatable), (&Some(repeatable), &None));
+}
+
+#[tokio::test]
+async fn a_server_that_dies_when_the_call_is_on_disk_does_not_call_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::with(Store::open(folder.path()).await.unwrap());
+    for named in
+        [&[("idempotency-key", "order-7")][..], &[("idempotency-key", "order-8"), ("prefer", "wait=9")]]
+    {
+        api.calls.script().dies_when_kept = true;
+        click(&api, KEY, named, GOOD).await.is_error(500, "internal_error");
+        assert_eq!(std::mem::take(&mut api.calls.script().asked).len(), 1);
+        let again = click(&api, KEY, named, GOOD).await;
+        let location = format!("/api/v1/calls/{}", id(1));
+        assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (200, Some("true")));
+        assert_eq!((again.header("location"), &again.json["call_id"]), (Some(&*location), &json!(id(1))));
+        assert_eq!(again.json["message"], json!("Call initiated"));
+        assert!(api.calls.script().asked.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn when_it_cannot_be_known_whether_it_is_a_repeat_nobody_is_rung() {
+    let api = Api::new().await;
+    api.store.clone().close().await;
+    let refused = click(&api, KEY, &[("idempotency-key", "order-7")], GOOD).await;
+    let (message, _) = refused.is_error(503, "storage_unavailable");
+    assert!(message.contains("nobody was rung"), "{message}");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert!(api.calls.script().asked.is_empty());
 }
 
 #[tokio::test]
@@ -107,38 +150,4 @@ async fn a_client_that_gives_up_has_its_call_and_finds_it_again() {
     assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (200, Some("true")));
     assert_eq!(again.json["call_id"], json!(id(1).to_string()));
     assert_eq!(api.calls.script().asked.len(), 1);
-}
-
-#[tokio::test]
-async fn a_wait_ends_when_the_call_is_connected_or_has_ended() {
-    for kind in [CallEventKind::Connected, CallEventKind::Ended] {
-        let api = Arc::new(Api::new().await);
-        let asker = Arc::clone(&api);
-        let asking = tokio::spawn(async move { click(&asker, KEY, &[("prefer", "wait=60")], GOOD).await });
-        while api.calls.script().asked.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        api.happen(&[event(1, CallEventKind::Ringing), event(2, kind)]).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!asking.is_finished(), "it rings, and another call is none of ours");
-        api.happen(&[event(1, kind)]).await;
-        let answer = tokio::time::timeout(Duration::from_secs(5), asking).await.unwrap().unwrap();
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("preference-applied"), Some("wait=60"));
-        assert_eq!(answer.json["call"], serde_json::to_value(event(1, kind).call).unwrap());
-        assert_eq!(answer.json["call_id"], json!(id(1).to_string()));
-    }
-}
-
-#[tokio::test]
-async fn a_wait_ends_when_its_time_is_over_and_without_one_there_is_none() {
-    let api = Api::new().await;
-    api.calls.script().live = Some(Arc::new(call(1, CallState::CallingTo)));
-    let answer = click(&api, KEY, &[("prefer", "wait=0")], GOOD).await;
-    assert_eq!(answer.json["call"]["state"], json!("calling_to"));
-    assert_eq!(answer.header("preference-applied"), Some("wait=0"));
-    let plain = click(&api, KEY, &[("prefer", "return=minimal")], GOOD).await;
-    assert_eq!((plain.json.get("call"), plain.header("preference-applied")), (None, None));
-    api.calls.script().click_to_call = Err(Refusal::NotRegistered);
-    click(&api, KEY, &[("prefer", "wait=60")], GOOD).await.is_error(409, "extension_not_registered");
 }

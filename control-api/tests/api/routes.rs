@@ -1,14 +1,17 @@
 //! Each row of the table of answers.
 
-use crate::fake::{Api, KEY, KEY_AI, KEY_BOUND, KEY_NO_CLICK, KEY_OTHER, KEY_REVOKED, api_key, call, id};
+use crate::fake::{
+    Api, KEY, KEY_AI, KEY_BOUND, KEY_NO_CLICK, KEY_OTHER, KEY_REVOKED, api_key, call, event, id,
+};
 use axum::body::Body;
-use call_control::{CallState, HangUpRefusal, Number, PartyType, Refusal};
+use call_control::{CallEventKind, CallState, HangUpRefusal, Number, PartyType, Readiness, Refusal};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
 const CLICK: &str = "/api/v1/calls/click-to-call";
 const GOOD: &str = r#"{"from":"1001","to":"1002"}"#;
+const NOT_REGISTERED: &str = "Failed to originate call: extension not registered";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
@@ -153,7 +156,7 @@ async fn the_checks_come_in_their_order() {
         .is_error(415, "unsupported_media_type");
     let wrong = r#"{"from":"1001","to":"","caller_id":"+15550101"}"#;
     api.click_with(KEY_BOUND, wrong).await.is_error(400, "invalid_field");
-    api.calls.script().click_to_call = Err(Refusal::NotRegistered);
+    api.calls.script().click_to_call = Err(Refusal::NotRegistered { field: "from" });
     let not_its_own = r#"{"from":"1001","to":"1002","caller_id":"+15550101"}"#;
     api.click_with(KEY_BOUND, not_its_own).await.is_error(403, "caller_id_not_allowed");
     api.click_with(KEY_BOUND, GOOD).await.is_error(409, "extension_not_registered");
@@ -243,12 +246,20 @@ async fn what_the_b2bua_refuses_has_its_status() {
         (not_found, 404, "destination_not_found", Some("from"), None, "There is no extension 1003"),
         (Refusal::SameParty, 400, "same_party", Some("to"), None, "to"),
         (
-            Refusal::NotRegistered,
+            Refusal::NotRegistered { field: "from" },
             409,
             "extension_not_registered",
+            Some("from"),
             None,
+            NOT_REGISTERED,
+        ),
+        (
+            Refusal::NotRegistered { field: "to" },
+            409,
+            "extension_not_registered",
+            Some("to"),
             None,
-            "Failed to originate call: extension not registered",
+            NOT_REGISTERED,
         ),
         (Refusal::NoTrunk(number), 422, "no_trunk", Some("to"), None, "1003"),
         (Refusal::TooManyCalls { retry_after }, 429, "too_many_calls", None, Some("2"), "calls"),
@@ -260,6 +271,15 @@ async fn what_the_b2bua_refuses_has_its_status() {
             Some("1"),
             "calls",
         ),
+        (Refusal::TooManyNewCalls { retry_after }, 429, "too_many_calls", None, Some("2"), "one second"),
+        (
+            Refusal::StorageUnavailable { retry_after },
+            503,
+            "storage_unavailable",
+            None,
+            Some("2"),
+            "nobody was rung",
+        ),
         (Refusal::NoMediaPort { retry_after }, 503, "no_media_port", None, Some("2"), "port"),
         (Refusal::Draining, 503, "draining", None, Some("10"), "stopping"),
     ] {
@@ -270,9 +290,8 @@ async fn what_the_b2bua_refuses_has_its_status() {
         assert!(message.contains(part), "{message}");
         assert_eq!(answer.header("location"), None);
     }
-    api.calls.script().click_to_call = Err(Refusal::NotRegistered);
-    let exact = "Failed to originate call: extension not registered";
-    assert_eq!(api.click(GOOD).await.is_error(409, "extension_not_registered").0, exact);
+    api.calls.script().click_to_call = Err(Refusal::NotRegistered { field: "from" });
+    assert_eq!(api.click(GOOD).await.is_error(409, "extension_not_registered").0, NOT_REGISTERED);
 }
 
 #[tokio::test]
@@ -281,7 +300,7 @@ async fn a_call_is_shown_as_it_stands_and_as_it_ended() {
     let path = format!("/api/v1/calls/{}", id(1));
     api.with_key("GET", &path).await.is_error(404, "call_not_found");
 
-    api.store.put_calls(&[call(1, CallState::CallingFrom)]).await.unwrap();
+    api.keep(&[call(1, CallState::CallingFrom)]).await;
     api.calls.script().live = Some(Arc::new(call(1, CallState::Talking)));
     let live = api.with_key("GET", &path).await;
     assert_eq!(live.status, 200);
@@ -292,7 +311,7 @@ async fn a_call_is_shown_as_it_stands_and_as_it_ended() {
     );
 
     api.calls.script().live = None;
-    api.store.put_calls(&[call(1, CallState::Ended)]).await.unwrap();
+    api.keep(&[call(1, CallState::Ended)]).await;
     let ended = api.with_key("GET", &path).await;
     assert_eq!(ended.json, serde_json::to_value(call(1, CallState::Ended)).unwrap());
     assert_eq!(ended.json["state"], "ended");
@@ -324,7 +343,7 @@ async fn a_call_is_hung_up_once() {
 
     api.calls.script().hang_up = Err(HangUpRefusal::NotFound(id(1)));
     api.with_key("POST", &path).await.is_error(404, "call_not_found");
-    api.store.put_calls(&[call(1, CallState::Ended)]).await.unwrap();
+    api.keep(&[call(1, CallState::Ended)]).await;
     let answer = api.with_key("POST", &path).await;
     assert_eq!(answer.is_error(409, "call_ended").0, "The call has ended already");
 
@@ -335,19 +354,54 @@ async fn a_call_is_hung_up_once() {
 }
 
 #[tokio::test]
+async fn a_hang_up_of_an_unknown_call_is_not_found() {
+    let api = Api::new().await;
+    api.keep(&[call(1, CallState::Ended)]).await;
+    api.calls.script().hang_up = Err(HangUpRefusal::NotFound(id(2)));
+    api.with_key("POST", &format!("/api/v1/calls/{}/hangup", id(2))).await.is_error(404, "call_not_found");
+    assert_eq!(api.calls.script().hung_up, [id(2)]);
+}
+
+#[tokio::test]
+async fn a_call_whose_end_is_not_on_disk_yet_has_ended_and_is_still_among_the_live_ones() {
+    let api = Api::new().await;
+    let path = format!("/api/v1/calls/{}", id(1));
+    // On disk it is as it began; the view has its end.
+    api.keep(&[call(1, CallState::CallingFrom)]).await;
+    api.calls.script().live = Some(Arc::new(event(1, CallEventKind::Ended).call));
+    let shown = api.with_key("GET", &path).await;
+    assert_eq!((&shown.json["state"], &shown.json["end"]["reason"]), (&json!("ended"), &json!("busy")));
+    assert_eq!(shown.json["disposition"], json!("busy"));
+    let listed = api.with_key("GET", "/api/v1/calls").await;
+    assert_eq!(listed.json["data"], json!([shown.json]));
+
+    let refused = api.with_key("POST", &format!("{path}/hangup")).await;
+    assert_eq!(refused.is_error(409, "call_ended").0, "The call has ended already");
+    assert!(api.calls.script().hung_up.is_empty());
+
+    let live = api.ask("GET", "/api/v1/calls/live", &[("x-api-key", KEY_OTHER)], Body::empty()).await;
+    assert_eq!(live.json, json!({"data": [shown.json], "total": 1}));
+    assert_eq!(api.with_key("GET", "/api/v1/calls/count").await.json["live"], json!(1));
+}
+
+#[tokio::test]
 async fn health_needs_no_key_and_is_in_both_places() {
     let api = Api::new().await;
     let ask = async |path: &str| api.ask("GET", path, &[], Body::empty()).await;
     for prefix in ["", "/api/v1"] {
-        api.calls.script().ready = true;
+        api.calls.script().readiness = Readiness::Ready;
         assert_eq!(ask(&format!("{prefix}/healthz")).await.json, json!({"status": "ok"}));
         let ready = ask(&format!("{prefix}/readyz")).await;
         assert_eq!((ready.status.as_u16(), ready.json), (200, json!({"status": "ready"})));
-        api.calls.script().ready = false;
-        assert_eq!(ask(&format!("{prefix}/healthz")).await.status, 200);
-        let not_ready = ask(&format!("{prefix}/readyz")).await;
-        not_ready.is_error(503, "not_ready");
-        assert!(not_ready.header("retry-after").is_some());
+        for (readiness, why) in
+            [(Readiness::Draining, "stopping"), (Readiness::StorageUnavailable, "written to disk")]
+        {
+            api.calls.script().readiness = readiness;
+            assert_eq!(ask(&format!("{prefix}/healthz")).await.status, 200);
+            let not_ready = ask(&format!("{prefix}/readyz")).await;
+            assert!(not_ready.is_error(503, "not_ready").0.contains(why));
+            assert!(not_ready.header("retry-after").is_some());
+        }
     }
 }
 

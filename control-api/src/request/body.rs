@@ -1,7 +1,7 @@
 //! The body of a click-to-call, read strictly: every mistake is a sentence that names its field.
 
 use crate::error::{ApiError, Code};
-use crate::json::Json;
+use crate::request::json::Json;
 use call_control::{CallerId, ClickToCall, Number, PartyType, Refusal, VariableName, VariableValue};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -34,6 +34,7 @@ pub(crate) fn click_to_call_from(body: &[u8], key_name: &str) -> Result<ClickToC
         variables: optional("variables", fields.take("variables")?, variables)?.unwrap_or_default(),
         auto_answer: optional("auto_answer", fields.take("auto_answer")?, boolean)?.unwrap_or(false),
         key_name: key_name.into(),
+        repeatable: None,
         from,
         to,
     };
@@ -253,6 +254,7 @@ mod tests {
             variables: [].into(),
             auto_answer: false,
             key_name: "crm".into(),
+            repeatable: None,
         };
         assert_eq!(request, expected);
     }

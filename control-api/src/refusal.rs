@@ -1,0 +1,40 @@
+//! What the B2BUA refuses, as the API answers it.
+
+use crate::error::{ApiError, Code};
+use call_control::{MessagesRefusal, Refusal};
+use std::time::Duration;
+
+/// When a stopping server, or the one that takes its place, may be there again.
+pub(crate) const AFTER_DRAINING: Duration = Duration::from_secs(10);
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::NotFound { field, .. } => Self::new(Code::DestinationNotFound, message).about(field),
+            Refusal::SameParty => Self::new(Code::SameParty, message).about("to"),
+            Refusal::NotRegistered { field } => Self::new(Code::ExtensionNotRegistered, message).about(field),
+            Refusal::NoTrunk(_) => Self::new(Code::NoTrunk, message).about("to"),
+            Refusal::TooManyCalls { retry_after } | Refusal::TooManyNewCalls { retry_after } => {
+                Self::new(Code::TooManyCalls, message).retry_after(retry_after)
+            }
+            Refusal::NoMediaPort { retry_after } => {
+                Self::new(Code::NoMediaPort, message).retry_after(retry_after)
+            }
+            Refusal::StorageUnavailable { retry_after } => {
+                Self::new(Code::StorageUnavailable, message).retry_after(retry_after)
+            }
+            Refusal::Draining => Self::new(Code::Draining, message).retry_after(AFTER_DRAINING),
+        }
+    }
+}
+
+impl From<MessagesRefusal> for ApiError {
+    fn from(refusal: MessagesRefusal) -> Self {
+        match refusal {
+            MessagesRefusal::NotFound(_) => Self::no_such_call(),
+            MessagesRefusal::NotKept(_) => Self::new(Code::MessagesNotKept, refusal.to_string()),
+            MessagesRefusal::Unreadable => Self::internal(),
+        }
+    }
+}
