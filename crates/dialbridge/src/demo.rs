@@ -35,7 +35,7 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) async fn run(args: DemoArgs) -> ExitCode {
-    logging::start(LogFormat::Text, LevelFilter::ERROR);
+    let _log = logging::start(LogFormat::Text, LevelFilter::ERROR);
     match demo(&args).await {
         Ok(exit) => exit.into(),
         Err(why) => {

@@ -131,7 +131,7 @@ const AUDIO: &str = "Audio";
 const END: &str = "End";
 
 pub(crate) async fn run(args: PhoneArgs) -> ExitCode {
-    logging::start(LogFormat::Text, LevelFilter::WARN);
+    let _log = logging::start(LogFormat::Text, LevelFilter::WARN);
     match phone(args).await {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -323,11 +323,7 @@ fn expires(text: &str) -> Result<Duration, &'static str> {
 }
 
 fn transport(text: &str) -> Result<Transport, &'static str> {
-    match text {
-        "udp" => Ok(Transport::Udp),
-        "tcp" => Ok(Transport::Tcp),
-        _ => Err("udp or tcp"),
-    }
+    Transport::from_word(text).ok_or("udp or tcp")
 }
 
 fn host(text: &str) -> Result<Host, &'static str> {

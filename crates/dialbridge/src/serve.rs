@@ -8,7 +8,6 @@ use crate::reload::Reload;
 use crate::signals::{Signals, Wish};
 use crate::{Server, ServerOptions, StartError, output};
 use call_store::{Store, StoreError};
-use sip_core::Transport;
 use std::error::Error;
 use std::io;
 use std::ops::RangeInclusive;
@@ -33,7 +32,7 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) async fn run(args: ServeArgs) -> Exit {
-    logging::start(args.log_format, LevelFilter::INFO);
+    let _log = logging::start(args.log_format, LevelFilter::INFO);
     match serve(&args).await {
         Ok(()) => Exit::Asked,
         Err(failure) => {
@@ -147,12 +146,8 @@ async fn start(configuration: &Configuration, store: Store, kept: Kept) -> Resul
 
 /// The one line that says that calls can be taken.
 fn announce_ready(server: &Server, rtp: &RangeInclusive<u16>) {
-    let word = |transport: Transport| match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    };
     let bound = server.b2bua().bound();
-    let sip: Vec<String> = bound.iter().map(|(transport, at)| format!("{}:{at}", word(*transport))).collect();
+    let sip: Vec<String> = bound.iter().map(|(transport, at)| format!("{}:{at}", transport.word())).collect();
     let (http, sip, rtp) = (server.http(), sip.join(","), format!("{}-{}", rtp.start(), rtp.end()));
     tracing::info!(target: STATE, %http, %sip, %rtp, "ready");
 }
@@ -162,7 +157,7 @@ fn announce_ready(server: &Server, rtp: &RangeInclusive<u16>) {
 enum Failure {
     #[error(transparent)]
     Configuration(#[from] Mistakes),
-    #[error("cannot open the data folder {}: {}; it must be writable for this user, or data.folder must name another", .folder.display(), chain(.source))]
+    #[error("cannot open the data folder {}: {}; {}", .folder.display(), chain(.source), data_advice(.source))]
     Data { folder: PathBuf, source: StoreError },
     #[error(transparent)]
     Start(#[from] StartError),
@@ -202,6 +197,15 @@ impl Failure {
     }
 }
 
+/// What to do about a data folder that cannot be opened.
+const fn data_advice(error: &StoreError) -> &'static str {
+    if let StoreError::InUse { .. } = error {
+        "end that server, or let data.folder name another folder"
+    } else {
+        "it must be writable for this user, or data.folder must name another"
+    }
+}
+
 /// An error and everything that it comes from.
 fn chain(error: &StoreError) -> String {
     let mut text = error.to_string();
@@ -217,6 +221,7 @@ fn chain(error: &StoreError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sip_core::Transport;
     use std::net::SocketAddr;
 
     fn on_free_ports(folder: &Path) -> Configuration {

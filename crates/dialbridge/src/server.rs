@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 pub struct ServerOptions {
     /// Where the API listens; port 0 takes a free one.
     pub http: SocketAddr,
-    /// Registrations, calls and records; closes with its last holder, which may be what the B2BUA still writes.
+    /// Registrations, calls and records; closed by [`Server::drain`].
     pub store: Store,
     /// Signalling, media and extensions.
     pub settings: Settings,
@@ -27,6 +27,7 @@ pub struct ServerOptions {
 pub struct Server {
     http: SocketAddr,
     b2bua: B2bua,
+    store: Store,
     keys: Keys,
     stop_http: oneshot::Sender<()>,
     serving_http: JoinHandle<io::Result<()>>,
@@ -60,10 +61,10 @@ impl Server {
         let http = listener.local_addr().map_err(http_fault)?;
         let b2bua = B2bua::start(settings, store.clone()).await?;
         let keys = Keys::new(keys);
-        let router = control_api::router(Arc::new(b2bua.clone()), store, keys.clone());
+        let router = control_api::router(Arc::new(b2bua.clone()), store.clone(), keys.clone());
         let (stop_http, stopped) = oneshot::channel();
         let serving_http = tokio::spawn(control_api::serve(listener, router, stopped));
-        Ok(Self { http, b2bua, keys, stop_http, serving_http })
+        Ok(Self { http, b2bua, store, keys, stop_http, serving_http })
     }
 
     /// Where the API listens, the real port in.
@@ -92,7 +93,7 @@ impl Server {
     }
 
     /// Takes no new calls, waits up to `limit` for the running ones, ends the rest, and stops. The API answers until the
-    /// last call is over. Its records are on disk when it returns.
+    /// last call is over. Its records are on disk when it returns, and the store is closed.
     pub async fn drain(self, limit: Duration) {
         self.drain_or_hurry(limit, std::future::pending()).await;
     }
@@ -106,6 +107,7 @@ impl Server {
         if let Err(panic) = self.serving_http.await {
             tracing::error!(%panic, "the API ended with a panic");
         }
+        self.store.close().await;
     }
 }
 
@@ -127,6 +129,8 @@ fn advice(kind: io::ErrorKind, key: &str) -> String {
 fn sip_advice(error: &sip_b2bua::StartError) -> String {
     match error {
         sip_b2bua::StartError::Bind { source, .. } => format!("; {}", advice(source.kind(), "sip.listen")),
-        sip_b2bua::StartError::Relay(_) | sip_b2bua::StartError::Store(_) => String::new(),
+        sip_b2bua::StartError::Relay(_)
+        | sip_b2bua::StartError::Store(_)
+        | sip_b2bua::StartError::Recovery => String::new(),
     }
 }

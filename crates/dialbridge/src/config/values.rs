@@ -45,17 +45,13 @@ pub enum PortsFault {
 /// `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
 pub(super) fn listen(text: &str) -> Result<(Transport, SocketAddr), ListenFault> {
     let (word, address) = text.split_once(':').unwrap_or((text, ""));
-    let (transport, name) = match word {
-        "udp" => (Transport::Udp, "udp"),
-        "tcp" => (Transport::Tcp, "tcp"),
-        "tls" => return Err(ListenFault::Later("tls")),
-        "ws" => return Err(ListenFault::Later("ws")),
-        "wss" => return Err(ListenFault::Later("wss")),
-        _ => return Err(ListenFault::Transport(text.into())),
+    let Some(transport) = Transport::from_word(word) else {
+        let later = ["tls", "ws", "wss"].into_iter().find(|later| *later == word);
+        return Err(later.map_or_else(|| ListenFault::Transport(text.into()), ListenFault::Later));
     };
     match address.parse() {
         Ok(address) => Ok((transport, address)),
-        Err(_) => Err(ListenFault::Address { transport: name, found: address.into() }),
+        Err(_) => Err(ListenFault::Address { transport: transport.word(), found: address.into() }),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::Problem;
 use super::stage::{ROLES, Stage};
 use call_control::{Call, CallEvent, CallEventKind, Explanation, Ladder};
+use call_trace::WireMessage;
 use serde::Deserialize;
-use sip_b2bua::WireMessage;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use test_phone::{Command, PhoneEvent};

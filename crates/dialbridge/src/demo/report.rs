@@ -76,8 +76,9 @@ pub(super) fn messages(story: &Story<'_>) -> Vec<u8> {
     for message in &story.recorded.wire {
         let seconds = since(story.began, message.at).as_secs_f64();
         let direction = if message.sent { "to" } else { "from" };
-        octets
-            .extend_from_slice(format!("==== {seconds:.3} s, {direction} {}\r\n", message.remote).as_bytes());
+        octets.extend_from_slice(
+            format!("==== {seconds:.3} s, {direction} {}\r\n", message.far_end.address).as_bytes(),
+        );
         octets.extend_from_slice(&message.redacted());
         octets.extend_from_slice(b"\r\n");
     }

@@ -1,7 +1,7 @@
 //! From SIP messages as they went over the wire to the rungs of a ladder.
 
 use super::ladder::{Arrow, Rung, Span, Stroke};
-use sip_b2bua::WireMessage;
+use call_trace::WireMessage;
 use sip_message::{FieldName, Header, Message, Method};
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ pub(super) fn rungs<'a>(
 ) -> Vec<Rung> {
     let mut rungs: Vec<(Rung, Origin)> = Vec::new();
     for message in messages {
-        let Some(span) = span_of(message.remote, phones) else { continue };
+        let Some(span) = span_of(message.far_end.address, phones) else { continue };
         let Ok(parsed) = Message::parse(&message.octets) else { continue };
         let registers = parsed.header().cseq.method == Method::REGISTER;
         let open =
@@ -99,6 +99,7 @@ fn with_body(header: &Header) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use call_trace::FarEnd;
     use sip_core::Transport;
     use std::time::Duration;
 
@@ -121,8 +122,7 @@ mod tests {
         WireMessage {
             at: SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds),
             sent,
-            remote: address(port),
-            transport: Transport::Udp,
+            far_end: FarEnd { transport: Transport::Udp, address: address(port) },
             octets: format!("{start}\r\n{header}").into_bytes(),
         }
     }

@@ -1,6 +1,6 @@
 //! What the commands print, and with what they end.
 
-use crate::running::{KEY, configuration, dialbridge};
+use crate::running::{KEY, Running, configuration, dialbridge};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Output, Stdio};
 
@@ -82,6 +82,18 @@ fn an_address_in_use_ends_with_2_and_is_named() {
     let (code, _, log) = run(&["serve", "--config", file.to_str().unwrap()]);
     assert_eq!(code, Some(2), "{log}");
     assert!(log.contains(file_as_folder) && log.contains("must be writable"), "{log}");
+}
+
+#[test]
+fn a_data_folder_that_another_server_has_ends_with_2_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, configuration(folder.path(), "42600-42699", KEY)).unwrap();
+    let _first = Running::start(&file, "info");
+    let (code, _, log) = run(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(code, Some(2), "{log}");
+    let data = folder.path().join("data");
+    assert!(log.contains(data.to_str().unwrap()) && log.contains("end that server"), "{log}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A server in a process of its own, and what is asked of it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 pub(crate) const KEY: &str = "ak_0123456789abcdef0123456789abcdef";
 pub(crate) const OTHER_KEY: &str = "ak_00000000000000000000000000000000";
@@ -77,17 +78,23 @@ impl Running {
     /// The status with which a click-to-call of this key is answered.
     pub(crate) fn click_to_call(&self, key: &str) -> u16 {
         let body = r#"{"from":"1001","to":"1002"}"#;
-        let mut stream = TcpStream::connect(self.http).unwrap();
-        write!(
-            stream,
+        let request = format!(
             "POST /api/v1/calls/click-to-call HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split(' ').nth(1).unwrap().parse().unwrap()
+        );
+        status(self.http, &request).unwrap()
     }
+}
+
+/// The status with which a request is answered.
+pub(crate) fn status(http: SocketAddr, request: &str) -> io::Result<u16> {
+    let mut stream = TcpStream::connect(http)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::other(answer))
 }
 
 impl Drop for Running {
@@ -152,6 +159,6 @@ impl Drop for Phone {
     }
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap().success());
 }
