@@ -4,6 +4,7 @@
 //! and the same seed gives the same trace, octet for octet.
 
 mod by_hand;
+mod disk;
 mod life;
 mod network;
 mod phone_set;
@@ -15,7 +16,8 @@ mod story;
 mod world;
 
 pub use by_hand::{ByHand, Otherwise, Read, Said};
-pub use life::{Act, Life};
+pub use disk::DiskState;
+pub use life::{Act, Ended, Life};
 pub use network::Network;
 pub use raw_phone::{
     Deed, Logged, RawPhone, RawScript, Standing, hangs_up, reinvites, says, says_as, says_of_cancel,

@@ -1,8 +1,12 @@
 //! A story drawn from its seed: what the network is like, what the phones do, and what people do to them.
 
-use super::{Network, PhoneId, World, percent, seconds};
+mod judgement;
+
+use super::disk::USUAL;
+use super::{DiskState, Network, PhoneId, World, percent, seconds};
 use audio::Codec;
-use call_control::{Call, CallId, CallState, ClickToCall, EndReason, EndedBy, Party};
+use call_control::{Call, CallId, ClickToCall, Party, Refusal, Repeatable};
+use judgement::{HERTZ, Lived};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -41,6 +45,17 @@ pub enum Act {
     Unplug(Party, usize),
     /// The audio that a device sends goes nowhere from now on.
     Mute(Party, usize),
+    /// The server's disk is like this from now on.
+    Disk(DiskState),
+}
+
+/// What became of a life.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// What was said to the request; absent when the server died before.
+    pub answer: Option<Result<CallId, Refusal>>,
+    /// The record of the call; absent when nothing of it was kept.
+    pub record: Option<Arc<Call>>,
 }
 
 /// A life that does not end by itself is ended.
@@ -63,9 +78,11 @@ impl Life {
         for _ in 0..random.random_range(0..=3) {
             let party = if random.random() { Party::From } else { Party::To };
             let device = random.random_range(0..life.devices(party).len());
-            // What is younger than this is not on disk yet, and nobody was told of it.
-            let at = seconds(random.random_range(0.005..LONGEST));
+            let at = moment(random);
             life.acts.push((at, act(random, party, device)));
+        }
+        if random.random_bool(0.25) {
+            life.trouble_the_disk(random);
         }
         let silenced = life.acts.iter().any(|(_, act)| matches!(act, Act::Unplug(..) | Act::Mute(..)));
         let longest = if silenced && random.random_bool(0.25) { NOTICES_SILENCE } else { LONGEST };
@@ -74,78 +91,85 @@ impl Life {
         life
     }
 
+    /// The disk is slow or fails now and then, and is as usual again in the end.
+    fn trouble_the_disk(&mut self, random: &mut impl Rng) {
+        for _ in 0..random.random_range(1..=2) {
+            // Often it has been so when the call is asked for.
+            let at = if random.random_bool(0.4) { Duration::ZERO } else { moment(random) };
+            self.acts.push((at, Act::Disk(disk(random))));
+            let mended = at + seconds(random.random_range(0.05..8.0));
+            self.acts.push((mended, Act::Disk(DiskState::Takes(USUAL))));
+        }
+    }
+
     /// Lives it, and judges what became of the call.
     ///
     /// # Panics
     /// When the call did not come to one right end for everybody.
-    pub fn live(&self, world: &mut World) -> Arc<Call> {
+    pub fn live(&self, world: &mut World) -> Ended {
         let mut plug_in = |user: &str, scripts: &[Script], hertz: f64| -> Vec<PhoneId> {
             scripts.iter().map(|script| world.phone(user, script.clone(), hertz)).collect()
         };
-        let phones = [plug_in("1001", &self.from, 700.0), plug_in("1002", &self.to, 1100.0)];
+        let phones = [plug_in("1001", &self.from, HERTZ[0]), plug_in("1002", &self.to, HERTZ[1])];
         world.register_all();
         world.set_network(self.network);
-        let call = world.click_to_call(self.request.clone()).expect("both are registered");
+        for (at, act) in &self.acts {
+            if let (Duration::ZERO, Act::Disk(state)) = (*at, act) {
+                world.set_disk(*state);
+            }
+        }
+        let ticket = world.ask(self.request.clone());
         let began = world.elapsed();
-        let mut unplugged = Vec::new();
+        let mut lived = Lived::new(self, phones);
         for (at, act) in &self.acts {
             world.run_for((began + *at).saturating_sub(world.elapsed()));
-            if let Act::Unplug(party, device) = act {
-                unplugged.push(phones[*party as usize][*device]);
-            }
-            self.perform(act, call, &phones, world);
+            let call = world.answer(ticket).and_then(|answer| answer.clone().ok());
+            self.perform(act, call, &mut lived, world);
         }
-        let ended = world.run_until_ended(call);
-        for phone in phones.iter().flatten().filter(|phone| !unplugged.contains(phone)) {
-            assert!(!world.is_busy(*phone), "{phone:?} is left behind: {self:#?}\n{}", world.story());
+        world.run_for(seconds(3.0)); // The last act may have been the first.
+        let answer = world.answer(ticket).cloned();
+        if let Some(Ok(call)) = answer {
+            world.run_until_ended(call);
+        } else {
+            world.run_until_nothing_is_left();
         }
-        self.judge(&ended, world);
-        ended
+        lived.judge(answer, world)
     }
 
-    fn perform(&self, act: &Act, call: CallId, phones: &[Vec<PhoneId>; 2], world: &mut World) {
-        let phone = |party: &Party, device: &usize| phones[*party as usize][*device];
+    fn perform(&self, act: &Act, call: Option<CallId>, lived: &mut Lived<'_>, world: &mut World) {
         match act {
-            Act::HangUp => world.hang_up(call),
-            Act::Stop => world.end_all(),
+            Act::HangUp => {
+                // Who has no answer yet knows of no call.
+                let Some(call) = call else { return };
+                lived.ends.push(world.now());
+                world.hang_up(call);
+            }
+            Act::Stop => {
+                lived.ends.push(world.now());
+                world.end_all();
+            }
             Act::Kill(down) => {
+                lived.interrupted(world.now());
                 world.kill_server();
                 world.run_for(*down);
+                lived.ends.push(world.now());
                 world.start_server_again();
             }
-            Act::Press(party, device, key) => world.press(phone(party, device), key),
-            Act::Unplug(party, device) => world.unplug(phone(party, device)),
-            Act::Mute(party, device) => world.mute(phone(party, device), true),
-        }
-    }
-
-    /// Whether the record can be true.
-    fn judge(&self, call: &Call, world: &World) {
-        let end = call.end.as_ref().expect("it has ended");
-        let connected = call.connected_at.is_some();
-        let acted = |act: Act| self.acts.iter().any(|(_, it)| *it == act);
-        let refused = || end.sip_status.is_some_and(|status| EndReason::of_status(status) == end.reason);
-        let right = match end.reason {
-            EndReason::HungUp => connected,
-            EndReason::Cancelled => !connected && end.by != EndedBy::Server,
-            EndReason::NoAnswer => !connected && end.by == EndedBy::Server && end.party.is_some(),
-            EndReason::Busy | EndReason::Declined | EndReason::NotFound | EndReason::Refused => {
-                !connected && refused() && end.party.is_some()
+            Act::Press(party, device, key) => {
+                let phone = lived.touched(*party, *device, world.now());
+                world.press(phone, key);
             }
-            EndReason::Unreachable => !connected && end.party.is_some(),
-            EndReason::NoCommonCodec => !connected,
-            EndReason::MediaTimeout | EndReason::SessionExpired => connected && end.party.is_some(),
-            EndReason::MaxDuration => connected && self.request.max_duration.is_some(),
-            EndReason::ServerStopped => acted(Act::Stop),
-            EndReason::ServerCrashed => self.acts.iter().any(|(_, act)| matches!(act, Act::Kill(_))),
-            EndReason::TrunkFailed | EndReason::InternalError => false,
-        };
-        let answered = [Party::From, Party::To].map(|party| call.party(party).answered_at.is_some());
-        let right = right
-            && call.state == CallState::Ended
-            && connected == (answered == [true, true])
-            && (answered[Party::From as usize] || call.to.sip_call_id.is_none());
-        assert!(right, "{end:?} cannot be: {call:#?}\n{self:#?}\n{}", world.story());
+            Act::Unplug(party, device) => {
+                let phone = lived.touched(*party, *device, world.now());
+                lived.unplugged.push(phone);
+                world.unplug(phone);
+            }
+            Act::Mute(party, device) => {
+                let phone = lived.touched(*party, *device, world.now());
+                world.mute(phone, true);
+            }
+            Act::Disk(state) => world.set_disk(*state),
+        }
     }
 
     const fn devices(&self, party: Party) -> &Vec<Script> {
@@ -166,11 +190,31 @@ fn network(random: &mut impl Rng) -> Network {
     }
 }
 
+/// When something happens; now and then while the first things are being written.
+fn moment(random: &mut impl Rng) -> Duration {
+    let longest = if random.random_bool(0.15) { 0.05 } else { LONGEST };
+    seconds(random.random_range(0.0..longest))
+}
+
+fn disk(random: &mut impl Rng) -> DiskState {
+    match random.random_range(0..4) {
+        0 => DiskState::Fails,
+        1 => DiskState::FailsBehind,
+        2 => DiskState::Takes(seconds(random.random_range(0.002..0.2))),
+        _ => DiskState::Takes(seconds(random.random_range(0.002..5.0))),
+    }
+}
+
 fn request(random: &mut impl Rng) -> ClickToCall {
     let mut request = World::request("1001", "1002");
     request.timeout = Duration::from_secs(random.random_range(1..=8));
     request.to_timeout = Duration::from_secs(random.random_range(1..=8));
     request.max_duration = random.random_bool(0.2).then(|| Duration::from_secs(random.random_range(1..=6)));
+    request.repeatable = random.random_bool(0.5).then(|| Repeatable {
+        api_key: [1; 32],
+        idempotency_key: "once".into(),
+        body: [2; 32],
+    });
     request
 }
 

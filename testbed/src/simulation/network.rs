@@ -1,10 +1,11 @@
 //! What the network does to a packet.
 
-use super::world::ToDisk;
+use call_store::Round;
 use rand::Rng;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How bad the network is, each way.
@@ -40,14 +41,8 @@ pub(super) enum Delivery {
         to: SocketAddr,
         octets: Vec<u8>,
     },
-    /// This is on disk.
-    Written(ToDisk),
-    /// The server is told that a record is on disk.
-    Kept(call_control::CallId),
-    /// The server is told that an answer is on disk.
-    InviteKept(sip_core::InviteId),
-    /// The server is told that bindings are on disk.
-    BindingsKept(sip_b2bua::RegisterKey),
+    /// The disk has done with this round.
+    Written(Arc<Round>),
 }
 
 /// Everything that is under way, in the order in which it arrives.
@@ -92,6 +87,14 @@ impl UnderWay {
     /// Keeps what `stays` of all that is under way.
     pub(super) fn retain(&mut self, stays: impl Fn(&Delivery) -> bool) {
         self.queue.retain(|arrival| stays(&arrival.delivery));
+    }
+
+    /// The round that the disk is at.
+    pub(super) fn round(&self) -> Option<Arc<Round>> {
+        self.queue.iter().find_map(|arrival| match &arrival.delivery {
+            Delivery::Written(round) => Some(Arc::clone(round)),
+            Delivery::Sip { .. } | Delivery::Rtp { .. } => None,
+        })
     }
 
     pub(super) fn next(&self) -> Option<Instant> {

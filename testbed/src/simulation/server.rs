@@ -5,9 +5,11 @@ use call_control::Number;
 use media_relay::Relay;
 use rand::Rng;
 use sip_b2bua::registrar::{Registrar, RegistrarConfig};
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, RelayAction, Settings, Switchboard};
+use sip_b2bua::scenario::Scenarios;
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, Switchboard};
 use sip_core::{Endpoint, Transport, digest::Secret};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where it is.
@@ -15,25 +17,12 @@ pub(super) const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1
 /// Domain of its addresses-of-record.
 pub(super) const DOMAIN: &str = "pbx.example.com";
 
-pub(super) fn relay_command(session: media_relay::SessionId, action: RelayAction) -> media_relay::Command {
-    match action {
-        RelayAction::Describe(side, description) => {
-            media_relay::Command::Describe { session, side, description }
-        }
-        RelayAction::Play(side, sound) => media_relay::Command::Play { session, side, sound },
-        RelayAction::Listen(side) => media_relay::Command::Listen { session, side },
-        RelayAction::Connect => media_relay::Command::Connect { session },
-        RelayAction::Report => media_relay::Command::Report { session },
-        RelayAction::Close => media_relay::Command::Close { session },
-    }
-}
-
 pub(super) fn password(user: &str) -> String {
     format!("secret-of-{user}")
 }
 
 /// A server that has just been started, and its relay.
-pub(super) fn server(random: &mut impl Rng) -> (Switchboard, Relay) {
+pub(super) fn server(random: &mut impl Rng, scenarios: Arc<dyn Scenarios>) -> (Switchboard, Relay) {
     let settings = settings();
     // Those of one world know each other's calls.
     let config = sip_core::Config { call_key: Some(sip_core::CallKey([7; 32])), ..settings.endpoint() };
@@ -46,7 +35,7 @@ pub(super) fn server(random: &mut impl Rng) -> (Switchboard, Relay) {
         port_rest: Duration::from_secs(5),
         seed: random.random(),
     });
-    (Switchboard::new(settings, endpoint, registrar, random.random()), relay)
+    (Switchboard::new(settings, scenarios, endpoint, registrar, random.random()), relay)
 }
 
 fn settings() -> Settings {
@@ -91,9 +80,5 @@ fn registrar(settings: &Settings, nonce_key: [u8; 32]) -> Registrar {
         bindings_max: 10,
         nonce_key,
     };
-    let secrets = settings
-        .extensions
-        .iter()
-        .map(|extension| (Box::<str>::from(extension.number.as_str()), extension.secret.clone()));
-    Registrar::new(config, secrets)
+    Registrar::new(config, [])
 }

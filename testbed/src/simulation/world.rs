@@ -4,20 +4,20 @@ mod driving;
 mod raw;
 mod restart;
 
+use super::disk::Disk;
 use super::network::UnderWay;
 use super::phone_set::PhoneSet;
 use super::server::{DOMAIN, SERVER, password, server};
 use super::{ByHand, Network};
 use call_control::{
-    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, Explanation, Ladder, Number, Refusal,
-    Timestamp,
+    Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EventId, Explanation, Ladder, Number,
+    Refusal, Timestamp,
 };
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use restart::Disk;
-pub(super) use restart::ToDisk;
-use sip_b2bua::{Command, Moment, Switchboard, Ticket};
+use sip_b2bua::scenario::{Scenarios, Standard};
+use sip_b2bua::{Command, Moment, StorageState, Switchboard, Ticket};
 use sip_core::{Flow, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,7 @@ pub struct World {
     start: Instant,
     now: Instant,
     random: ChaCha12Rng,
+    scenarios: Arc<dyn Scenarios>,
     switchboard: Switchboard,
     relay: Relay,
     bound: BTreeSet<u16>,
@@ -53,10 +54,10 @@ pub struct World {
     phones: Vec<PhoneInWorld>,
     answers: BTreeMap<Ticket, Result<CallId, Refusal>>,
     views: BTreeMap<CallId, Arc<Call>>,
-    events: Vec<Arc<CallEvent>>,
-    records: BTreeMap<CallId, Arc<Call>>,
-    /// What was recorded of calls that have ended.
-    messages: BTreeMap<CallId, Arc<[u8]>>,
+    /// The last event that was told.
+    told: Option<EventId>,
+    /// What the server said of its disk.
+    storage: Vec<StorageState>,
     next_ticket: u64,
     trace: Vec<String>,
 }
@@ -69,13 +70,15 @@ struct PhoneInWorld {
     /// Its audio goes nowhere.
     muted: bool,
     events: Vec<PhoneEvent>,
+    /// When each of them was reported.
+    moments: Vec<Instant>,
     media: Vec<CallMedia>,
 }
 
 /// 2026-11-22T10:00:00Z.
 const WALL_CLOCK_START: i64 = 1_795_341_600_000;
-/// Milliseconds that the disk takes.
-const DISK: Duration = Duration::from_millis(2);
+/// A click-to-call is answered by then, whatever the disk does.
+const ANSWERED: Duration = Duration::from_secs(3);
 /// Nothing may be left of a call after it. The longest that RFC 3261 allows: an INVITE whose first provisional response
 /// comes in its last moment (64·T1, §17.1.1.2) is cancelled only then (§9.1), and its 2xx absorbed for as long again.
 const QUIET: Duration = Duration::from_secs(105);
@@ -86,14 +89,20 @@ const SESSION: Duration = Duration::from_secs(2000);
 impl World {
     /// A world with extensions 1001 to 1009 and no phones; 1008 and 1009 are offered every codec.
     pub fn with_seed(seed: u64) -> Self {
+        Self::with_scenarios(seed, Arc::new(Standard))
+    }
+
+    /// The same with calls and destinations of the story's own.
+    pub fn with_scenarios(seed: u64, scenarios: Arc<dyn Scenarios>) -> Self {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
-        let (switchboard, relay) = server(&mut random);
+        let (switchboard, relay) = server(&mut random, Arc::clone(&scenarios));
         Self {
             network: Network::default(),
             start,
             now: start,
             random,
+            scenarios,
             switchboard,
             relay,
             bound: BTreeSet::new(),
@@ -104,9 +113,8 @@ impl World {
             phones: Vec::new(),
             answers: BTreeMap::new(),
             views: BTreeMap::new(),
-            events: Vec::new(),
-            records: BTreeMap::new(),
-            messages: BTreeMap::new(),
+            told: None,
+            storage: Vec::new(),
             next_ticket: 1,
             trace: Vec::new(),
         }
@@ -175,8 +183,9 @@ impl World {
     }
 
     fn plug_in(&mut self, handset: PhoneSet, sip: SocketAddr, rtp: SocketAddr) -> PhoneId {
-        let (events, media) = (Vec::new(), Vec::new());
-        let phone = PhoneInWorld { handset, sip, rtp, plugged_in: true, muted: false, events, media };
+        let (events, moments, media) = (Vec::new(), Vec::new(), Vec::new());
+        let phone =
+            PhoneInWorld { handset, sip, rtp, plugged_in: true, muted: false, events, moments, media };
         self.phones.push(phone);
         self.settle();
         PhoneId(self.phones.len() - 1)
@@ -212,16 +221,29 @@ impl World {
             variables: BTreeMap::new(),
             auto_answer: false,
             key_name: "story".into(),
+            repeatable: None,
         }
     }
 
     /// Asks for a call, and runs until the answer is there.
     pub fn click_to_call(&mut self, request: ClickToCall) -> Result<CallId, Refusal> {
+        let ticket = self.ask(request);
+        self.run_until(ANSWERED, |world| world.answers.contains_key(&ticket) || world.server_is_down);
+        self.answers.remove(&ticket).expect("a click-to-call is answered")
+    }
+
+    /// Asks for a call and does not wait for the answer, which [`World::answer`] gives.
+    pub fn ask(&mut self, request: ClickToCall) -> Ticket {
         let ticket = self.ticket();
         let request = Box::new(request);
         self.switchboard.handle_command(Command::ClickToCall { ticket, request }, self.moment());
         self.settle();
-        self.answers.remove(&ticket).expect("a click-to-call is answered at once")
+        ticket
+    }
+
+    /// The answer to [`World::ask`], if it is there.
+    pub fn answer(&self, ticket: Ticket) -> Option<&Result<CallId, Refusal>> {
+        self.answers.get(&ticket)
     }
 
     /// The API ends a call.
@@ -269,7 +291,15 @@ impl World {
     pub fn run_until_ended(&mut self, call: CallId) -> Arc<Call> {
         let over = self.run_until(Duration::from_secs(700), |world| world.has_ended(call));
         assert!(over, "the call never ended\n{}", self.story());
-        let is_quiet = |world: &Self| world.switchboard.counts() == (0, 0, 0);
+        self.run_until_nothing_is_left();
+        self.check_events(call);
+        Arc::clone(self.disk.call(call).expect("its record is on disk"))
+    }
+
+    /// Runs until nothing can be left of any call, and checks that nothing is.
+    pub fn run_until_nothing_is_left(&mut self) {
+        let is_quiet =
+            |world: &Self| world.switchboard.counts() == (0, 0, 0) && world.switchboard.is_written();
         self.run_until(QUIET, is_quiet);
         self.check_nothing_is_left();
         // A phone that every BYE missed finds out by the session timer; one that answers too late is hung up then.
@@ -277,19 +307,19 @@ impl World {
         self.run_until(SESSION, |world| !phones.iter().any(|phone| world.is_busy(*phone)));
         self.run_until(QUIET, is_quiet);
         self.check_nothing_is_left();
-        self.check_events(call);
-        Arc::clone(&self.records[&call])
     }
 
-    /// Live calls, transactions, usages, relay sessions and ports: none.
+    /// Live calls, transactions, usages, relay sessions and ports: none; the API shows no call as running.
     pub fn check_nothing_is_left(&self) {
         assert_eq!(self.switchboard.counts(), (0, 0, 0), "calls, transactions, usages\n{}", self.story());
         assert_eq!(self.relay.sessions(), 0, "relay sessions\n{}", self.story());
+        assert_eq!(self.switchboard.busy_legs(), 0, "busy legs\n{}", self.story());
         assert!(self.bound.is_empty(), "open ports: {:?}\n{}", self.bound, self.story());
+        assert!(self.views.is_empty(), "shown as running\n{}", self.story());
     }
 
     /// Exactly one `call.initiated`, first, and exactly one `call.ended`, last.
-    fn check_events(&self, call: CallId) {
+    pub fn check_events(&self, call: CallId) {
         let kinds = self.events_of(call);
         let count = |kind| kinds.iter().filter(|event| **event == kind).count();
         assert_eq!(count(CallEventKind::Initiated), 1, "{kinds:?}");
@@ -300,12 +330,41 @@ impl World {
 
     /// What happened to a call.
     pub fn events_of(&self, call: CallId) -> Vec<CallEventKind> {
-        self.events.iter().filter(|event| event.call.call_id == call).map(|event| event.event).collect()
+        self.happened(call).map(|event| event.event).collect()
+    }
+
+    fn happened(&self, call: CallId) -> impl Iterator<Item = &CallEvent> {
+        self.disk.events().map(|event| &*event.event).filter(move |event| event.call.call_id == call)
+    }
+
+    /// The calls that are on disk.
+    pub fn records(&self) -> Vec<Arc<Call>> {
+        self.disk.calls().cloned().collect()
+    }
+
+    /// First answers, and INVITEs that were not ended, on disk.
+    pub fn kept(&self) -> (usize, usize) {
+        (self.disk.answers().len(), self.disk.invites())
+    }
+
+    /// What the server said of its disk, in order.
+    pub fn storage(&self) -> &[StorageState] {
+        &self.storage
+    }
+
+    /// The API shows a call as running, or as ended and not written yet.
+    pub fn is_live(&self, call: CallId) -> bool {
+        self.views.contains_key(&call)
+    }
+
+    /// Whether a leg of any call has this number.
+    pub fn line_is_busy(&self, number: &str) -> bool {
+        self.switchboard.is_busy(&Number::new(number).expect("a number"))
     }
 
     /// A call as the API shows it.
     pub fn call(&self, call: CallId) -> &Call {
-        self.views.get(&call).or_else(|| self.records.get(&call)).expect("the call is known")
+        self.views.get(&call).or_else(|| self.disk.call(call)).expect("the call is known")
     }
 
     /// Where a call stands.
@@ -316,28 +375,37 @@ impl World {
     /// The SIP messages of a call, running or ended.
     pub fn ladder(&self, call: CallId) -> Ladder {
         let (call, octets) = self.recorded(call);
-        sip_b2bua::ladder(&call, &octets).expect("what was recorded can be read")
+        call_trace::ladder(&call, &octets).expect("what was recorded can be read")
     }
 
     /// What is to be said of a call.
     pub fn explanation(&self, call: CallId) -> Explanation {
         let (call, octets) = self.recorded(call);
         let now = Timestamp::from_unix_milliseconds(self.moment().unix_milliseconds).expect("a moment");
-        sip_b2bua::explain(&call, Some(&octets), now)
+        call_trace::explain(&call, Some(&octets), now)
     }
 
     fn recorded(&self, call: CallId) -> (Call, Arc<[u8]>) {
-        let stored = || (self.call(call).clone(), Arc::clone(&self.messages[&call]));
-        self.switchboard.messages(call).unwrap_or_else(stored)
+        let stored = || {
+            let trace = self.disk.trace(call).expect("its trace is on disk");
+            (self.call(call).clone(), Arc::clone(trace))
+        };
+        self.switchboard.trace_of(call).unwrap_or_else(stored)
     }
 
     fn has_ended(&self, call: CallId) -> bool {
-        self.events.iter().any(|event| event.call.call_id == call && event.event == CallEventKind::Ended)
+        self.happened(call).any(|event| event.event == CallEventKind::Ended)
     }
 
     /// What a phone reported.
     pub fn phone_events(&self, phone: PhoneId) -> &[PhoneEvent] {
         &self.phones[phone.0].events
+    }
+
+    /// The same with the moments at which it happened.
+    pub fn dated_phone_events(&self, phone: PhoneId) -> impl Iterator<Item = (Instant, &PhoneEvent)> {
+        let phone = &self.phones[phone.0];
+        phone.moments.iter().copied().zip(&phone.events)
     }
 
     /// What a phone heard in its last call.
@@ -359,6 +427,12 @@ impl World {
     /// The present.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The moment that a record names.
+    pub fn instant_of(&self, at: Timestamp) -> Instant {
+        let elapsed = u64::try_from(at.unix_milliseconds() - WALL_CLOCK_START).expect("the world had begun");
+        self.start + Duration::from_millis(elapsed)
     }
 
     /// Time since the beginning.

@@ -1,12 +1,11 @@
 //! Time goes on: what is under way arrives, what is due happens, and what everybody wants done is done.
 
 use super::super::network::Delivery;
-use super::super::server::{SERVER, relay_command};
-use super::{DISK, PhoneInWorld, ToDisk, World};
-use sip_b2bua::Output;
+use super::super::server::SERVER;
+use super::{PhoneInWorld, World};
+use sip_b2bua::Action;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 use test_phone::HandsetAction;
 
@@ -42,10 +41,10 @@ impl World {
     fn deliver(&mut self, delivery: Delivery) {
         let now = self.now;
         match delivery {
-            Delivery::Written(item) => self.disk.write(item),
-            Delivery::BindingsKept(key) => self.switchboard.handle_bindings_kept(&key, self.moment()),
-            Delivery::Kept(id) => self.switchboard.handle_kept(id, self.moment()),
-            Delivery::InviteKept(invite) => self.switchboard.handle_invite_kept(invite, self.moment()),
+            Delivery::Written(round) => {
+                let result = self.disk.write(&round);
+                self.switchboard.handle_written(result, self.moment());
+            }
             Delivery::Sip { from, to, octets } => {
                 let flow = Flow { transport: Transport::Udp, local: to, remote: from };
                 if to.ip() == SERVER {
@@ -85,9 +84,9 @@ impl World {
     pub(super) fn settle(&mut self) {
         loop {
             let mut idle = true;
-            while let Some(output) = self.switchboard.poll_output() {
+            while let Some(action) = self.switchboard.poll_action(self.moment()) {
                 idle = false;
-                self.perform(output);
+                self.perform(action);
             }
             idle &= !self.settle_relay();
             for index in 0..self.phones.len() {
@@ -130,51 +129,35 @@ impl World {
         acted
     }
 
-    fn perform(&mut self, output: Output) {
-        match output {
-            Output::Send { flow, octets } => self.send_sip(flow.local, flow.remote, octets),
-            Output::OpenMedia { session, local } => {
-                self.relay.handle_command(media_relay::Command::Open { session, local }, self.now);
-            }
-            Output::Relay { session, action } => {
-                self.relay.handle_command(relay_command(session, action), self.now);
-            }
-            Output::CallAnswer { ticket, answer } => {
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { flow, octets } => self.send_sip(flow.local, flow.remote, octets),
+            Action::Relay(command) => self.relay.handle_command(command, self.now),
+            Action::AnswerCall { ticket, answer } => {
+                let is_kept = answer.as_ref().is_ok_and(|id| self.disk.call(*id).is_some());
+                assert!(is_kept || answer.is_err(), "the row of a call that is promised is not on disk");
                 self.answers.insert(ticket, answer);
             }
-            Output::HangUpAnswer { .. } => {}
-            Output::KeepBindings { user, bindings, waiting } => {
-                self.write(ToDisk::Bindings(user, bindings));
-                if let Some(key) = waiting {
-                    self.under_way.at(self.now + DISK, Delivery::BindingsKept(key));
-                }
+            Action::AnswerHangUp { .. } => {}
+            Action::Write(round) => {
+                assert!(self.under_way.round().is_none(), "one round at a time");
+                self.under_way.at(self.now + self.disk.delay(), Delivery::Written(round));
             }
-            Output::KeepCall(call) => {
-                self.write(ToDisk::Call(Arc::clone(&call)));
-                if call.end.is_some() {
-                    self.under_way.at(self.now + DISK, Delivery::Kept(call.call_id));
-                }
-                self.records.insert(call.call_id, call);
-            }
-            Output::KeepMessages { call, octets, .. } => {
-                self.messages.insert(call, octets);
-            }
-            Output::KeepInvite { invite, waiting } => {
-                self.write(ToDisk::Invite(invite.sip_call_id.clone(), Some(invite)));
-                if let Some(invite) = waiting {
-                    self.under_way.at(self.now + DISK, Delivery::InviteKept(invite));
-                }
-            }
-            Output::ForgetInvite(sip_call_id) => self.write(ToDisk::Invite(sip_call_id, None)),
-            Output::View(call) => {
+            Action::Storage(state) => self.storage.push(state),
+            Action::View(call) => {
                 self.views.insert(call.call_id, call);
             }
-            Output::Forget(id) => {
+            Action::Forget(id) => {
                 self.views.remove(&id);
+                let is_kept = self.disk.call(id).is_some_and(|call| call.end.is_some());
+                assert!(is_kept, "the record of a call that is shown no more is not on disk");
             }
-            Output::Happened(event) => {
-                self.trace.push(format!("{:>10.3} {:?}", self.elapsed().as_secs_f64(), event.event));
-                self.events.push(event);
+            Action::Announce(event) => {
+                let kind = event.event.event;
+                assert!(self.disk.events().any(|there| *there == event), "{kind:?} is told and not on disk");
+                assert!(self.told.is_none_or(|last| last < event.id), "{kind:?} is told twice, or too late");
+                self.told = Some(event.id);
+                self.trace.push(format!("{:>10.3} {kind:?}", self.elapsed().as_secs_f64()));
             }
         }
     }
@@ -190,7 +173,10 @@ impl World {
                 self.send_rtp(self.phones[index].rtp, to, octets);
             }
             HandsetAction::Sip { .. } | HandsetAction::Rtp { .. } => {}
-            HandsetAction::Report(event) => self.phones[index].events.push(event),
+            HandsetAction::Report(event) => {
+                self.phones[index].events.push(event);
+                self.phones[index].moments.push(self.now);
+            }
             HandsetAction::CallMedia(media) => self.phones[index].media.push(media),
         }
     }
