@@ -1,9 +1,11 @@
 //! Ten thousand stories, each of a seed of its own: whatever phones, people and the network do, a call comes to one
 //! right end on both sides, and nothing is left of it.
 
-use call_control::EndReason;
+use call_control::{EndReason, Refusal};
 use std::collections::BTreeSet;
-use testbed::simulation::{Life, Network, World, answers_after, each_seed, percent, seconds, talks_for};
+use testbed::simulation::{
+    Ended, Life, Network, World, answers_after, each_seed, percent, seconds, talks_for,
+};
 
 /// One call on a bad network: whatever becomes of it, it ends once, both sides agree, and nothing is left.
 fn one_call_on(network: Network, seed: u64) -> (EndReason, Vec<String>) {
@@ -26,13 +28,20 @@ fn every_life_comes_to_one_right_end() {
 /// What the seeds try would else go unnoticed.
 #[test]
 fn lives_end_in_every_way() {
-    let ends: BTreeSet<EndReason> = (0..300)
-        .map(|seed| Life::of_seed(seed).live(&mut World::with_seed(seed)).end.as_ref().unwrap().reason)
-        .collect();
-    let never = [EndReason::TrunkFailed, EndReason::ServerCrashed, EndReason::InternalError];
+    let lives = (0..500).map(|seed| Life::of_seed(seed).live(&mut World::with_seed(seed)));
+    let (mut ends, mut unavailable, mut unanswered) = (BTreeSet::new(), 0, 0);
+    for Ended { answer, record } in lives {
+        let promised = record.filter(|_| matches!(answer, Some(Ok(_))));
+        ends.extend(promised.and_then(|call| call.end.as_ref().map(|end| end.reason)));
+        unavailable += usize::from(matches!(answer, Some(Err(Refusal::StorageUnavailable { .. }))));
+        unanswered += usize::from(answer.is_none());
+    }
+    let never = [EndReason::TrunkFailed, EndReason::LoopDetected, EndReason::InternalError];
     for reason in EndReason::ALL.into_iter().filter(|reason| !never.contains(reason)) {
         assert!(ends.contains(&reason), "no life ends with {reason:?}");
     }
+    assert!(unavailable > 0, "no request is refused because of the disk");
+    assert!(unanswered > 0, "the server never dies before it answers a request");
 }
 
 #[test]

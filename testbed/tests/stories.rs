@@ -153,16 +153,19 @@ fn all_phones_of_a_party_ring_and_the_first_one_gets_the_call() {
 
 #[test]
 fn an_extension_without_a_phone_is_refused_before_anything_rings() {
-    let mut world = World::with_seed(8);
-    let to = world.phone("1002", answers_after(1.0), TO_HERTZ);
-    world.register_all();
-    let answer = world.click_to_call(World::request("1001", "1002"));
-    assert_eq!(answer, Err(Refusal::NotRegistered));
-    let text = Refusal::NotRegistered.to_string();
-    assert_eq!(text, "Failed to originate call: extension not registered");
-    world.run_for(seconds(40.0));
-    assert!(!world.is_busy(to));
-    world.check_nothing_is_left();
+    for (present, field) in [("1002", "from"), ("1001", "to")] {
+        let mut world = World::with_seed(8);
+        let there = world.phone(present, answers_after(1.0), TO_HERTZ);
+        world.register_all();
+        let answer = world.click_to_call(World::request("1001", "1002"));
+        let refusal = Refusal::NotRegistered { field };
+        assert_eq!(refusal.to_string(), "Failed to originate call: extension not registered");
+        assert_eq!(answer, Err(refusal));
+        world.run_for(seconds(40.0));
+        assert!(!world.phone_events(there).iter().any(|event| matches!(event, PhoneEvent::Incoming { .. })));
+        world.check_nothing_is_left();
+        assert!(world.records().is_empty(), "nothing of it is kept");
+    }
 }
 
 #[test]
@@ -328,7 +331,10 @@ fn a_registration_that_is_taken_back_leaves_nobody_to_ring() {
     world.register_all();
     world.press(from, &test_phone::Command::Leave);
     world.run_for(seconds(2.0));
-    assert_eq!(world.click_to_call(World::request("1001", "1002")), Err(Refusal::NotRegistered));
+    assert_eq!(
+        world.click_to_call(World::request("1001", "1002")),
+        Err(Refusal::NotRegistered { field: "from" })
+    );
 }
 
 #[test]

@@ -4,8 +4,9 @@
 use call_control::{Call, EndReason, EndedBy, Party};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use sip_message::{Message, Method};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testbed::simulation::{
     Deed, Network, RawScript, Story, World, each_seed, hangs_up, percent, reinvites, says, says_as,
@@ -85,7 +86,15 @@ impl Wild {
     }
 }
 
-fn life(seed: u64) -> std::sync::Arc<Call> {
+/// What the story itself did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    HangUp,
+    Stop,
+}
+
+fn life(seed: u64) -> (Arc<Call>, Asked, Played) {
     let mut wild = Wild(ChaCha12Rng::seed_from_u64(seed));
     let mut request = World::request("1001", "1002");
     request.timeout = wild.one_of(&[seconds(1.0), seconds(3.0), seconds(30.0)]);
@@ -94,61 +103,131 @@ fn life(seed: u64) -> std::sync::Arc<Call> {
     let (from, to) = (wild.phones(), wild.phones());
     let mut story = Story::asked(request, &from, &to);
     story.world.set_network(wild.network());
+    let mut asked = Asked::Nothing;
     if wild.0.random_bool(0.5) {
         story.run_for(wild.within(8.0));
-        if wild.0.random_bool(0.8) {
-            story.hang_up();
-        } else {
-            story.world.end_all();
+        asked = if wild.0.random_bool(0.8) { Asked::HangUp } else { Asked::Stop };
+        match asked {
+            Asked::Nothing => {}
+            Asked::HangUp => story.hang_up(),
+            Asked::Stop => story.world.end_all(),
         }
     }
     // Behind it nothing is under way any more that a phone was told to say: 40 s after a CANCEL, 60 s after the answer of `from`.
     story.run_for(150.0);
-    story.end_despite_losses()
+    let call = story.end_despite_losses();
+    (call, asked, Played { story, phones: [from.len(), to.len()] })
 }
 
-fn check(call: &Call) {
+/// A story that is over, and how many phones each party had.
+struct Played {
+    story: Story,
+    phones: [usize; 2],
+}
+
+impl Played {
+    /// Whether a phone of a party sent such a message.
+    fn sent(&self, party: Party, which: impl Fn(&Message) -> bool) -> bool {
+        let mut logs =
+            (0..self.phones[party as usize]).flat_map(|phone| self.story.phone(party, phone).log());
+        logs.any(|logged| logged.sent && which(&logged.message))
+    }
+
+    fn hung_up(&self, party: Party) -> bool {
+        self.sent(party, |message| matches!(message, Message::Request(it) if it.method == Method::BYE))
+    }
+
+    fn refused_with(&self, party: Party, status: u16) -> bool {
+        self.sent(party, |message| {
+            matches!(message, Message::Response(it)
+                if it.status.code() == status && it.header.cseq.method == Method::INVITE)
+        })
+    }
+}
+
+fn check(call: &Call, asked: Asked, played: &Played) {
     let end = call.end.as_ref().expect("it has ended");
     let connected = call.connected_at.is_some();
+    let by_party = match end.by {
+        EndedBy::From => Some(Party::From),
+        EndedBy::To => Some(Party::To),
+        EndedBy::Api => {
+            assert_eq!(asked, Asked::HangUp, "{end:?}");
+            None
+        }
+        EndedBy::Server => None,
+    };
     match end.reason {
-        EndReason::HungUp => assert!(connected && end.party.is_none(), "{end:?}"),
-        EndReason::Cancelled => assert!(!connected && end.party.is_none(), "{end:?}"),
+        EndReason::HungUp | EndReason::Cancelled => {
+            assert_eq!((connected, end.party), (end.reason == EndReason::HungUp, None), "{end:?}");
+            assert!(
+                by_party.is_none_or(|party| played.hung_up(party)),
+                "{end:?}\n{}",
+                played.story.world.story()
+            );
+            assert!(end.by != EndedBy::Server, "nobody wanted it: {end:?}\n{}", played.story.world.story());
+        }
         EndReason::NoAnswer => {
             assert!(!connected && end.by == EndedBy::Server && end.party.is_some(), "{end:?}")
         }
         EndReason::MaxDuration => assert!(connected && end.by == EndedBy::Server, "{end:?}"),
-        EndReason::MediaTimeout | EndReason::ServerStopped => assert_eq!(end.by, EndedBy::Server, "{end:?}"),
+        EndReason::MediaTimeout => {
+            assert!(connected && end.by == EndedBy::Server && end.party.is_some(), "{end:?}")
+        }
+        EndReason::ServerStopped => assert_eq!((end.by, asked), (EndedBy::Server, Asked::Stop), "{end:?}"),
         EndReason::Busy
         | EndReason::Declined
         | EndReason::Unreachable
         | EndReason::NotFound
         | EndReason::Refused
-        | EndReason::NoCommonCodec => {
-            let party = end.party.expect("whose refusal it is");
-            assert!(!connected, "{end:?}");
-            assert_eq!(
-                call.party(party).sip_status,
-                end.sip_status.or(call.party(party).sip_status),
-                "{end:?}"
-            );
-        }
+        | EndReason::NoCommonCodec => assert!(!connected && end.party.is_some(), "{end:?}"),
         EndReason::SessionExpired
         | EndReason::TrunkFailed
+        | EndReason::LoopDetected
         | EndReason::ServerCrashed
         | EndReason::InternalError => panic!("{end:?}"),
     }
-    if let Some(status) = end.sip_status {
-        assert_eq!(end.reason, EndReason::of_status(status), "{end:?}");
-    }
+    check_status(call, played);
     assert!(call.to.answered_at.is_none() || call.from.answered_at.is_some(), "{:?} before from", Party::To);
+}
+
+/// An end that a refusal brought about has its status, which a phone of that party said; any other end has none.
+fn check_status(call: &Call, played: &Played) {
+    let end = call.end.as_ref().expect("it has ended");
+    let is_refusal = match end.reason {
+        EndReason::Busy | EndReason::Declined | EndReason::NotFound | EndReason::Refused => true,
+        // A phone said so, or none said anything.
+        EndReason::Unreachable | EndReason::NoCommonCodec => end.by != EndedBy::Server,
+        EndReason::HungUp
+        | EndReason::Cancelled
+        | EndReason::NoAnswer
+        | EndReason::MaxDuration
+        | EndReason::MediaTimeout
+        | EndReason::ServerStopped
+        | EndReason::SessionExpired
+        | EndReason::TrunkFailed
+        | EndReason::LoopDetected
+        | EndReason::ServerCrashed
+        | EndReason::InternalError => false,
+    };
+    let Some(status) = end.sip_status else {
+        assert!(!is_refusal, "a refusal without its status: {end:?}");
+        return;
+    };
+    assert!(is_refusal, "nobody refused: {end:?}");
+    let party = end.party.expect("whose refusal it is");
+    assert_eq!(EndReason::of_status(status), end.reason, "{end:?}");
+    assert_eq!((end.by, call.party(party).sip_status), (EndedBy::from(party), Some(status)), "{end:?}");
+    let said = played.refused_with(party, status);
+    assert!(said, "no phone said {status}\n{}", played.story.world.story());
 }
 
 #[test]
 fn whatever_phones_do_the_call_ends_once_and_nobody_is_left_alone() {
     let reasons = Mutex::new(BTreeSet::new());
     each_seed(500, |seed| {
-        let call = life(seed);
-        check(&call);
+        let (call, asked, played) = life(seed);
+        check(&call, asked, &played);
         reasons.lock().expect("no story has failed").extend(call.end.as_ref().map(|end| end.reason));
     });
     let reasons = reasons.into_inner().expect("no story has failed");
