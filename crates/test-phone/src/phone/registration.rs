@@ -179,7 +179,7 @@ const LEFT_MAX: usize = 4;
 fn own_contact(account: &Account) -> SipUri {
     let mut contact = SipUri::at(Some(&account.user), account.flow.local);
     if account.flow.transport == sip_core::Transport::Tcp {
-        contact.parameters.set("transport", Some("tcp"));
+        contact.parameters.set("transport", Some(account.flow.transport.word()));
     }
     contact
 }
