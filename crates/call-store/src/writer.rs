@@ -43,8 +43,8 @@ struct Disk {
 pub(crate) struct Faults {
     /// The next commit happens, and its answer is an error.
     pub(crate) answer_is_lost: bool,
-    /// The next transaction panics.
-    pub(crate) panics: bool,
+    /// What happens within the next transaction.
+    pub(crate) meanwhile: Option<Box<dyn FnOnce() + Send>>,
     /// Pages that the file may have.
     pub(crate) pages_max: Option<u32>,
     /// Connections that were made.
@@ -135,7 +135,9 @@ impl Writer {
         // Rolled back when it is dropped.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         #[cfg(test)]
-        assert!(!std::mem::take(&mut self.faults.panics), "as the test wants it");
+        if let Some(happens) = self.faults.meanwhile.take() {
+            happens();
+        }
         let done = work(&transaction)?;
         transaction.commit()?;
         #[cfg(test)]

@@ -123,6 +123,31 @@ async fn a_log_that_is_deleted_is_saved_into_the_file() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_only_dropped_leaves_what_is_in_the_place_of_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dialbridge.db-wal");
+    let mut store = Journal::open(folder.path()).await;
+    store.put(beginning(1)).await.unwrap();
+    // SQLite would delete it by its name.
+    fs::rename(&path, folder.path().join("away")).unwrap();
+    fs::write(&path, "of somebody else").unwrap();
+    drop(store);
+    // The connections that read are closed by their own threads.
+    let began = Instant::now();
+    while is_open(folder.path()) {
+        assert!(began.elapsed() < Duration::from_secs(10), "they are closed");
+        std::thread::yield_now();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "of somebody else");
+}
+
+/// Whether this process has a file of the folder open, as Linux tells it.
+fn is_open(folder: &Path) -> bool {
+    let Ok(open) = fs::read_dir("/proc/self/fd") else { return false };
+    open.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|path| path.starts_with(folder)))
+}
+
+#[tokio::test]
 async fn a_log_that_is_deleted_waits_for_those_who_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Journal::open(folder.path()).await;

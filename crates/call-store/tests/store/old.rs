@@ -1,6 +1,6 @@
 //! Databases that earlier versions wrote.
 
-use crate::journal::{Journal, beside};
+use crate::journal::{Journal, beside, meddle};
 use call_control::{
     Call, CallDirection, CallEvent, CallId, CallState, Disposition, EventId, PartyState, VariableName,
 };
@@ -58,6 +58,21 @@ async fn calls_of_before_know_their_direction_and_seconds() {
         (Disposition::Running, 2),
     ];
     assert_eq!(figures.by_disposition, by_disposition.into());
+}
+
+#[tokio::test]
+async fn a_party_that_was_never_called_was_not_rung() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("dialbridge.db"), WRITTEN_BY_SQLX).unwrap();
+    meddle(
+        folder.path(),
+        "UPDATE calls SET body = json_set(body, '$.to.state', 'waiting') WHERE end_reason = 'busy';
+         UPDATE events SET body = json_set(body, '$.call.to.state', 'waiting') WHERE call_id IN
+         (SELECT call_id FROM calls WHERE end_reason = 'busy')",
+    );
+    let store = Journal::open(folder.path()).await;
+    assert_eq!(seconds(&store.call(id(2)).await.unwrap().unwrap()), (2.5, 0.0, 0.0));
+    assert_eq!(seconds(&store.call_at_last_event(id(2)).await.unwrap().unwrap()), (2.5, 0.0, 0.0));
 }
 
 #[tokio::test]
