@@ -56,3 +56,40 @@ impl Span {
         call.talk_seconds = from_to(self.connected, decided);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+    use call_control::{CallDirection, CallId, Number, PartyType, PartyView};
+    use std::time::Duration;
+
+    #[test]
+    fn seconds_are_of_the_monotonic_clock_and_talk_ends_with_the_decision() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_millis(seconds);
+        let clock = CallClock::starting(Moment { now: start, unix_milliseconds: 1_000_000 }).unwrap();
+        let waiting = |text| PartyView::waiting(Number::new(text).unwrap(), PartyType::Extension);
+        let parties = [waiting("1001"), waiting("1002")];
+        let id = CallId::new(1, &[0; 10]);
+        let mut call = Call::beginning(id, parties, CallDirection::Internal, clock.created_at());
+        let mut span = Span::new(clock);
+        let mut seconds = |span: &Span, now| {
+            span.write_to(&mut call, at(now));
+            (call.duration_seconds, call.ring_seconds, call.talk_seconds)
+        };
+        assert_eq!(seconds(&span, 5_300), (5.3, 0.0, 0.0));
+        span.rung(at(5_300));
+        assert_eq!(seconds(&span, 7_300), (7.3, 2.0, 0.0));
+        span.rung_no_more(at(11_400));
+        span.connected(at(11_400));
+        assert_eq!(seconds(&span, 31_200), (31.2, 6.1, 19.8));
+        // A phone that confirms its end late does not talk until then.
+        span.decided(at(40_000));
+        span.ended(at(44_000));
+        assert_eq!(seconds(&span, 60_000), (44.0, 6.1, 28.6));
+        // Whatever the wall clock shows meanwhile, moments of one call are apart by what has passed.
+        assert_eq!(clock.at(at(44_000)).unix_milliseconds(), 1_044_000);
+        assert_eq!(clock.at(start - Duration::from_secs(1)), clock.created_at(), "never before it began");
+    }
+}

@@ -187,3 +187,6 @@ impl Leg {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

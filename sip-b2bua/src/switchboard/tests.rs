@@ -1,4 +1,4 @@
-//! What an earlier run left behind, told by hand.
+//! What an earlier run left behind, and what nobody knows, told by hand.
 
 use super::*;
 use crate::registrar::RegistrarConfig;
@@ -152,4 +152,17 @@ fn a_phone_that_does_not_return_is_given_up_and_what_cannot_be_read_is_forgotten
     let broken = StoredInvite { request: b"BYE".to_vec(), ..stored("192.0.2.7:50000") };
     board.recover(left(broken), moment(start, 3800));
     assert_eq!(done(&mut board, moment(start, 3800)), (vec![], true));
+}
+
+#[test]
+fn a_hang_up_of_a_call_that_nobody_knows_is_refused() {
+    let start = Instant::now();
+    let mut board = switchboard();
+    let call = CallId::new(9, &[9; 10]);
+    board.handle_command(Command::HangUp { ticket: Ticket(1), call }, moment(start, 0));
+    let Some(Action::AnswerHangUp { ticket, answer }) = board.poll_action(moment(start, 0)) else {
+        panic!("an answer")
+    };
+    assert_eq!((ticket, answer), (Ticket(1), Err(HangUpRefusal::NotFound(call))));
+    assert!(board.poll_action(moment(start, 0)).is_none());
 }
