@@ -51,7 +51,7 @@ const PURE: [&str; 7] =
     ["audio", "call-control", "call-trace", "deadlines", "sdp", "sip-core", "sip-message"];
 
 /// Packages with which a crate would reach sockets, threads or clocks.
-const IMPURE_PACKAGES: [&str; 7] = ["tokio", "mio", "socket2", "async-io", "hyper", "reqwest", "sqlx"];
+const IMPURE_PACKAGES: [&str; 7] = ["tokio", "mio", "socket2", "async-io", "hyper", "reqwest", "rusqlite"];
 
 /// The same in the standard library, and randomness that is not an argument.
 const IMPURE_WORDS: [&str; 9] = [
