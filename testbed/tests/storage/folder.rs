@@ -1,7 +1,6 @@
 //! A second server wants the data folder.
 
-use crate::full_disk::idle_phones;
-use crate::phone::Talk;
+use crate::phone::{self, Talk};
 use crate::site::Site;
 use std::time::{Duration, Instant};
 use testbed::{Loopback, Running};
@@ -9,7 +8,7 @@ use testbed::{Loopback, Running};
 #[test]
 fn a_second_server_on_a_folder_ends_and_names_the_first_which_goes_on() {
     let mut site = Site::open();
-    let idle = idle_phones(&site);
+    let idle = phone::idle(&site);
     let mut talk = Talk::begin(&site, "1001", "1002");
     let ip = Loopback::claim();
     site.write_second_configuration("second.toml", &ip);
@@ -33,7 +32,7 @@ fn a_second_server_on_a_folder_ends_and_names_the_first_which_goes_on() {
 #[test]
 fn a_server_that_was_killed_leaves_the_folder_to_the_next_one() {
     let mut site = Site::open();
-    let idle = idle_phones(&site);
+    let idle = phone::idle(&site);
     let mut talk = Talk::begin(&site, "1001", "1002");
     site.kill();
     let started = Instant::now();

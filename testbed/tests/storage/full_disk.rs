@@ -1,41 +1,57 @@
 //! The disk is full for a while.
 
 use crate::disk::Kind;
-use crate::phone::{Phone, Talk};
-use crate::site::{SOON, Site};
+use crate::phone::{self, Phone, Talk};
+use crate::site::{AT_ONCE, FIRST_REFUSAL, SOON, Site};
 use std::time::Duration;
 use testbed::wait_for;
 
-/// A phone picks up so long after it began to ring: by then the disk is full, and it is known.
-const PICKS_UP_AFTER_MILLISECONDS: u32 = 5_000;
-
-/// Phones of 1005, which rings until it is cancelled, and of 1006.
-pub(crate) fn idle_phones(site: &Site) -> [Phone; 2] {
-    ["1005", "1006"].map(|number| Phone::register(site, number, "ring"))
+/// When a phone picks up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PicksUp {
+    /// Before anybody knows that the disk is full.
+    First,
+    /// After requests were refused.
+    Later,
 }
 
-fn calls_go_on_and_nothing_begins_while_the_disk_is_full(kind: Kind) {
+impl PicksUp {
+    /// Since it began to ring: the disk is full by then.
+    const fn after_milliseconds(self) -> u32 {
+        match self {
+            Self::First => 1_500,
+            Self::Later => 5_000,
+        }
+    }
+}
+
+fn calls_go_on_and_nothing_begins_while_the_disk_is_full(kind: Kind, picks_up: PicksUp) {
     let Some(site) = Site::on(kind) else { return };
-    let idle = idle_phones(&site);
+    let idle = phone::idle(&site);
     let mut talk = Talk::begin(&site, "1001", "1002");
-    let mut from = Phone::picks_up_after(&site, "1003", PICKS_UP_AFTER_MILLISECONDS);
+    let mut from = Phone::picks_up_after(&site, "1003", picks_up.after_milliseconds());
     let mut to = Phone::register(&site, "1004", "answer");
     let ringing = site.place("1003", "1004");
     site.api().wait_for_event(&ringing, "call.ringing", SOON);
 
     site.disk().fill();
-    site.nothing_begins(&idle, Duration::from_millis(2_500));
-    talk.hang_up(&site);
-    assert_eq!(site.requests().times_told(&talk.call, "call.ended"), 0, "told, and on no disk");
-
-    assert!(to.has_not_rung(), "the phone has picked up before the disk was full: this shows nothing");
+    if picks_up == PicksUp::Later {
+        site.nothing_begins(&idle, FIRST_REFUSAL);
+        talk.hang_up(&site);
+        assert_eq!(site.requests().times_told(&talk.call, "call.ended"), 0, "told, and on no disk");
+    }
+    assert!(to.has_not_rung(), "the phone has picked up too early: this shows nothing");
     from.sipp.received("ACK", SOON);
     to.sipp.received("ACK", SOON);
     site.api().wait_for_state(&ringing, "connected", SOON);
+    if picks_up == PicksUp::First {
+        site.nothing_begins(&idle, AT_ONCE);
+        talk.hang_up(&site);
+    }
     site.hang_up(&ringing);
     from.sipp.succeeds(SOON);
     to.sipp.succeeds(SOON);
-    site.nothing_begins(&idle, Duration::from_millis(500));
+    site.nothing_begins(&idle, AT_ONCE);
 
     site.disk().make_room();
     site.is_as_before(&[&talk.call, &ringing], idle);
@@ -44,18 +60,18 @@ fn calls_go_on_and_nothing_begins_while_the_disk_is_full(kind: Kind) {
 
 #[test]
 fn calls_go_on_and_nothing_begins_while_a_tmpfs_is_full() {
-    calls_go_on_and_nothing_begins_while_the_disk_is_full(Kind::Tmpfs);
+    calls_go_on_and_nothing_begins_while_the_disk_is_full(Kind::Tmpfs, PicksUp::Later);
 }
 
 #[test]
 fn calls_go_on_and_nothing_begins_while_an_ext4_is_full() {
-    calls_go_on_and_nothing_begins_while_the_disk_is_full(Kind::Ext4);
+    calls_go_on_and_nothing_begins_while_the_disk_is_full(Kind::Ext4, PicksUp::First);
 }
 
 #[test]
 fn a_server_whose_disk_is_full_can_be_stopped_and_started() {
     let Some(mut site) = Site::on(Kind::Tmpfs) else { return };
-    let idle = idle_phones(&site);
+    let idle = phone::idle(&site);
     let mut talk = Talk::begin(&site, "1001", "1002");
     let mut rings = Phone::register(&site, "1003", "ring");
     let _to = Phone::register(&site, "1004", "ring");
@@ -63,7 +79,7 @@ fn a_server_whose_disk_is_full_can_be_stopped_and_started() {
     site.api().wait_for_event(&ringing, "call.ringing", SOON);
 
     site.disk().fill();
-    site.nothing_begins(&idle, Duration::from_millis(2_500));
+    site.nothing_begins(&idle, FIRST_REFUSAL);
     site.stop(Duration::from_secs(20));
     talk.both_are_told();
     rings.sipp.succeeds(SOON);

@@ -1,8 +1,7 @@
 //! Another process holds the lock of the database.
 
-use crate::full_disk::idle_phones;
-use crate::phone::{Phone, Talk};
-use crate::site::{SOON, Site};
+use crate::phone::{self, Phone, Talk};
+use crate::site::{AT_ONCE, FIRST_REFUSAL, SOON, Site};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use testbed::Running;
@@ -41,24 +40,24 @@ fn nobody_is_rung_while_another_process_holds_the_database() {
         return;
     }
     let site = Site::open();
-    let idle = idle_phones(&site);
+    let idle = phone::idle(&site);
     let mut talk = Talk::begin(&site, "1001", "1002");
 
     let mut holder = hold(&site);
     let began = Instant::now();
-    site.refuses_a_call(Some("once"), Duration::from_millis(2_500));
-    site.refuses_a_call(Some("once"), Duration::from_millis(500));
-    site.nothing_begins(&idle, Duration::from_millis(500));
+    site.refuses_a_call(Some("once"), FIRST_REFUSAL);
+    site.refuses_a_call(Some("once"), AT_ONCE);
+    site.nothing_begins(&idle, AT_ONCE);
     talk.hang_up(&site);
     std::thread::sleep(HELD.saturating_sub(began.elapsed()));
-    site.nobody_rings(&idle);
+    phone::nobody_rings(&idle);
     holder.type_line("enough");
     holder.wait_for_output("free", SOON);
 
     let ready = testbed::wait_for(SOON, || (site.requests().readiness() == Some(200)).then_some(()));
     assert!(ready.is_some(), "not ready although the lock is free");
     site.no_call_runs();
-    site.nobody_rings(&idle);
+    phone::nobody_rings(&idle);
     let refused: Vec<String> = site.requests().calls().iter().filter_map(refused_call).collect();
     for call in &refused {
         site.each_is_told_once(call);

@@ -47,6 +47,16 @@ impl Phone {
     }
 }
 
+/// Phones of 1005, which rings until it is cancelled, and of 1006.
+pub(crate) fn idle(site: &Site) -> [Phone; 2] {
+    ["1005", "1006"].map(|number| Phone::register(site, number, "ring"))
+}
+
+/// No call has begun.
+pub(crate) fn nobody_rings(idle: &[Phone; 2]) {
+    assert!(idle.iter().all(Phone::has_not_rung), "a phone was rung for a call that was refused");
+}
+
 /// The answer to a REGISTER of this extension, with a device at `at`.
 pub(crate) fn registered(site: &Site, number: &str, at: SocketAddr) -> SipText {
     let extension = Extension::new(number, "");

@@ -15,6 +15,11 @@ pub(crate) const SOON: Duration = Duration::from_secs(8);
 /// For the server to be as before, once it can write again.
 pub(crate) const BACK: Duration = Duration::from_secs(5);
 
+/// Less than the second after which a write that failed is tried again.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(800);
+/// A write that fails by waiting for a lock takes a second.
+pub(crate) const FIRST_REFUSAL: Duration = Duration::from_millis(2_500);
+
 /// 1001 to 1006, of which 1005 and 1006 have no phone but that of a test that sees nothing begin.
 pub(crate) struct Site {
     // The first to go, or the folder could not be deleted.
@@ -163,14 +168,14 @@ impl Site {
     /// the first within `limit` and whatever comes then at once.
     pub(crate) fn nothing_begins(&self, idle: &[Phone; 2], limit: Duration) {
         self.refuses_a_call(None, limit);
-        self.refuses_a_call(None, Duration::from_millis(500));
+        self.refuses_a_call(None, AT_ONCE);
         assert_eq!(self.requests.readiness(), Some(503));
         let at = Loopback::claim();
         let answer = phone::registered(self, "1006", at.free_port());
         assert_eq!(answer.status(), Some(503), "{}", answer.as_str());
         let retry_after = answer.field("Retry-After").and_then(|seconds| seconds.parse::<u64>().ok());
         assert!(retry_after.is_some_and(|seconds| seconds > 0), "{}", answer.as_str());
-        self.nobody_rings(idle);
+        phone::nobody_rings(idle);
     }
 
     /// A call of 1005 is refused within `limit`.
@@ -185,11 +190,6 @@ impl Site {
         );
         assert!(reply.retry_after.is_some_and(|seconds| seconds > 0), "{reply:?}");
         assert!(took < limit, "refused only after {took:?}");
-    }
-
-    #[expect(clippy::unused_self, reason = "it reads as what the site does")]
-    pub(crate) fn nobody_rings(&self, idle: &[Phone; 2]) {
-        assert!(idle.iter().all(Phone::has_not_rung), "a phone was rung for a call that was refused");
     }
 
     /// It can write again: within five seconds it says so, each of these calls has its record and one end that was told,
