@@ -8,6 +8,7 @@ mod guesses;
 mod phones;
 mod refusal;
 mod update;
+mod user;
 mod user_name;
 
 pub use binding::Binding;
@@ -22,6 +23,7 @@ use sip_message::{Contacts, FieldName, Host, Request, Response, StatusCode};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use update::Update;
+use user::User;
 
 /// What an operator says of registrations.
 #[derive(Clone)]
@@ -87,11 +89,6 @@ pub struct Registrar {
     next_expiry: Option<Instant>,
 }
 
-struct User {
-    secret: Secret,
-    bindings: Vec<Binding>,
-}
-
 /// How long a phone may count up one nonce before it is challenged again.
 const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -109,7 +106,7 @@ impl Registrar {
     pub fn new(config: RegistrarConfig, extensions: impl IntoIterator<Item = (Box<str>, Secret)>) -> Self {
         let domain = Host::new(&config.domain).unwrap_or_else(|| Host::Name(config.domain.clone()));
         let users =
-            extensions.into_iter().map(|(name, secret)| (name, User { secret, bindings: Vec::new() }));
+            extensions.into_iter().map(|(name, secret)| (name, User::new(secret)));
         Self {
             hosts: vec![domain],
             authenticator: Authenticator::new(&config.domain, config.nonce_key, NONCE_LIFETIME),
@@ -138,9 +135,10 @@ impl Registrar {
         for (name, secret) in extensions {
             let known = before.get(&name).is_some_and(|user| user.secret == secret);
             let user = if known { before.remove(&name) } else { None };
-            self.users.insert(name, user.unwrap_or(User { secret, bindings: Vec::new() }));
+            self.users.insert(name, user.unwrap_or(User::new(secret)));
         }
-        let gone = before.into_iter().filter(|(_, user)| !user.bindings.is_empty());
+        let has_phones = |user: &User| !(user.bindings().is_empty() && user.latest().is_empty());
+        let gone = before.into_iter().filter(|(_, user)| has_phones(user));
         gone.map(|(name, _)| (name, Vec::new())).collect()
     }
 
@@ -154,10 +152,10 @@ impl Registrar {
                 Transport::Udp => Some(binding),
                 Transport::Tcp => binding.without_connection(),
             };
-            if let Some(binding) = binding.filter(|_| user.bindings.len() < self.config.bindings_max) {
+            if let Some(binding) = binding.filter(|_| user.bindings().len() < self.config.bindings_max) {
                 self.guesses.note_login(binding.flow.remote.ip(), &row.user);
                 self.next_expiry = earlier(self.next_expiry, binding.expires);
-                user.bindings.push(binding);
+                user.restore(binding);
             }
         }
     }
@@ -193,7 +191,8 @@ impl Registrar {
         }
     }
 
-    /// Answers a REGISTER (RFC 3261 §10.3). `wall_ms`: milliseconds since 1970.
+    /// Answers a REGISTER (RFC 3261 §10.3). What it changes takes effect when it is [`written`](Self::written), before
+    /// the answer is sent; or it is [`taken back`](Self::take_back). `wall_ms`: milliseconds since 1970.
     pub fn register(&mut self, incoming: &Incoming, now: Instant, wall_ms: i64, random: u64) -> Registration {
         let name = match self.authenticate(incoming, now, random) {
             Authenticated::Extension(name) => name,
@@ -214,17 +213,28 @@ impl Registrar {
         }
     }
 
+    /// What the oldest REGISTER of this user that waits has changed is on disk: it takes effect.
+    pub fn written(&mut self, user: &str) {
+        if let Some(user) = self.users.get_mut(user) {
+            user.written();
+        }
+    }
+
+    /// What the REGISTERs of this user that wait have changed cannot be written, and is undone (RFC 3261 §10.3 step 7).
+    /// Returns what is to stand on disk instead.
+    pub fn take_back(&mut self, name: &str) -> Option<Changed> {
+        let user = self.users.get_mut(name)?;
+        user.take_back().then(|| (name.into(), stored(name, user.latest())))
+    }
+
     /// The bindings of a user that have not expired: the highest `q` first, of equals the most recent.
     pub fn bindings_of(&self, user: &str, now: Instant) -> Vec<Binding> {
-        let bindings = self.users.get(user).map(|user| user.bindings.as_slice()).unwrap_or_default();
-        let mut live: Vec<_> = bindings.iter().filter(|binding| binding.is_live(now)).cloned().collect();
-        live.sort_by_key(|binding| std::cmp::Reverse((binding.preference(), binding.registered)));
-        live
+        live(self.users.get(user).map(User::bindings).unwrap_or_default(), now)
     }
 
     /// The phone of a user that registered along a flow.
     pub(crate) fn binding_along(&self, user: &str, flow: Flow) -> Option<&Binding> {
-        self.users.get(user)?.bindings.iter().find(|binding| binding.flow == flow)
+        self.users.get(user)?.bindings().iter().find(|binding| binding.flow == flow)
     }
 
     /// A connection is closed. A phone that says in its Contact that it listens at the very address from which it
@@ -247,8 +257,7 @@ impl Registrar {
             return Vec::new();
         }
         let changed = self.change_each(now, |binding| Some(binding.clone()));
-        let expiries = self.users.values().flat_map(|user| &user.bindings).map(|binding| binding.expires);
-        self.next_expiry = expiries.min();
+        self.next_expiry = self.users.values().filter_map(User::next_expiry).min();
         changed
     }
 
@@ -278,15 +287,15 @@ impl Registrar {
         self.check_owner(name, incoming)?;
         let update = Update::read(incoming, &self.config)?;
         let Some(user) = self.users.get_mut(name) else { return Ok(None) };
-        user.bindings.retain(|binding| binding.is_live(now));
-        let Some(bindings) = update.apply(&user.bindings, now, wall_ms)? else { return Ok(None) };
+        let before: Vec<_> = user.latest().iter().filter(|binding| binding.is_live(now)).cloned().collect();
+        let Some(bindings) = update.apply(&before, now, wall_ms)? else { return Ok(None) };
         if bindings.len() > self.config.bindings_max {
             return Err(Refusal::TooManyBindings);
         }
-        user.bindings = bindings;
-        self.next_expiry =
-            user.bindings.iter().map(|binding| binding.expires).fold(self.next_expiry, earlier);
-        Ok(Some((name.into(), stored(name, &user.bindings))))
+        self.next_expiry = bindings.iter().map(|binding| binding.expires).fold(self.next_expiry, earlier);
+        let changed = (name.into(), stored(name, &bindings));
+        user.await_write(bindings);
+        Ok(Some(changed))
     }
 
     /// Nobody may touch the bindings of another (RFC 3261 §10.3 steps 4 and 5).
@@ -305,8 +314,8 @@ impl Registrar {
     /// 200 with all bindings of the user (RFC 3261 §10.3 step 8).
     fn listing(&self, name: &str, request: &Request, now: Instant, wall_ms: i64) -> Response {
         let mut response = request.response(StatusCode::OK);
-        let contacts: Vec<_> =
-            self.bindings_of(name, now).iter().map(|binding| binding.listed(now)).collect();
+        let bindings = live(self.users.get(name).map(User::latest).unwrap_or_default(), now);
+        let contacts: Vec<_> = bindings.iter().map(|binding| binding.listed(now)).collect();
         let header = &mut response.header;
         header.contact = (!contacts.is_empty()).then_some(Contacts::List(contacts));
         // RFC 3327 §5.3
@@ -324,17 +333,19 @@ impl Registrar {
     fn change_each(&mut self, now: Instant, change: impl Fn(&Binding) -> Option<Binding>) -> Vec<Changed> {
         let mut changed = Vec::new();
         for (name, user) in &mut self.users {
-            let live = user.bindings.iter().filter(|binding| binding.is_live(now));
-            let bindings: Vec<_> = live.filter_map(&change).collect();
-            let is_same = bindings.len() == user.bindings.len()
-                && bindings.iter().zip(&user.bindings).all(|(after, before)| after.flow == before.flow);
-            if !is_same {
-                user.bindings = bindings;
-                changed.push((name.clone(), stored(name, &user.bindings)));
+            if user.change_each(|binding| if binding.is_live(now) { change(binding) } else { None }) {
+                changed.push((name.clone(), stored(name, user.latest())));
             }
         }
         changed
     }
+}
+
+/// The highest `q` first, of equals the most recent.
+fn live(bindings: &[Binding], now: Instant) -> Vec<Binding> {
+    let mut live: Vec<_> = bindings.iter().filter(|binding| binding.is_live(now)).cloned().collect();
+    live.sort_by_key(|binding| std::cmp::Reverse((binding.preference(), binding.registered)));
+    live
 }
 
 fn stored(name: &str, bindings: &[Binding]) -> Vec<StoredBinding> {

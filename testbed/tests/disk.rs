@@ -196,6 +196,13 @@ fn while_the_disk_is_full_a_registration_is_refused_with_a_time_to_come_back() {
     let later = world.phone("1003", answers_after(1.0), 900.0);
     let registered = |event: &PhoneEvent| matches!(event, PhoneEvent::Registered { .. });
     assert!(world.run_until(seconds(0.1), |world| world.phone_events(later).iter().any(registered)));
+    // What was refused has not taken effect (RFC 3261 §10.3 step 7), here or on the disk.
+    let not_registered = Err(Refusal::NotRegistered { field: "from" });
+    assert_eq!(world.click_to_call(request()), not_registered);
+    world.run_for(seconds(1.0));
+    world.kill_server();
+    world.start_server_again();
+    assert_eq!(world.click_to_call(request()), not_registered);
 }
 
 #[test]

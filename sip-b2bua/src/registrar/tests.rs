@@ -37,11 +37,35 @@ impl World {
         WALL + i64::try_from((self.now - self.start).as_millis()).unwrap()
     }
 
+    /// A REGISTER whose bindings are on disk at once.
     fn register(&mut self, request: &Request, flow: Flow) -> Registration {
+        let registration = self.register_unwritten(request, flow);
+        if let Registration::Answered { changed: Some((user, _)), .. } = &registration {
+            self.registrar.written(user);
+        }
+        registration
+    }
+
+    fn register_unwritten(&mut self, request: &Request, flow: Flow) -> Registration {
         self.random += 1;
         let incoming = Incoming { request: request.clone(), flow };
         let wall = self.wall();
         self.registrar.register(&incoming, self.now, wall, self.random)
+    }
+
+    /// A REGISTER of 1001 from its phone, answered but not yet written. Returns the URIs that are to be written.
+    fn phone_unwritten(&mut self, lines: &str) -> Vec<String> {
+        let plain = request("1001", lines);
+        let Registration::Stateless(challenge) = self.register_unwritten(&plain, udp(PHONE)) else {
+            panic!("no challenge");
+        };
+        let with = with_credentials(&plain, &challenge, "1001", "1001");
+        match self.register_unwritten(&with, udp(PHONE)) {
+            Registration::Answered { changed: Some((_, bindings)), .. } => contacts_of(&bindings),
+            other @ (Registration::Answered { .. } | Registration::Stateless(_) | Registration::Dropped) => {
+                panic!("{other:?}")
+            }
+        }
     }
 
     /// The answer to the request once its challenge is met with this name and password.
@@ -84,6 +108,10 @@ impl World {
         let bindings = self.registrar.bindings_of("1001", self.now);
         bindings.iter().map(|binding| (binding.expires - self.now).as_secs()).collect()
     }
+}
+
+fn contacts_of(bindings: &[StoredBinding]) -> Vec<String> {
+    bindings.iter().map(|binding| binding.contact.to_string()).collect()
 }
 
 fn config() -> RegistrarConfig {
@@ -908,4 +936,54 @@ mod bounds {
         assert!(guesses.is_home_of_any(home));
         assert!(!guesses.is_home_of_any(IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1])));
     }
+}
+
+#[test]
+fn a_register_takes_effect_when_it_is_on_disk() {
+    let mut world = World::new();
+    let one = "Contact: <sip:1001@192.0.2.7:5062>\nCall-ID: one";
+    let other = "Contact: <sip:1001@192.0.2.8:5062>\nCall-ID: other";
+    assert_eq!(world.phone_unwritten(one).len(), 1);
+    assert_eq!(world.phone_unwritten(other).len(), 2);
+    assert!(world.uris("1001").is_empty());
+    world.registrar.written("1001");
+    assert_eq!(world.uris("1001"), ["sip:1001@192.0.2.7:5062"]);
+    world.registrar.written("1001");
+    assert_eq!(world.uris("1001").len(), 2);
+    world.registrar.written("1001");
+    assert_eq!(world.uris("1001").len(), 2);
+}
+
+/// RFC 3261 §10.3 step 7.
+#[test]
+fn a_register_that_cannot_be_written_changes_nothing() {
+    let mut world = World::new();
+    assert_eq!(world.status("Contact: <sip:1001@192.0.2.7:5062>\nCall-ID: one"), 200);
+    let before = world.uris("1001");
+    let removal = "Contact: <sip:1001@192.0.2.7:5062>;expires=0\nCall-ID: one\nCSeq: 11 REGISTER";
+    let other = "Contact: <sip:1001@192.0.2.8:5062>\nCall-ID: other";
+    assert!(world.phone_unwritten(removal).is_empty());
+    assert_eq!(world.phone_unwritten(other).len(), 1);
+    assert_eq!(world.uris("1001"), before);
+    let (user, bindings) = world.registrar.take_back("1001").expect("two REGISTERs are taken back");
+    assert_eq!((&*user, contacts_of(&bindings)), ("1001", vec!["<sip:1001@192.0.2.7:5062>".to_owned()]));
+    assert!(world.registrar.take_back("1001").is_none());
+    assert_eq!(world.uris("1001"), before);
+    // The same REGISTER is in order when it comes again.
+    assert_eq!(world.status(removal), 200);
+    assert!(world.uris("1001").is_empty());
+}
+
+#[test]
+fn a_connection_that_closes_takes_its_phone_out_of_what_waits_too() {
+    let mut world = World::new();
+    let plain = request("1001", "Contact: <sip:1001@10.0.0.7:5062;transport=tcp>");
+    let flow = tcp("192.0.2.7:40000");
+    let Registration::Stateless(challenge) = world.register_unwritten(&plain, flow) else { panic!("no 401") };
+    let with = with_credentials(&plain, &challenge, "1001", "1001");
+    assert_eq!(status_of(&world.register_unwritten(&with, flow)), Some(200));
+    let changed = world.registrar.flow_closed(flow, world.now);
+    assert_eq!(changed.len(), 1);
+    world.registrar.written("1001");
+    assert!(world.uris("1001").is_empty());
 }

@@ -20,7 +20,14 @@ const RETRY_AFTER: &str = "5";
 /// REGISTERs whose answer waits for the disk.
 #[derive(Debug, Default)]
 pub(super) struct Registering {
-    waiting: BTreeMap<RegisterKey, (Incoming, Response)>,
+    waiting: BTreeMap<RegisterKey, WaitingRegister>,
+}
+
+#[derive(Debug)]
+struct WaitingRegister {
+    user: Box<str>,
+    incoming: Incoming,
+    response: Response,
 }
 
 impl Registering {
@@ -32,26 +39,30 @@ impl Registering {
         self.waiting.len() >= REGISTERING_MAX
     }
 
-    fn add(&mut self, key: RegisterKey, incoming: Incoming, response: Response) {
-        self.waiting.insert(key, (incoming, response));
+    fn add(&mut self, key: RegisterKey, register: WaitingRegister) {
+        self.waiting.insert(key, register);
     }
 
-    fn take(&mut self, key: &RegisterKey) -> Option<(Incoming, Response)> {
+    fn take(&mut self, key: &RegisterKey) -> Option<WaitingRegister> {
         self.waiting.remove(key)
     }
 }
 
 impl Switchboard {
-    /// The bindings of a REGISTER are on disk: now it is answered.
+    /// The bindings of a REGISTER are on disk: they take effect, and it is answered.
     pub(super) fn answer_register(&mut self, key: &RegisterKey, moment: Moment) {
-        if let Some((incoming, response)) = self.registering.take(key) {
+        if let Some(WaitingRegister { user, incoming, response }) = self.registering.take(key) {
+            self.registrar.written(&user);
             self.endpoint.respond(&incoming, response, moment.now);
         }
     }
 
-    /// They cannot be written now.
+    /// They cannot be written now: all is as if it had not come.
     pub(super) fn refuse_register(&mut self, key: &RegisterKey, moment: Moment) {
-        if let Some((incoming, _)) = self.registering.take(key) {
+        if let Some(WaitingRegister { user, incoming, .. }) = self.registering.take(key) {
+            if let Some((user, bindings)) = self.registrar.take_back(&user) {
+                self.journal.keep_bindings(user, bindings, None);
+            }
             self.endpoint.respond(&incoming, unavailable(&incoming), moment.now);
         }
     }
@@ -89,7 +100,8 @@ impl Switchboard {
             Registration::Answered { response, changed: Some((user, bindings)) } => {
                 let (endpoint, journal) = (&mut self.endpoint, &mut self.journal);
                 self.left_behind.tell_returned(&user, incoming.flow, endpoint, journal, moment);
-                self.registering.add(key.clone(), incoming.clone(), response);
+                let (user_name, incoming) = (user.clone(), incoming.clone());
+                self.registering.add(key.clone(), WaitingRegister { user: user_name, incoming, response });
                 self.journal.keep_bindings(user, bindings, Some(key));
             }
             Registration::Dropped => {}
