@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 const FILE_NAME: &str = "dialbridge.db";
 const LOCK_NAME: &str = "dialbridge.lock";
 
+/// Octets that SQLite's files beside a database begin with: 32 KiB of index, and the first pages of the log.
+const COMPANIONS: usize = 64 * 1024;
+
 /// The device and the inode of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity(u64, u64);
@@ -100,6 +103,22 @@ impl Files {
         let [log, index] = &self.companions;
         *self.known.lock() = Some([Identity::at(log)?, Identity::at(index)?]);
         Ok(())
+    }
+
+    /// Before a connection makes them, if none has: SQLite maps the index of its log, and a page of it for which a file system with
+    /// small blocks has no room kills the process.
+    pub(crate) fn room_for_companions(&self) -> Result<(), AtPath> {
+        if self.known.lock().is_some() {
+            return Ok(());
+        }
+        let mut path = self.write_ahead_log().as_os_str().to_owned();
+        path.push("-trial");
+        let path = PathBuf::from(path);
+        let written = private(OpenOptions::new().write(true).create(true).truncate(true))
+            .open(&path)
+            .and_then(|mut file| file.write_all(&[1; COMPANIONS]).and_then(|()| file.sync_all()));
+        let removed = std::fs::remove_file(&path);
+        written.and(removed).map_err(|failure| AtPath { path, failure: failure.into() })
     }
 
     /// Every connection is closed.

@@ -58,6 +58,7 @@ impl Writer {
         let folder = files::make_folder(folder).map_err(refused)?;
         let lock = files::lock(&folder)?;
         let files = Arc::new(Files::make(&folder).map_err(refused)?);
+        files.room_for_companions().map_err(refused)?;
         let sql_refused =
             |error: rusqlite::Error| refused(AtPath { path: files.database().into(), failure: error.into() });
         let mut connection = connection::to_write(files.database()).map_err(sql_refused)?;
@@ -178,6 +179,7 @@ impl Writer {
 
     fn renew(&mut self) -> Result<(), StoreError> {
         let Some(disk) = &self.disk else { return Ok(()) };
+        disk.files.room_for_companions().map_err(|at| StoreError::Open(Box::new(at)))?;
         let fresh = connection::to_write(disk.files.database())?;
         disk.files.all_in_place()?;
         #[cfg(test)]
@@ -206,6 +208,7 @@ impl Writer {
         disk.files.forget_companions();
         // A log that somebody has put there is older than what was folded, and SQLite would take it for news.
         let _ = std::fs::remove_file(disk.files.write_ahead_log());
+        disk.files.room_for_companions().map_err(|at| StoreError::Open(Box::new(at)))?;
         let fresh = connection::to_write(disk.files.database())?;
         disk.files.learn_companions()?;
         self.connection = Some(fresh);

@@ -57,6 +57,13 @@ impl Disk {
         std::fs::remove_file(self.filling()).expect("what fills the disk is deleted");
     }
 
+    /// So many octets can be written again.
+    pub(crate) fn leave(&self, octets: u64) {
+        let file = File::options().write(true).open(self.filling()).expect("the disk is filled");
+        let length = file.metadata().expect("its length").len();
+        file.set_len(length - octets).and_then(|()| file.sync_all()).expect("what fills the disk is cut");
+    }
+
     /// From now on every write to it fails, for good.
     pub(crate) fn break_down(&self) {
         // The kernel asks the file system about a mapped page only when it is clean.

@@ -99,3 +99,23 @@ fn a_server_whose_disk_is_full_can_be_stopped_and_started() {
     }
     site.is_as_before(&[&talk.call, &ringing], idle);
 }
+
+/// Where a page that SQLite maps has several blocks, one of them can be missing: to touch it would kill the process.
+#[test]
+fn a_start_without_room_is_refused_with_the_reason() {
+    let Some(mut site) = Site::on(Kind::Ext4) else { return };
+    site.stop(SOON);
+    for kib in [0, 2, 8, 12, 16, 24, 32, 48] {
+        site.disk().fill();
+        site.disk().leave(kib * 1024);
+        match site.try_to_start() {
+            Ok(()) => site.stop(SOON),
+            Err((code, said)) => {
+                assert_eq!(code, Some(2), "with {kib} KiB: {said}");
+                assert!(said.contains("No space left"), "with {kib} KiB: {said}");
+            }
+        }
+        site.disk().make_room();
+    }
+    site.start(&[]);
+}

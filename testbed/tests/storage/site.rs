@@ -74,14 +74,26 @@ impl Site {
 
     /// The same with another command.
     pub(crate) fn launch(&mut self, command: &mut Command) {
+        if let Err((_, said)) = self.try_to_launch(command) {
+            panic!("the server is not ready:\n{said}");
+        }
+    }
+
+    /// An error is how it ended, and what it said.
+    pub(crate) fn try_to_start(&mut self) -> Result<(), (Option<i32>, String)> {
+        let mut command = self.command("dialbridge.toml");
+        self.try_to_launch(&mut command)
+    }
+
+    fn try_to_launch(&mut self, command: &mut Command) -> Result<(), (Option<i32>, String)> {
         let log = self.folder().join(format!("site-{}.log", self.logs.len()));
         self.logs.push(log.clone());
         let process = self.process.insert(Running::start("dialbridge", command, &log));
         let ready = wait_for(Duration::from_secs(20), || match process.ended() {
-            Some(_) => Some(false),
-            None => (self.requests.readiness() == Some(200)).then_some(true),
+            Some(status) => Some(Err(status.code())),
+            None => (self.requests.readiness() == Some(200)).then_some(Ok(())),
         });
-        assert!(ready == Some(true), "the server is not ready:\n{}", process.output_tail(40));
+        ready.unwrap_or(Err(None)).map_err(|code| (code, process.output_tail(40)))
     }
 
     /// What serves with this configuration.
