@@ -71,6 +71,7 @@ enum Stage {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Timer {
+    Register,
     Refresh,
     Reconnect,
     Reply,
@@ -192,6 +193,7 @@ impl Phone {
 
     fn handle_timer(&mut self, timer: Timer, now: Instant) {
         match timer {
+            Timer::Register => self.register(Purpose::First, now),
             Timer::Refresh => self.register(Purpose::Refresh, now),
             Timer::Reconnect => self.connection.want(),
             Timer::Reply => self.reply(now),
@@ -255,23 +257,31 @@ impl Phone {
                 self.report(PhoneEvent::Unregistered);
                 self.leave(now);
             }
-            Settled::Failed { purpose, status, reason } => self.register_failed(purpose, status, reason, now),
+            Settled::Failed { purpose, status, reason, again_after } => {
+                let status = status.map(StatusCode::code);
+                self.report(PhoneEvent::RegisterFailed { status, reason });
+                self.register_failed(purpose, status, again_after, now);
+            }
         }
     }
 
     fn register_failed(
         &mut self,
         purpose: Purpose,
-        status: Option<StatusCode>,
-        reason: String,
+        status: Option<u16>,
+        again_after: Option<Duration>,
         now: Instant,
     ) {
-        let status = status.map(StatusCode::code);
-        self.report(PhoneEvent::RegisterFailed { status, reason });
-        match purpose {
-            // The server may be starting again.
-            Purpose::Refresh if status.is_none() => self.deadlines.set(Timer::Refresh, now + RETRY),
-            Purpose::First | Purpose::Refresh | Purpose::Removal | Purpose::RemovalOfAll => {
+        // Without an answer the server may be starting again.
+        let refresh_again = if status.is_none() { Some(RETRY) } else { again_after };
+        let again = match purpose {
+            Purpose::First => again_after.map(|after| (Timer::Register, after)),
+            Purpose::Refresh => refresh_again.map(|after| (Timer::Refresh, after)),
+            Purpose::Removal | Purpose::RemovalOfAll => None,
+        };
+        match (again, self.stage) {
+            (Some((timer, after)), Stage::Working) => self.deadlines.set(timer, now + after),
+            (Some(_) | None, _) => {
                 self.failures.push(Failure::NotRegistered { status });
                 self.leave(now);
             }

@@ -12,6 +12,7 @@ use test_phone::{
 struct Registrar {
     least: u32,
     final_status: StatusCode,
+    retry_after: Option<&'static str>,
     /// Expires of each REGISTER that had credentials, and whether its Contact was `*`.
     accepted: Vec<(u32, bool)>,
     /// Call-ID and CSeq of all.
@@ -26,6 +27,7 @@ impl Registrar {
         Self {
             least: 60,
             final_status: StatusCode::OK,
+            retry_after: None,
             accepted: Vec::new(),
             seen: Vec::new(),
             contacts: Vec::new(),
@@ -56,6 +58,9 @@ impl Registrar {
         let star = matches!(request.header.contact, Some(Contacts::Star));
         self.accepted.push((expires, star));
         let mut response = request.response(self.final_status);
+        if let Some(after) = self.retry_after {
+            response.header.fields.push(FieldName::RETRY_AFTER, after);
+        }
         if let Some(Contacts::List(mut contacts)) = request.header.contact.clone().filter(|_| expires > 0) {
             contacts[0].parameters.set("expires", Some(&expires.to_string()));
             response.header.contact = Some(Contacts::List(contacts));
@@ -198,6 +203,25 @@ fn a_registration_that_is_too_brief_is_asked_for_again() {
 fn a_refusal_ends_the_script_with_a_failure() {
     let world = World::new(keep(100), Registrar { final_status: StatusCode::FORBIDDEN, ..Registrar::new() });
     assert_eq!(world.failures(), Some(&[Failure::NotRegistered { status: Some(403) }][..]));
+}
+
+#[test]
+fn a_registrar_that_says_when_to_come_again_is_asked_again_then() {
+    let refused = PhoneEvent::RegisterFailed { status: Some(503), reason: "Service Unavailable".into() };
+    let busy = Registrar {
+        final_status: StatusCode::SERVICE_UNAVAILABLE,
+        retry_after: Some("5 (the disk is full)"),
+        ..Registrar::new()
+    };
+    let mut world = World::new(keep(100), busy);
+    assert_eq!(world.events, [refused.clone()]);
+    world.run_for(4);
+    assert_eq!(world.events.len(), 1);
+    world.run_for(2);
+    assert_eq!(world.events, [refused.clone(), refused]);
+    world.registrar.final_status = StatusCode::OK;
+    world.run_for(5);
+    assert_eq!(world.events.last(), Some(&PhoneEvent::Registered { expires: 100, refreshed: false }));
 }
 
 #[test]

@@ -36,6 +36,15 @@ pub(super) enum Purpose {
     RemovalOfAll,
 }
 
+impl Purpose {
+    pub(super) const fn makes_binding(self) -> bool {
+        match self {
+            Self::First | Self::Refresh => true,
+            Self::Removal | Self::RemovalOfAll => false,
+        }
+    }
+}
+
 /// How a REGISTER ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Settled {
@@ -46,7 +55,13 @@ pub(super) enum Settled {
     /// There is no binding any more.
     Removed,
     /// No binding was made, prolonged or removed.
-    Failed { purpose: Purpose, status: Option<StatusCode>, reason: String },
+    Failed {
+        purpose: Purpose,
+        status: Option<StatusCode>,
+        reason: String,
+        /// When the registrar wants to be asked again (Retry-After, RFC 3261 §20.33).
+        again_after: Option<Duration>,
+    },
 }
 
 impl Registration {
@@ -136,7 +151,9 @@ impl Registration {
             return Some(Settled::TooBrief { purpose });
         }
         if !response.status.is_success() {
-            return Some(failed(purpose, Some(response.status), &response.reason));
+            let again_after = retry_after(&response.header).filter(|_| purpose.makes_binding());
+            let (status, reason) = (Some(response.status), response.reason.to_string());
+            return Some(Settled::Failed { purpose, status, reason, again_after });
         }
         Some(match purpose {
             Purpose::First | Purpose::Refresh => {
@@ -171,8 +188,17 @@ pub(super) fn refresh_after(expires: Duration) -> Duration {
 }
 
 fn failed(purpose: Purpose, status: Option<StatusCode>, reason: &str) -> Settled {
-    Settled::Failed { purpose, status, reason: reason.to_owned() }
+    Settled::Failed { purpose, status, reason: reason.to_owned(), again_after: None }
 }
+
+/// Of a time that is short enough to be waited for.
+fn retry_after(header: &Header) -> Option<Duration> {
+    let value = header.fields.get(&FieldName::RETRY_AFTER)?.trim_start();
+    let digits = value.split(|octet: char| !octet.is_ascii_digit()).next()?;
+    digits.parse().ok().map(Duration::from_secs).filter(|after| *after <= RETRY_AFTER_MAX)
+}
+
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 const LEFT_MAX: usize = 4;
 
