@@ -1,10 +1,11 @@
 //! Measures click-to-call at the real binary: calls a second, the way from the HTTP request to the first INVITE, and
 //! memory of a running call.
 //!
-//! `cargo run --release -p testbed --bin load -- [--seconds 4] [--workers 8] [--calls 500]`
+//! `cargo run --release -p testbed --bin load -- [--seconds 4] [--workers 8] [--calls 500] [--rest 0]`
 //!
-//! Both phones are sockets of this program that answer at once and send no sound. It runs at most a minute longer than
-//! it is asked to.
+//! With `--rest` it tells as well what memory the server has so many seconds after the last of the short calls. Both
+//! phones are sockets of this program that answer at once and send no sound. It runs at most a minute longer than it is
+//! asked to.
 
 mod phone;
 
@@ -22,15 +23,23 @@ struct Options {
     seconds: u64,
     workers: u64,
     calls: u64,
+    rest: u64,
 }
 
 fn main() {
     let options = options();
-    let speed = Bench::open(options.calls).run_calls(&options);
+    let bench = Bench::open(options.calls);
+    let fresh_kib = bench.server.resident_kib();
+    let speed = bench.run_calls(&options);
+    let rested = (options.rest > 0).then(|| {
+        std::thread::sleep(Duration::from_secs(options.rest));
+        Rested { fresh_kib, rested_kib: bench.server.resident_kib() }
+    });
+    drop(bench);
     // Another server, so that what the first one has kept of its calls is not counted.
     let memory = Bench::open(options.calls).hold_calls(options.calls);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", table(&speed, &memory, &options)).expect("the table is printed");
+    writeln!(out, "{}", table(&speed, rested.as_ref(), &memory, &options)).expect("the table is printed");
 }
 
 /// A server with two phones.
@@ -116,6 +125,12 @@ struct Speed {
     to_invite: Vec<Duration>,
 }
 
+/// Memory before the first short call, and some time after the last.
+struct Rested {
+    fresh_kib: u64,
+    rested_kib: u64,
+}
+
 struct Memory {
     before_kib: u64,
     with_calls_kib: u64,
@@ -143,7 +158,7 @@ fn end_call(api: &Api, board: &Board, call: &str, mark: u64) {
     board.wait(mark, Step::ToHungUp, STEP);
 }
 
-fn table(speed: &Speed, memory: &Memory, options: &Options) -> String {
+fn table(speed: &Speed, rested: Option<&Rested>, memory: &Memory, options: &Options) -> String {
     let at = |share: usize| {
         speed.to_invite.get((speed.to_invite.len() * share / 100).min(speed.to_invite.len().max(1) - 1))
     };
@@ -151,10 +166,17 @@ fn table(speed: &Speed, memory: &Memory, options: &Options) -> String {
         |share: usize| at(share).map_or("-".into(), |it| format!("{:.2} ms", it.as_secs_f64() * 1000.0));
     #[expect(clippy::cast_precision_loss, reason = "kibibytes")]
     let each = memory.with_calls_kib.saturating_sub(memory.before_kib) as f64 / options.calls.max(1) as f64;
+    let rested = rested.map_or(String::new(), |Rested { fresh_kib, rested_kib }| {
+        format!(
+            "memory before these calls, and {} s after them                   {fresh_kib}, {rested_kib} KiB\n",
+            options.rest
+        )
+    });
     format!(
         "calls placed, answered by both and hung up ({} workers, {} calls)  {:.0} a second\n\
          HTTP request to first INVITE, median                             {}\n\
          HTTP request to first INVITE, 99 %                               {}\n\
+         {rested}\
          memory without calls                                             {} KiB\n\
          memory of a running call ({} calls)                              {each:.1} KiB",
         options.workers,
@@ -168,7 +190,7 @@ fn table(speed: &Speed, memory: &Memory, options: &Options) -> String {
 }
 
 fn options() -> Options {
-    let mut options = Options { seconds: 4, workers: 8, calls: 500 };
+    let mut options = Options { seconds: 4, workers: 8, calls: 500, rest: 0 };
     let mut words = std::env::args().skip(1);
     while let Some(name) = words.next() {
         let value = words.next().and_then(|word| word.parse().ok());
@@ -177,7 +199,8 @@ fn options() -> Options {
             "--seconds" => options.seconds = value,
             "--workers" => options.workers = value,
             "--calls" => options.calls = value,
-            _ => panic!("{name} is not known: --seconds, --workers and --calls are"),
+            "--rest" => options.rest = value,
+            _ => panic!("{name} is not known: --seconds, --workers, --calls and --rest are"),
         }
     }
     options
