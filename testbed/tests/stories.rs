@@ -42,6 +42,33 @@ fn both_hear_each_other_and_from_hangs_up() {
 }
 
 #[test]
+fn while_a_call_runs_its_figures_are_told_each_second_and_say_what_is_lost() {
+    let mut world = World::with_seed(1);
+    world.phone("1001", talks_for(8.0), FROM_HERTZ);
+    world.phone("1002", answers_after(1.0), TO_HERTZ);
+    world.register_all();
+    let id = world.click_to_call(World::request("1001", "1002")).unwrap();
+    assert!(world.run_until(seconds(10.0), |world| world.state(id) == CallState::Talking));
+    world.set_network(Network { loss: percent(20), ..Network::default() });
+    let figures = |world: &World| {
+        let call = world.call(id);
+        [&call.from, &call.to].map(|party| {
+            let media = party.media.as_ref().expect("both have audio");
+            (media.packets_received, media.packets_lost)
+        })
+    };
+    let mut before = figures(&world);
+    for _ in 0..4 {
+        world.run_for(seconds(1.1));
+        let now = figures(&world);
+        for (before, now) in before.iter().zip(now) {
+            assert!(now.0 > before.0 + 20 && now.1 > before.1, "{before:?}, a second later {now:?}");
+        }
+        before = now;
+    }
+}
+
+#[test]
 fn from_hears_the_ringback_on_the_stream_that_the_other_party_continues() {
     let mut world = World::with_seed(2);
     let from = world.phone("1001", talks_for(12.0), FROM_HERTZ);
