@@ -144,12 +144,35 @@ mod tests {
             .collect()
     }
 
+    /// RFC 3551 §6, table 4.
     #[test]
     fn static_payload_types_need_no_rtpmap() {
-        let formats = formats_of(&[0, 8, 9, 18], &[]);
-        let names: Vec<&str> = formats.iter().map(|format| &*format.name).collect();
-        assert_eq!(names, ["PCMU", "PCMA", "G722", "G729"]);
-        assert!(formats.iter().all(|format| format.clock_rate == 8_000 && format.channels == 1));
+        let types: Vec<u8> = (0..=24).collect();
+        let formats = formats_of(&types, &[]);
+        let read = |format: &Format| {
+            (format.payload_type, format.name.to_string(), format.clock_rate, format.channels)
+        };
+        let expected = [
+            (0, "PCMU", 8_000, 1),
+            (3, "GSM", 8_000, 1),
+            (4, "G723", 8_000, 1),
+            (5, "DVI4", 8_000, 1),
+            (6, "DVI4", 16_000, 1),
+            (7, "LPC", 8_000, 1),
+            (8, "PCMA", 8_000, 1),
+            (9, "G722", 8_000, 1),
+            (10, "L16", 44_100, 2),
+            (11, "L16", 44_100, 1),
+            (12, "QCELP", 8_000, 1),
+            (13, "CN", 8_000, 1),
+            (14, "MPA", 90_000, 1),
+            (15, "G728", 8_000, 1),
+            (16, "DVI4", 11_025, 1),
+            (17, "DVI4", 22_050, 1),
+            (18, "G729", 8_000, 1),
+        ];
+        let expected = expected.map(|(number, name, rate, channels)| (number, name.to_owned(), rate, channels));
+        assert_eq!(formats.iter().map(read).collect::<Vec<_>>(), expected);
     }
 
     #[test]
