@@ -171,7 +171,8 @@ mod tests {
             (17, "DVI4", 22_050, 1),
             (18, "G729", 8_000, 1),
         ];
-        let expected = expected.map(|(number, name, rate, channels)| (number, name.to_owned(), rate, channels));
+        let expected =
+            expected.map(|(number, name, rate, channels)| (number, name.to_owned(), rate, channels));
         assert_eq!(formats.iter().map(read).collect::<Vec<_>>(), expected);
     }
 

@@ -125,11 +125,12 @@ pub struct Endpoint {
     /// Makes the tags of our INVITEs.
     call_key: CallKey,
     actions: VecDeque<Action>,
-    transactions: BTreeMap<TransactionId, Entry>,
+    // Boxed: the nodes of a tree whose keys rise are half empty, and tens of thousands linger after a burst of calls.
+    transactions: BTreeMap<TransactionId, Box<Entry>>,
     client_keys: HashMap<ClientKey, TransactionId>,
     server_keys: HashMap<ServerKey, TransactionId>,
     merge_keys: HashMap<MergeKey, TransactionId>,
-    usages: BTreeMap<InviteId, Usage>,
+    usages: BTreeMap<InviteId, Box<Usage>>,
     /// By our tag.
     usage_keys: HashMap<u64, InviteId>,
     requests: BTreeMap<RequestId, requests::Pending>,

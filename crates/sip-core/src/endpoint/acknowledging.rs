@@ -10,7 +10,6 @@ use crate::invite::OutgoingEvent;
 use crate::transaction::key;
 use crate::{Flow, InviteId, transport};
 use sip_message::{Method, Request, Response};
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// ACKs that one usage remembers.
@@ -19,7 +18,7 @@ const ACKS_MAX: usize = 16;
 /// ACKs that were sent: repeated for repeated 2xx.
 #[derive(Debug)]
 pub(super) struct Acks {
-    sent: BTreeMap<AckKey, (Flow, Vec<u8>)>,
+    sent: Vec<(AckKey, Flow, Box<[u8]>)>,
     /// So many of them at most: further branches of a fork are not answered.
     max: usize,
 }
@@ -29,12 +28,12 @@ type AckKey = (u32, Box<str>);
 
 impl Acks {
     pub(super) fn at_most(max: usize) -> Self {
-        Self { sent: BTreeMap::new(), max }
+        Self { sent: Vec::new(), max }
     }
 
     /// Those of re-INVITEs are not repeated any more.
     pub(super) fn keep_only_of(&mut self, first: u32) {
-        self.sent.retain(|(cseq, _), _| *cseq == first);
+        self.sent.retain(|((cseq, _), ..)| *cseq == first);
     }
 }
 
@@ -95,12 +94,12 @@ impl Endpoint {
 
     /// Repeats the ACK of a 2xx that has one.
     fn acknowledge_again(&mut self, invite: InviteId, key: &AckKey) -> bool {
-        let sent = self.usages.get(&invite).and_then(|usage| usage.acks.sent.get(key)).cloned();
-        if let Some((flow, octets)) = sent {
-            self.send(flow, octets);
-            return true;
-        }
-        false
+        let sent =
+            self.usages.get(&invite).and_then(|usage| usage.acks.sent.iter().find(|(of, ..)| of == key));
+        let Some((_, flow, octets)) = sent else { return false };
+        let (flow, octets) = (*flow, octets.to_vec());
+        self.send(flow, octets);
+        true
     }
 
     /// Sends an ACK with the credentials of its INVITE and keeps it for copies of the 2xx.
@@ -113,7 +112,9 @@ impl Endpoint {
         }
         ack.header.fields.push(sip_message::FieldName::USER_AGENT, &self.config.user_agent);
         let octets = ack.print();
-        usage.acks.sent.insert(key, (flow, octets.clone()));
+        // Most usages have one.
+        usage.acks.sent.reserve_exact(1);
+        usage.acks.sent.push((key, flow, octets.as_slice().into()));
         self.send(flow, octets);
     }
 

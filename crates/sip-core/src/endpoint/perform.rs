@@ -56,7 +56,7 @@ impl Endpoint {
             self.emit(Event::Invite { invite, event });
         }
         if gone && let Some(usage) = self.usages.get_mut(&invite) {
-            usage.gone = true;
+            usage.is_gone();
             self.forget_usage(invite);
         }
     }

@@ -120,6 +120,11 @@ impl Endpoint {
 
     fn deliver_to_outgoing(&mut self, invite: InviteId, id: TransactionId, response: Response, now: Instant) {
         if response.status.is_success() {
+            if let Some(entry) = self.transactions.get_mut(&id)
+                && let Machine::ClientInvite(machine, _) = &mut entry.machine
+            {
+                machine.take_offer();
+            }
             return self.handle_success(invite, response, now);
         }
         let response = Box::new(response);
@@ -187,11 +192,11 @@ impl Endpoint {
 
     /// The session is what we offered, from now on.
     fn keep_offer_of(&mut self, invite: InviteId, id: TransactionId) {
-        if let Some(entry) = self.transactions.get(&id)
-            && let Machine::ClientInvite(machine, _) = &entry.machine
+        if let Some(entry) = self.transactions.get_mut(&id)
+            && let Machine::ClientInvite(machine, _) = &mut entry.machine
             && let Some(usage) = self.usages.get_mut(&invite)
         {
-            usage.session.clone_from(&machine.invite().body);
+            usage.session = machine.take_offer();
         }
     }
 

@@ -287,7 +287,7 @@ impl Endpoint {
                 }
             }
         }
-        self.transactions.insert(id, Entry { machine, flow, due: None });
+        self.transactions.insert(id, Box::new(Entry { machine, flow, due: None }));
         self.drain(id, now);
         id
     }

@@ -106,6 +106,16 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// The user was told: what follows needs no more than to acknowledge and end what still comes.
+    pub(super) fn is_gone(&mut self) {
+        self.gone = true;
+        self.session = Vec::new();
+        self.peer_allows = None;
+        self.asked_at = VecDeque::new();
+    }
+}
+
 impl Stage {
     /// Our INVITE is about to be sent.
     pub(super) fn outgoing(machine: Outgoing, first: FirstInvite) -> Self {

@@ -63,13 +63,13 @@ impl Endpoint {
     pub(super) fn advance(&mut self, invite: InviteId, next: impl FnOnce(Stage) -> Stage) {
         if let Some(usage) = self.usages.remove(&invite) {
             let stage = next(usage.stage);
-            self.usages.insert(invite, Usage { stage, ..usage });
+            self.usages.insert(invite, Box::new(Usage { stage, ..*usage }));
         }
     }
 
     pub(super) fn add_usage(&mut self, invite: InviteId, usage: Usage) {
         self.usage_keys.insert(usage.local_tag, invite);
-        self.usages.insert(invite, usage);
+        self.usages.insert(invite, Box::new(usage));
     }
 
     /// A usage outlives its end as long as a 2xx may want an ACK.

@@ -2,7 +2,7 @@
 
 use super::{Action, Timing};
 use deadlines::Deadlines;
-use sip_message::{FieldName, Method, Reason, Request, Response};
+use sip_message::{FieldName, Fields, Method, Reason, Request, Response};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,8 @@ impl ClientInvite {
             }
             State::Calling { .. } | State::Proceeding if response.status.is_success() => {
                 self.enter(State::Accepted);
+                // Nothing is made of them any more, and the INVITE is kept for half a minute.
+                self.invite.header.fields = Fields::default();
                 self.deadlines.set(Timer::M, now + self.timing.patience());
                 self.deliver(response);
             }
@@ -121,6 +123,11 @@ impl ClientInvite {
             State::Calling { .. } | State::Proceeding => true,
             State::Completed { .. } | State::Accepted | State::Terminated => false,
         }
+    }
+
+    /// What an INVITE offered that was accepted, which nobody else asks for.
+    pub(crate) fn take_offer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.invite.body)
     }
 
     pub(crate) fn invite(&self) -> &Request {
