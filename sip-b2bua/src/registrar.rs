@@ -105,8 +105,7 @@ impl Registrar {
     /// A name with a control character or a `%` in it is given as it stands in a URI (`%00`, `%25`).
     pub fn new(config: RegistrarConfig, extensions: impl IntoIterator<Item = (Box<str>, Secret)>) -> Self {
         let domain = Host::new(&config.domain).unwrap_or_else(|| Host::Name(config.domain.clone()));
-        let users =
-            extensions.into_iter().map(|(name, secret)| (name, User::new(secret)));
+        let users = extensions.into_iter().map(|(name, secret)| (name, User::new(secret)));
         Self {
             hosts: vec![domain],
             authenticator: Authenticator::new(&config.domain, config.nonce_key, NONCE_LIFETIME),

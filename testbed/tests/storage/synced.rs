@@ -52,9 +52,9 @@ impl Kernel {
 
 /// A sync of a file that has ended well.
 fn synced(calls: &str) -> bool {
-    calls.lines().any(|line| {
-        line.contains("sync") && line.trim_end().ends_with("= 0") && !line.contains("unfinished")
-    })
+    calls
+        .lines()
+        .any(|line| line.contains("sync") && line.trim_end().ends_with("= 0") && !line.contains("unfinished"))
 }
 
 #[test]
