@@ -214,7 +214,7 @@ fn a_registrar_that_says_when_to_come_again_is_asked_again_then() {
         ..Registrar::new()
     };
     let mut world = World::new(keep(100), busy);
-    assert_eq!(world.events, [refused.clone()]);
+    assert_eq!(world.events, std::slice::from_ref(&refused));
     world.run_for(4);
     assert_eq!(world.events.len(), 1);
     world.run_for(2);
