@@ -1,9 +1,13 @@
 //! What a forwarded packet costs without the kernel.
 
+#[path = "../tests/sides/mod.rs"]
+mod sides;
+
 use audio::{Codec, TonePlan};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use media_relay::{Command, Config, Description, Output, Relay, SessionId, Side};
+use media_relay::{Config, Output, Relay, SessionId};
+use sides::Side;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -23,17 +27,21 @@ fn relay(sessions: u64, now: Instant) -> Relay {
     let local = [IpAddr::V4(Ipv4Addr::LOCALHOST); 2];
     for number in 0..sessions {
         let session = SessionId(number);
-        relay.handle_command(Command::Open { session, local }, now);
+        for command in sides::open(session, local) {
+            relay.handle_command(command, now);
+        }
         while let Some(output) = relay.poll_output() {
             if let Output::Bind { port, .. } = output {
                 relay.handle_bound(port, Ok(()), now);
             }
         }
         for side in Side::BOTH {
-            let description = description(party(number, side));
-            relay.handle_command(Command::Describe { session, side, description }, now);
+            let description = sides::described(party(number, side), Codec::Pcmu, 0, Some(101));
+            relay.handle_command(sides::describe(session, side, description), now);
         }
-        relay.handle_command(Command::Connect { session }, now);
+        for command in sides::connect(session) {
+            relay.handle_command(command, now);
+        }
     }
     relay
 }
@@ -41,20 +49,6 @@ fn relay(sessions: u64, now: Instant) -> Relay {
 fn party(session: u64, side: Side) -> SocketAddr {
     let number = session.to_be_bytes();
     SocketAddr::from(([10, side.index() as u8, number[6], number[7]], 4_000))
-}
-
-fn description(rtp: SocketAddr) -> Description {
-    Description {
-        rtp,
-        rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
-        signalling: rtp.ip(),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        telephone_event: Some(101),
-        receives: true,
-        sends: true,
-        suppresses_silence: false,
-    }
 }
 
 fn packet(sequence: u16) -> [u8; 172] {

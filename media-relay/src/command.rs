@@ -1,68 +1,92 @@
 //! What signalling says to the relay.
 
-use crate::side::{SessionId, Side};
+use crate::names::{PlayId, SessionId, TerminationId};
 use audio::{Codec, TonePlan};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What signalling asks for.
+/// What signalling asks for. A session is there as long as it has terminations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Bind two port pairs, one on each local address (`[Side::One, Side::Two]`). Answered by
-    /// [`Event::Opened`](crate::Event::Opened) or [`Event::OpenFailed`](crate::Event::OpenFailed).
-    Open {
-        /// A session that was never used before.
+    /// Bind a pair of ports. Answered by [`Event::Added`](crate::Event::Added) or
+    /// [`Event::NotAdded`](crate::Event::NotAdded).
+    Add {
+        /// Begins with its first termination.
         session: SessionId,
-        /// Local addresses.
-        local: [IpAddr; 2],
+        /// One that the session never had.
+        termination: TerminationId,
+        /// The local address.
+        local: IpAddr,
     },
-    /// What was agreed with one side, for the first time or again. Learning of its address starts anew; if it is the
+    /// What was agreed with the phone, for the first time or again. Learning of its address starts anew; if it is the
     /// same address again, what was learnt holds until something else is.
     Describe {
         /// Which session.
         session: SessionId,
-        /// Which side.
-        side: Side,
+        /// Which termination.
+        termination: TerminationId,
         /// What was agreed.
         description: Description,
     },
-    /// Play to a side until `Stop`, `Connect` or `Close`. What plays already goes on. After `Connect` it takes the
-    /// place of the other party until `Stop`.
+    /// Who hears whom (RFC 3525 §6.1.1). A termination hears one other, and is heard by one other: a new link takes the
+    /// place of what stands in its way.
+    Link {
+        /// Which session.
+        session: SessionId,
+        /// One.
+        one: TerminationId,
+        /// The other.
+        other: TerminationId,
+        /// What is to be between them.
+        topology: Topology,
+    },
+    /// Play to a termination. What plays already goes on if it is the same sound, under its new name.
     Play {
         /// Which session.
         session: SessionId,
         /// Who hears it.
-        side: Side,
-        /// What is played.
-        sound: Sound,
+        termination: TerminationId,
+        /// The name of this playing, for `Stop` and [`Event::Played`](crate::Event::Played).
+        play: PlayId,
+        /// What is played, and how.
+        sound: Playback,
     },
-    /// Stop playing to a side.
+    /// Stop what plays under this name.
     Stop {
         /// Which session.
         session: SessionId,
         /// Who heard it.
-        side: Side,
+        termination: TerminationId,
+        /// Its name.
+        play: PlayId,
     },
-    /// Forward what comes from this side, and nothing to it, until `Connect`. What plays to the other side gives way
-    /// to the first packet and returns one second after the last. Another `Listen` takes its place.
-    Listen {
+    /// Part it from the others and close its ports, which rest before they are used again:
+    /// [`Event::Removed`](crate::Event::Removed).
+    Remove {
         /// Which session.
         session: SessionId,
-        /// Who is heard.
-        side: Side,
+        /// Which termination.
+        termination: TerminationId,
     },
-    /// Forward between both sides from now on; sounds stop.
-    Connect {
-        /// Which session.
+    /// Part it from the others and go on with it in another session, with everything that it has learnt, heard and sent:
+    /// [`Event::Moved`](crate::Event::Moved). A name that is taken there leaves it where it is.
+    Move {
+        /// Where it is.
         session: SessionId,
+        /// Which termination.
+        termination: TerminationId,
+        /// Where it goes; begins with it if it is not there.
+        to: SessionId,
+        /// Its name there.
+        name: TerminationId,
     },
     /// Say the figures: [`Event::Report`](crate::Event::Report).
     Report {
         /// Which session.
         session: SessionId,
     },
-    /// End the session: [`Event::Closed`](crate::Event::Closed). Its ports rest before they are used again.
+    /// Remove every termination: [`Event::Closed`](crate::Event::Closed).
     Close {
         /// Which session.
         session: SessionId,
@@ -73,33 +97,108 @@ impl Command {
     /// The session that it speaks of.
     pub fn session(&self) -> SessionId {
         match self {
-            Self::Open { session, .. }
+            Self::Add { session, .. }
             | Self::Describe { session, .. }
+            | Self::Link { session, .. }
             | Self::Play { session, .. }
             | Self::Stop { session, .. }
-            | Self::Listen { session, .. }
-            | Self::Connect { session }
+            | Self::Remove { session, .. }
+            | Self::Move { session, .. }
             | Self::Report { session }
             | Self::Close { session } => *session,
         }
     }
 }
 
-/// What offer and answer agreed on for one side.
+/// What is between two terminations (RFC 3525 §6.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// Neither hears the other.
+    Isolate,
+    /// The other one hears the first, and is not heard by it.
+    OneWay,
+    /// Each hears the other.
+    BothWay,
+}
+
+/// What a payload type means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// Audio of this codec.
+    Audio(Codec),
+    /// Digits and tones (RFC 4733), with timestamps of this clock rate.
+    TelephoneEvent {
+        /// In hertz.
+        clock_rate: u32,
+    },
+    /// Comfort noise beside audio of this clock rate (RFC 3389).
+    ComfortNoise {
+        /// In hertz.
+        clock_rate: u32,
+    },
+}
+
+/// Payload types and what each means, the preferred ones first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Payloads(Box<[(u8, Payload)]>);
+
+impl FromIterator<(u8, Payload)> for Payloads {
+    /// Of two meanings of one number the first holds.
+    fn from_iter<T: IntoIterator<Item = (u8, Payload)>>(payloads: T) -> Self {
+        let mut taken: Vec<(u8, Payload)> = Vec::new();
+        for (number, payload) in payloads {
+            if taken.len() < PAYLOADS_MAX && taken.iter().all(|(known, _)| *known != number) {
+                taken.push((number, payload));
+            }
+        }
+        Self(taken.into())
+    }
+}
+
+impl Payloads {
+    /// What a payload type means.
+    pub fn meaning(&self, number: u8) -> Option<Payload> {
+        self.0.iter().find_map(|(known, payload)| (*known == number).then_some(*payload))
+    }
+
+    /// The payload type of this meaning.
+    pub fn number_of(&self, payload: Payload) -> Option<u8> {
+        self.0.iter().find_map(|(number, known)| (*known == payload).then_some(*number))
+    }
+
+    /// The first codec, and its number.
+    pub fn codec(&self) -> Option<(u8, Codec)> {
+        self.0.iter().find_map(|(number, payload)| match payload {
+            Payload::Audio(codec) => Some((*number, *codec)),
+            Payload::TelephoneEvent { .. } | Payload::ComfortNoise { .. } => None,
+        })
+    }
+
+    /// Telephone events with the clock rate of this audio, else with any: the number and the rate.
+    pub(crate) fn events_beside(&self, codec: Codec) -> Option<(u8, u32)> {
+        let mut events = self.0.iter().filter_map(|(number, payload)| match payload {
+            Payload::TelephoneEvent { clock_rate } => Some((*number, *clock_rate)),
+            Payload::Audio(_) | Payload::ComfortNoise { .. } => None,
+        });
+        let exact = events.clone().find(|(_, rate)| *rate == codec.clock_rate());
+        exact.or_else(|| events.next())
+    }
+}
+
+/// What offer and answer agreed on with one phone. The two directions may number differently, and each may have several
+/// codecs (RFC 3264 §6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// Where the party wants RTP, as its SDP says. An unspecified address: it wants none (hold).
+    /// Where the phone wants RTP, as its SDP says. An unspecified address: it wants none (hold).
     pub rtp: SocketAddr,
     /// Where it wants RTCP; equal to `rtp` when both share a port (RFC 5761).
     pub rtcp: SocketAddr,
     /// Where its signalling comes from: the only other address that may be learnt (phones behind NAT).
     pub signalling: IpAddr,
-    /// What both send.
-    pub codec: Codec,
-    /// Payload type that this party uses, both ways.
-    pub payload_type: u8,
-    /// Payload type of telephone-event with the clock rate of the codec, if agreed.
-    pub telephone_event: Option<u8>,
+    /// What may come from it.
+    pub comes: Payloads,
+    /// What it is sent; with at least one codec.
+    pub goes: Payloads,
     /// May it be sent to.
     pub receives: bool,
     /// Is it expected to send.
@@ -113,6 +212,28 @@ impl Description {
     pub(crate) fn is_multiplexed(&self) -> bool {
         self.rtp == self.rtcp
     }
+
+    /// The codec that it is sent when there is a choice, and its payload type.
+    pub(crate) fn preferred(&self) -> Option<(u8, Codec)> {
+        self.goes.codec()
+    }
+
+    /// Clock rate of that codec.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.preferred().map_or(DEFAULT_CLOCK_RATE, |(_, codec)| codec.clock_rate())
+    }
+}
+
+/// How a sound is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Playback {
+    /// What is played.
+    pub sound: Sound,
+    /// Whom the termination hears takes its place, and it returns one second after the last packet. Without it the sound
+    /// takes the place of whom the termination hears.
+    pub gives_way: bool,
+    /// It ends by itself then; rounded up to packets.
+    pub lasts: Option<Duration>,
 }
 
 /// A sound of the server.
@@ -129,10 +250,15 @@ pub struct Config {
     pub ports: RangeInclusive<u16>,
     /// Tone that `Sound::Ringback` plays.
     pub ringback: TonePlan,
-    /// No RTP for so long from a side that should send: `Event::Silent`.
+    /// No RTP for so long from a phone that should send: `Event::Silent`.
     pub silence_timeout: Duration,
     /// A port that was closed is not used again for so long.
     pub port_rest: Duration,
     /// Seed of SSRCs, first sequence numbers and timestamps.
     pub seed: [u8; 32],
 }
+
+/// Of an audio stream that nothing is known of (RFC 3551 §4.5).
+pub(crate) const DEFAULT_CLOCK_RATE: u32 = 8_000;
+/// More than any phone agrees on.
+const PAYLOADS_MAX: usize = 32;

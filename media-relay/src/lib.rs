@@ -5,28 +5,21 @@
 //! clock, and a thread that does what it says. Absent: SIP, SDP, who the parties are, encryption.
 
 mod command;
-mod continuity;
-mod driver;
+mod conversion;
 mod event;
-mod half;
-mod learning;
-mod pacing;
-mod packet;
+mod names;
 mod ports;
-mod reception;
 mod relay;
-mod rtcp_packet;
+mod rtp;
 mod session;
-mod side;
-mod sockets;
-mod sounds;
-mod tones;
-mod transcoder;
-mod transcoding;
+mod sound;
+mod termination;
+mod thread;
 
-pub use command::{Command, Config, Description, Sound};
-pub use driver::{RelayHandle, start};
+pub use command::{Command, Config, Description, Payload, Payloads, Playback, Sound, Topology};
+pub use conversion::Transcoding;
 pub use event::{Event, OpenError, Statistics};
-pub use packet::{Malformed, RtpHeader};
+pub use names::{PlayId, SessionId, TerminationId};
 pub use relay::{BindError, Forward, Output, Relay};
-pub use side::{SessionId, Side};
+pub use rtp::header::{Malformed, RtpHeader};
+pub use thread::{RelayHandle, start};

@@ -3,25 +3,26 @@
 //! Commands, packets and the passing of time go in through `handle_*`; what is to be done comes out of
 //! [`Relay::poll_output`], but for a packet that is forwarded, which is answered at once.
 
+mod converted;
 mod guard;
 mod opening;
 mod rounds;
 #[cfg(test)]
 mod tests;
-mod transcoded;
 
 use self::rounds::Round;
-use crate::command::{Command, Config, Description, Sound};
+use crate::command::{Command, Config, Description, Playback, Sound, Topology};
+use crate::conversion::Transcoding;
 use crate::event::{Event, OpenError};
+use crate::names::{PlayId, SessionId, TerminationId};
 use crate::ports::Ports;
-use crate::session::{Passage, Session, Stage};
-use crate::side::{SessionId, Side};
-use crate::sounds::Sounds;
-use crate::tones::Tone;
+use crate::session::Session;
+use crate::sound::Sounds;
+use crate::termination::outward::Passage;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -33,23 +34,30 @@ pub struct Relay {
     free_slots: Vec<usize>,
     slots: HashMap<SessionId, usize>,
     /// By RTP port / 2.
-    routes: Vec<Option<(usize, Side)>>,
+    routes: Vec<Option<Spot>>,
     ports: Ports,
     sounds: Sounds,
     random: ChaCha12Rng,
     silence_timeout: Duration,
-    /// When to look whether a side is silent; one entry for each side of each session.
-    silence_checks: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
-    /// Who hears a tone.
-    playing: Vec<(usize, Side)>,
+    /// When to look whether a phone is silent; one entry for each termination.
+    silence_checks: BTreeSet<(Instant, SessionId, TerminationId)>,
+    /// Who hears a sound.
+    playing: Vec<Spot>,
     tick_at: Option<Instant>,
     round: Option<Round>,
-    /// Halves where packets in line are due, and since when.
-    transcoded: VecDeque<(usize, Side, Instant)>,
-    /// When some will be; at most one entry for each half.
-    paced: BinaryHeap<Reverse<(Instant, SessionId, Side)>>,
+    /// Where packets in line are due, and since when.
+    converted: VecDeque<(Spot, Instant)>,
+    /// When some will be; at most one entry for each termination.
+    paced: BinaryHeap<Reverse<(Instant, SessionId, TerminationId)>>,
     outputs: VecDeque<Output<'static>>,
     buffer: Vec<u8>,
+}
+
+/// Where a termination is: the slot of its session, and its place in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    slot: usize,
+    place: usize,
 }
 
 /// A packet, rewritten in place, is to be sent.
@@ -62,7 +70,7 @@ pub struct Forward {
 }
 
 /// What the relay wants done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Output<'a> {
     /// Bind `port` and the one above on `address`, and say so to [`Relay::handle_bound`].
     Bind {
@@ -85,6 +93,9 @@ pub enum Output<'a> {
         /// The packet.
         octets: &'a [u8],
     },
+    /// Perform it, and hand it back to [`Relay::handle_transcoded`]. One that is never handed back is a lost packet, and
+    /// the end of what its termination hears in another codec.
+    Transcode(Box<Transcoding>),
     /// Tell signalling.
     Event(Event),
 }
@@ -110,11 +121,11 @@ impl Relay {
             sounds: Sounds::new(config.ringback),
             random: ChaCha12Rng::from_seed(config.seed),
             silence_timeout: config.silence_timeout.max(SILENCE_TIMEOUT_MIN),
-            silence_checks: BinaryHeap::new(),
+            silence_checks: BTreeSet::new(),
             playing: Vec::new(),
             tick_at: None,
             round: None,
-            transcoded: VecDeque::new(),
+            converted: VecDeque::new(),
             paced: BinaryHeap::new(),
             outputs: VecDeque::new(),
             buffer: Vec::new(),
@@ -129,49 +140,75 @@ impl Relay {
         }
     }
 
-    /// Does what signalling asks for. A session that does not exist any more is passed over.
+    /// Does what signalling asks for. What does not exist any more is passed over.
     pub fn handle_command(&mut self, command: Command, now: Instant) {
-        if let Command::Open { session, local } = command {
-            return self.open(session, local, now);
+        if let Command::Add { session, termination, local } = command {
+            return self.add(session, termination, local, now);
         }
         let Some(&slot) = self.slots.get(&command.session()) else { return };
+        let spot = |id| Some(Spot { slot, place: self.sessions[slot].as_ref()?.place_of(id)? });
         match command {
-            Command::Open { .. } => {}
-            Command::Describe { side, description, .. } => self.describe(slot, side, description, now),
-            Command::Play { side, sound, .. } => self.play(slot, side, sound, now),
-            Command::Stop { side, .. } => self.stop(slot, side),
-            Command::Listen { side, .. } => self.listen(slot, side),
-            Command::Connect { .. } => self.connect(slot, now),
+            Command::Add { .. } => {}
+            Command::Link { one, other, topology, .. } => {
+                if let (Some(one), Some(other)) = (spot(one), spot(other)) {
+                    self.link(slot, one.place, other.place, topology, now);
+                }
+            }
+            Command::Describe { termination, description, .. } => {
+                if let Some(spot) = spot(termination) {
+                    self.describe(spot, description, now);
+                }
+            }
+            Command::Play { termination, play, sound, .. } => {
+                if let Some(spot) = spot(termination) {
+                    self.play(spot, play, sound, now);
+                }
+            }
+            Command::Stop { termination, play, .. } => {
+                if let Some(spot) = spot(termination) {
+                    self.stop(spot, play);
+                }
+            }
+            Command::Remove { termination, .. } => {
+                if let Some(spot) = spot(termination) {
+                    self.remove(spot, now);
+                }
+            }
+            Command::Move { termination, to, name, .. } => {
+                if let Some(spot) = spot(termination) {
+                    self.move_to(spot, to, name, now);
+                }
+            }
             Command::Report { session } => {
                 let statistics = self.session(slot).statistics();
-                self.outputs.push_back(Output::Event(Event::Report { session, statistics }));
+                self.tell(Event::Report { session, statistics });
             }
             Command::Close { session } => {
                 let statistics = self.session(slot).statistics();
-                self.remove(slot, now);
-                self.outputs.push_back(Output::Event(Event::Closed { session, statistics }));
+                self.forget(slot, now);
+                self.tell(Event::Closed { session, statistics });
             }
         }
     }
 
     /// What became of [`Output::Bind`].
     pub fn handle_bound(&mut self, port: u16, result: Result<(), BindError>, now: Instant) {
-        let Some((slot, side)) = self.route(port) else {
-            // Its session ended in the meantime.
+        let Some(spot) = self.route(port) else {
+            // Its termination has gone in the meantime.
             if result.is_ok() {
                 self.outputs.push_back(Output::Release { port });
             }
             return self.ports.give_back(port, now);
         };
         match result {
-            Ok(()) => self.bound(slot, side, now),
+            Ok(()) => self.bound(spot, now),
             Err(BindError::AddressNotUsable) => {
-                self.give_up_port(slot, side, now);
-                self.open_failed(slot, OpenError::AddressNotUsable, now);
+                self.give_up_port(spot, now);
+                self.not_added(spot, OpenError::AddressNotUsable, now);
             }
             Err(BindError::PortTaken) => {
-                self.give_up_port(slot, side, now);
-                self.try_another(slot, side, now);
+                self.give_up_port(spot, now);
+                self.try_another(spot, now);
             }
         }
     }
@@ -186,21 +223,14 @@ impl Relay {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Forward> {
-        let (slot, side) = self.route_of(port, source)?;
-        let session = self.sessions[slot].as_ref()?.id;
-        let handled = self.guarded(slot, now, |session| session.handle_rtp(side, source, packet, now))?;
-        if handled.is_first {
-            let event = Event::FirstPacket { session, side, at: now };
-            self.outputs.push_back(Output::Event(event));
+        let spot = self.route_of(port, source)?;
+        let handled =
+            self.guarded(spot.slot, now, |session| session.handle_rtp(spot.place, source, packet, now))?;
+        if handled.is_first || handled.digit.is_some() {
+            self.tell_of_packet(spot, handled.is_first, handled.digit, now);
         }
-        match handled.passage {
-            Passage::Nothing => None,
-            Passage::Forward(forward) => Some(forward),
-            Passage::InLine => {
-                self.transcoded.push_back((slot, side.other(), now));
-                None
-            }
-        }
+        let hearer = Spot { place: handled.hearer, ..spot };
+        self.pass(hearer, handled.passage, now)
     }
 
     /// A packet that came to an RTCP port; as [`handle_rtp`](Self::handle_rtp).
@@ -211,20 +241,30 @@ impl Relay {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Forward> {
-        let (slot, side) = self.route_of(port, source)?;
-        self.guarded(slot, now, |session| session.handle_rtcp(side, source, packet, now))?
+        let Spot { slot, place } = self.route_of(port, source)?;
+        self.guarded(slot, now, |session| session.handle_rtcp(place, source, packet, now))?
+    }
+
+    /// What has been transcoded, or could not be.
+    pub fn handle_transcoded(&mut self, transcoding: Box<Transcoding>, now: Instant) {
+        let Some((session, termination)) = transcoding.hearer else { return };
+        let Some(spot) = self.spot(session, termination) else { return };
+        let passage = self.guarded(spot.slot, now, |session| {
+            let hearer = session.at_mut(spot.place)?;
+            Some(hearer.outward.take_back(*transcoding, now))
+        });
+        if let Some(Some(passage)) = passage {
+            self.pass(spot, passage, now);
+        }
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(Reverse((due, session, side))) = self.silence_checks.peek().copied() {
-            if due > now {
-                break;
-            }
-            self.silence_checks.pop();
-            self.check_silence(session, side, now);
+        while let Some(check) = self.silence_checks.first().filter(|(due, ..)| *due <= now).copied() {
+            self.silence_checks.remove(&check);
+            self.check_silence(check.1, check.2, now);
         }
-        self.wake_transcoded(now);
+        self.wake_converted(now);
         if let Some(due) = self.tick_at.filter(|due| *due <= now) {
             self.tick(due, now);
         }
@@ -232,8 +272,8 @@ impl Relay {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let check = self.silence_checks.peek().map(|Reverse((due, _, _))| *due);
-        let paced = self.paced.peek().map(|Reverse((due, _, _))| *due);
+        let check = self.silence_checks.first().map(|(due, ..)| *due);
+        let paced = self.paced.peek().map(|Reverse((due, ..))| *due);
         [check, paced, self.tick_at].into_iter().flatten().min()
     }
 
@@ -242,8 +282,8 @@ impl Relay {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        match self.next_transcoded().or_else(|| self.next_of_round()) {
-            Some((port, to)) => Some(Output::Send { port, to, octets: &self.buffer }),
+        match self.next_converted().or_else(|| self.next_of_round()) {
+            Some(Forward { port, to }) => Some(Output::Send { port, to, octets: &self.buffer }),
             // A session that broke just now is told of.
             None => self.outputs.pop_front(),
         }
@@ -257,102 +297,138 @@ impl Relay {
 
 /// Sessions change.
 impl Relay {
-    fn describe(&mut self, slot: usize, side: Side, description: Description, now: Instant) {
-        if self.guarded(slot, now, |session| session.describe(side, description, now)).is_some() {
-            self.encode_tone(slot, side);
+    fn describe(&mut self, spot: Spot, description: Description, now: Instant) {
+        let described =
+            self.guarded(spot.slot, now, |session| session.describe(spot.place, description, now));
+        if described.is_some() {
+            self.encode_sound(spot);
         }
     }
 
-    fn play(&mut self, slot: usize, side: Side, sound: Sound, now: Instant) {
-        let half = self.session_mut(slot).half_mut(side);
-        if half.tone.as_ref().is_some_and(|tone| tone.sound == sound) {
+    fn link(&mut self, slot: usize, one: usize, other: usize, topology: Topology, now: Instant) {
+        self.guarded(slot, now, |session| session.link(one, other, topology, now));
+    }
+
+    fn play(&mut self, spot: Spot, play: PlayId, sound: Playback, now: Instant) {
+        let Some(Some(true)) = self.guarded(spot.slot, now, |session| {
+            let hearer = session.at_mut(spot.place)?;
+            Some(hearer.outward.play(play, sound, now))
+        }) else {
             return;
-        }
-        half.tone = Some(Tone::new(sound));
-        half.hurry_transcoded(now);
-        self.transcoded.push_back((slot, side, now));
-        if !self.playing.contains(&(slot, side)) {
-            self.playing.push((slot, side));
+        };
+        self.converted.push_back((spot, now));
+        if !self.playing.contains(&spot) {
+            self.playing.push(spot);
         }
         self.tick_at.get_or_insert(now);
-        self.encode_tone(slot, side);
+        self.encode_sound(spot);
     }
 
-    fn stop(&mut self, slot: usize, side: Side) {
-        self.session_mut(slot).half_mut(side).tone = None;
-        self.stop_playing(|playing, hearer| (playing, hearer) == (slot, side));
-    }
-
-    fn listen(&mut self, slot: usize, side: Side) {
-        let stage = &mut self.session_mut(slot).stage;
-        *stage = match *stage {
-            Stage::Opening { tries_left } => Stage::Opening { tries_left },
-            Stage::Open { .. } => Stage::Open { heard: Some(side) },
-            Stage::Connected { since } => Stage::Connected { since },
-        };
-    }
-
-    fn connect(&mut self, slot: usize, now: Instant) {
-        for side in Side::BOTH {
-            self.stop(slot, side);
-        }
-        let stage = &mut self.session_mut(slot).stage;
-        *stage = match *stage {
-            // Nobody can have been told of ports that are not bound.
-            Stage::Opening { tries_left } => Stage::Opening { tries_left },
-            Stage::Open { .. } => Stage::Connected { since: now },
-            Stage::Connected { since } => Stage::Connected { since },
-        };
-    }
-
-    fn encode_tone(&mut self, slot: usize, side: Side) {
-        let Some(session) = &mut self.sessions[slot] else { return };
-        let half = session.half_mut(side);
-        if let (Some(tone), Some(description)) = (&mut half.tone, &half.description) {
-            tone.encoded = Some(self.sounds.encoded(&tone.sound, description.codec));
+    fn stop(&mut self, spot: Spot, play: PlayId) {
+        let Some(hearer) = self.session_mut(spot.slot).at_mut(spot.place) else { return };
+        if hearer.outward.stop(play) {
+            self.stop_playing(|playing| playing == spot);
         }
     }
 
-    fn check_silence(&mut self, id: SessionId, side: Side, now: Instant) {
-        let Some(&slot) = self.slots.get(&id) else { return };
+    fn encode_sound(&mut self, spot: Spot) {
+        let Some(session) = &mut self.sessions[spot.slot] else { return };
+        let Some(hearer) = session.at_mut(spot.place) else { return };
+        if let Some(description) = &hearer.description {
+            hearer.outward.encode_sound(&mut self.sounds, description);
+        }
+    }
+
+    fn check_silence(&mut self, id: SessionId, termination: TerminationId, now: Instant) {
+        let Some(spot) = self.spot(id, termination) else { return };
         let timeout = self.silence_timeout;
-        let session = self.session_mut(slot);
-        let next = match session.silent_at(side, timeout) {
+        let session = self.session_mut(spot.slot);
+        let next = match session.silent_at(spot.place, timeout) {
             Some(due) if due <= now => {
-                session.half_mut(side).is_silent = true;
-                self.outputs.push_back(Output::Event(Event::Silent { session: id, side }));
+                if let Some(silent) = session.at_mut(spot.place) {
+                    silent.inward.is_silent = true;
+                }
+                self.tell(Event::Silent { session: id, termination });
                 now + timeout
             }
             Some(due) => due,
             None => now + timeout,
         };
-        self.silence_checks.push(Reverse((next, id, side)));
+        self.check_silence_at(spot, next);
+    }
+
+    fn check_silence_at(&mut self, spot: Spot, due: Instant) {
+        let Some((session, termination)) = self.names_of(spot) else { return };
+        if let Some(watched) = self.session_mut(spot.slot).at_mut(spot.place) {
+            watched.silence_check = Some(due);
+            self.silence_checks.insert((due, session, termination));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn tell_of_packet(&mut self, spot: Spot, is_first: bool, digit: Option<u8>, now: Instant) {
+        let Some((session, termination)) = self.names_of(spot) else { return };
+        if is_first {
+            self.tell(Event::FirstPacket { session, termination, at: now });
+        }
+        if let Some(code) = digit {
+            self.tell(Event::Digit { session, termination, code });
+        }
+    }
+
+    /// What is to be done with a packet for a hearer.
+    fn pass(&mut self, hearer: Spot, passage: Passage, now: Instant) -> Option<Forward> {
+        match passage {
+            Passage::Nothing => return None,
+            Passage::Forward(forward) => return Some(forward),
+            Passage::InLine => {}
+            Passage::Convert(mut transcoding) => {
+                transcoding.hearer = self.names_of(hearer);
+                self.outputs.push_back(Output::Transcode(transcoding));
+            }
+        }
+        self.converted.push_back((hearer, now));
+        None
     }
 }
 
 /// Looking things up.
 impl Relay {
-    fn route(&self, port: u16) -> Option<(usize, Side)> {
+    fn route(&self, port: u16) -> Option<Spot> {
         self.routes[usize::from(port / 2)]
     }
 
     /// Whose packet it is that came to `port`; those of the relay's own ports are turned away.
-    fn route_of(&mut self, port: u16, source: SocketAddr) -> Option<(usize, Side)> {
-        let (slot, side) = self.route(port)?;
+    fn route_of(&mut self, port: u16, source: SocketAddr) -> Option<Spot> {
+        let spot = self.route(port)?;
         if self.is_own(source) {
-            self.sessions[slot].as_mut()?.half_mut(side).count_stranger();
+            self.sessions[spot.slot].as_mut()?.at_mut(spot.place)?.inward.count_stranger();
             return None;
         }
-        Some((slot, side))
+        Some(spot)
     }
 
     /// Is it one of the relay's own ports? Two sessions described as each other's parties would send round
     /// and round.
     fn is_own(&self, source: SocketAddr) -> bool {
-        let Some((slot, side)) = self.route(source.port()) else { return false };
-        let Some(session) = &self.sessions[slot] else { return false };
-        let local = session.half(side).local.ip();
+        let Some(spot) = self.route(source.port()) else { return false };
+        let Some(Some(session)) = self.sessions.get(spot.slot) else { return false };
+        let Some(termination) = session.at(spot.place) else { return false };
+        let local = termination.local.ip();
         local == source.ip() || (local.is_unspecified() && source.ip().is_loopback())
+    }
+
+    fn spot(&self, session: SessionId, termination: TerminationId) -> Option<Spot> {
+        let slot = *self.slots.get(&session)?;
+        Some(Spot { slot, place: self.sessions[slot].as_ref()?.place_of(termination)? })
+    }
+
+    fn names_of(&self, spot: Spot) -> Option<(SessionId, TerminationId)> {
+        let session = self.sessions[spot.slot].as_ref()?;
+        Some((session.id, session.at(spot.place)?.id))
     }
 
     fn session(&self, slot: usize) -> &Session {

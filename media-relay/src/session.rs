@@ -1,12 +1,12 @@
-//! The media of one call: two halves, and what goes from one to the other.
+//! The media of one call: its terminations, and who hears whom.
 
-use crate::command::Description;
+use crate::command::{Description, Topology};
 use crate::event::Statistics;
-use crate::half::{Accepted, Content, Half};
+use crate::names::{SessionId, TerminationId};
 use crate::relay::Forward;
-use crate::rtcp_packet::{is_rtcp, report_time, translate};
-use crate::side::{SessionId, Side};
-use crate::transcoding::Between;
+use crate::rtp::reports::{is_rtcp, report_time, translate};
+use crate::termination::outward::Passage;
+use crate::termination::{Links, Termination};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,158 +14,190 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    pub(crate) stage: Stage,
-    pub(crate) halves: [Half; 2],
-}
-
-/// How far a session has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Its ports are being bound.
-    Opening { tries_left: u16 },
-    /// Each half for itself, but for the one that the other already hears.
-    Open { heard: Option<Side> },
-    /// What comes from one half goes to the other.
-    Connected { since: Instant },
-}
-
-/// What goes to the other party.
-#[derive(Debug, Default)]
-pub(crate) enum Passage {
-    #[default]
-    Nothing,
-    /// The packet, rewritten in place.
-    Forward(Forward),
-    /// What is made of it stands in line at the other half.
-    InLine,
+    /// A place is never another's as long as somebody may name it.
+    terminations: Vec<Option<Termination>>,
 }
 
 /// What became of an RTP packet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Handled {
     pub(crate) passage: Passage,
-    /// It was the first of its side.
+    /// The place of the one who hears it.
+    pub(crate) hearer: usize,
+    /// It was the first of its termination.
     pub(crate) is_first: bool,
+    /// A digit begins with it.
+    pub(crate) digit: Option<u8>,
+}
+
+impl Handled {
+    const fn nothing() -> Self {
+        Self { passage: Passage::Nothing, hearer: 0, is_first: false, digit: None }
+    }
 }
 
 impl Session {
-    pub(crate) fn half(&self, side: Side) -> &Half {
-        &self.halves[side.index()]
+    pub(crate) fn new(id: SessionId) -> Self {
+        Self { id, terminations: Vec::with_capacity(2) }
     }
 
-    pub(crate) fn half_mut(&mut self, side: Side) -> &mut Half {
-        &mut self.halves[side.index()]
+    /// Puts a termination into the first free place.
+    pub(crate) fn put(&mut self, termination: Termination) -> usize {
+        match self.terminations.iter().position(Option::is_none) {
+            Some(free) => {
+                self.terminations[free] = Some(termination);
+                free
+            }
+            None => {
+                self.terminations.push(Some(termination));
+                self.terminations.len() - 1
+            }
+        }
     }
 
-    pub(crate) fn describe(&mut self, side: Side, description: Description, now: Instant) {
-        self.half_mut(side).describe(description, now);
+    /// Parts a termination from the others and takes it out.
+    pub(crate) fn take(&mut self, place: usize, now: Instant) -> Option<Termination> {
+        for other in 0..self.terminations.len() {
+            self.link(place, other, Topology::Isolate, now);
+        }
+        let mut termination = self.terminations.get_mut(place)?.take()?;
+        termination.outward.drop_converted();
+        Some(termination)
     }
 
-    /// A packet that came to the RTP port of `side`; rewritten in place when it is forwarded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.terminations.iter().all(Option::is_none)
+    }
+
+    pub(crate) fn place_of(&self, id: TerminationId) -> Option<usize> {
+        self.terminations.iter().position(|it| it.as_ref().is_some_and(|it| it.id == id))
+    }
+
+    pub(crate) fn at(&self, place: usize) -> Option<&Termination> {
+        self.terminations.get(place)?.as_ref()
+    }
+
+    pub(crate) fn at_mut(&mut self, place: usize) -> Option<&mut Termination> {
+        self.terminations.get_mut(place)?.as_mut()
+    }
+
+    /// Each with its place.
+    pub(crate) fn terminations(&self) -> impl Iterator<Item = (usize, &Termination)> {
+        self.terminations.iter().enumerate().filter_map(|(place, it)| Some((place, it.as_ref()?)))
+    }
+
+    pub(crate) fn describe(&mut self, place: usize, description: Description, now: Instant) {
+        if let Some(termination) = self.at_mut(place) {
+            termination.describe(description, now);
+        }
+    }
+
+    /// Who hears whom between two of them. What each heard before, and who heard it, is over where it stands in the way.
+    pub(crate) fn link(&mut self, one: usize, other: usize, topology: Topology, now: Instant) {
+        if one == other || self.at(one).is_none() || self.at(other).is_none() {
+            return;
+        }
+        let mutual_since = self.at(one).filter(|it| it.links.hears == Some(other));
+        let mutual_since = mutual_since.and_then(|it| it.links.mutual_since);
+        let is_mutual = topology == Topology::BothWay;
+        for (hearer, heard, hears) in [(other, one, topology != Topology::Isolate), (one, other, is_mutual)] {
+            if hears {
+                self.deafen(hearer);
+                self.mute(heard);
+                self.links_mut(hearer, |links| links.hears = Some(heard));
+                self.links_mut(heard, |links| links.heard_by = Some(hearer));
+            } else if self.at(hearer).is_some_and(|it| it.links.hears == Some(heard)) {
+                self.deafen(hearer);
+            }
+        }
+        let since = is_mutual.then(|| mutual_since.unwrap_or(now));
+        for place in [one, other] {
+            self.links_mut(place, |links| links.mutual_since = since);
+        }
+    }
+
+    /// Lets it hear nobody.
+    fn deafen(&mut self, hearer: usize) {
+        let heard = self.at(hearer).and_then(|it| it.links.hears);
+        self.links_mut(hearer, |links| (links.hears, links.mutual_since) = (None, None));
+        if let Some(heard) = heard {
+            self.links_mut(heard, |links| (links.heard_by, links.mutual_since) = (None, None));
+        }
+    }
+
+    /// Lets nobody hear it.
+    fn mute(&mut self, heard: usize) {
+        if let Some(hearer) = self.at(heard).and_then(|it| it.links.heard_by) {
+            self.deafen(hearer);
+        }
+    }
+
+    fn links_mut(&mut self, place: usize, change: impl FnOnce(&mut Links)) {
+        if let Some(termination) = self.at_mut(place) {
+            change(&mut termination.links);
+        }
+    }
+
+    /// A packet that came to the RTP port of a termination; rewritten in place when it is forwarded.
     pub(crate) fn handle_rtp(
         &mut self,
-        side: Side,
+        place: usize,
         source: SocketAddr,
         packet: &mut [u8],
         now: Instant,
     ) -> Handled {
-        let half = self.half_mut(side);
-        if is_rtcp(packet) && half.description.as_ref().is_some_and(Description::is_multiplexed) {
-            let report = self.handle_rtcp(side, source, packet, now);
-            return Handled { passage: report.map_or(Passage::Nothing, Passage::Forward), is_first: false };
+        let Some(Some(termination)) = self.terminations.get_mut(place) else { return Handled::nothing() };
+        let description = termination.description.as_ref();
+        if is_rtcp(packet) && description.is_some_and(Description::is_multiplexed) {
+            let report = self.handle_rtcp(place, source, packet, now);
+            let passage = report.map_or(Passage::Nothing, Passage::Forward);
+            return Handled { passage, ..Handled::nothing() };
         }
-        let Some(accepted) = half.receive(source, packet, now) else { return Handled::default() };
-        let passage = match self.stage {
-            Stage::Open { heard } if heard == Some(side) => {
-                self.halves[side.other().index()].forward_early(&accepted, packet, now)
-            }
-            Stage::Opening { .. } | Stage::Open { .. } => Passage::Nothing,
-            Stage::Connected { .. } => self.halves[side.other().index()].forward(&accepted, packet, now),
+        let Some(accepted) = termination.inward.receive(description, source, packet, now) else {
+            return Handled::nothing();
         };
-        Handled { passage, is_first: accepted.is_first }
+        let hearer = termination.links.heard_by;
+        let passage = match hearer.and_then(|hearer| self.at_mut(hearer)) {
+            Some(hearer) => hearer.hear(&accepted, packet, now),
+            None => Passage::Nothing,
+        };
+        let (is_first, digit) = (accepted.is_first, accepted.digit);
+        Handled { passage, hearer: hearer.unwrap_or_default(), is_first, digit }
     }
 
-    /// A packet that came to the RTCP port of `side`; rewritten in place when it is forwarded.
+    /// A packet that came to the RTCP port of a termination; rewritten in place when it is forwarded, which it is where
+    /// each hears the other.
     pub(crate) fn handle_rtcp(
         &mut self,
-        side: Side,
+        place: usize,
         source: SocketAddr,
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Forward> {
-        if !self.half_mut(side).receive_report(source, packet, now) {
+        let termination = self.at_mut(place)?;
+        if !termination.inward.receive_report(termination.description.as_ref(), source, packet, now) {
             return None;
         }
-        match self.stage {
-            Stage::Opening { .. } | Stage::Open { .. } => return None,
-            Stage::Connected { .. } => {}
-        }
-        let (half, other) = (self.half(side), self.half(side.other()));
-        let (port, to) = other.rtcp_route()?;
-        if !translate(packet, &half.translation_to(other)) {
+        termination.outward.measure_round_trip(packet, now);
+        termination.links.mutual_since?;
+        let hearer = termination.links.heard_by?;
+        let (termination, hearing) = (self.at(place)?, self.at(hearer)?);
+        let route = hearing.rtcp_route()?;
+        if !translate(packet, &termination.translation_to(hearing)) {
             return None;
         }
-        self.half_mut(side.other()).ask(report_time(packet), now);
-        Some(Forward { port, to })
+        self.at_mut(hearer)?.outward.ask(report_time(packet), now);
+        Some(route)
     }
 
-    /// When `side` will have been silent for `timeout`, if it should send: both are connected, neither is on hold, and
-    /// it does not suppress silence.
-    pub(crate) fn silent_at(&self, side: Side, timeout: Duration) -> Option<Instant> {
-        let since = match self.stage {
-            Stage::Opening { .. } | Stage::Open { .. } => return None,
-            Stage::Connected { since } => since,
-        };
-        let half = self.half(side);
-        if self.halves.iter().any(Half::is_held) || half.is_silent || half.suppresses_silence() {
-            return None;
-        }
-        // Whoever was told anew, be it about the other, has the whole time again.
-        let told = self.half(side.other()).described_at();
-        let quiet = self.half(side).quiet_since().max(told).map_or(since, |quiet| quiet.max(since));
-        Some(quiet + timeout)
+    /// When a termination will have been silent for `timeout`, if it should send.
+    pub(crate) fn silent_at(&self, place: usize, timeout: Duration) -> Option<Instant> {
+        let termination = self.at(place)?;
+        let other = self.at(termination.links.heard_by?)?;
+        termination.silent_at(other, timeout)
     }
 
-    pub(crate) fn statistics(&self) -> [Statistics; 2] {
-        Side::BOTH.map(|side| self.half(side).statistics())
-    }
-}
-
-impl Half {
-    /// As [`forward`](Self::forward), but a tone gives way instead of taking the place of the other party.
-    fn forward_early(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Passage {
-        let tone = self.tone.take();
-        let passage = self.forward(accepted, packet, now);
-        self.tone = tone;
-        if let (Some(tone), Passage::Forward(_) | Passage::InLine) = (&mut self.tone, &passage) {
-            tone.give_way(now);
-        }
-        passage
-    }
-
-    /// Makes a packet of the other party one of the stream to this one.
-    fn forward(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Passage {
-        let Accepted { header, place, content, .. } = *accepted;
-        let Some(description) = &self.description else { return Passage::Nothing };
-        let (source, payload_type) = match content {
-            Content::Audio(codec) => (codec, Some(description.payload_type)),
-            Content::TelephoneEvent(codec) => (codec, description.telephone_event),
-            Content::NotAgreed => return Passage::Nothing,
-        };
-        let codec = description.codec;
-        let (Some(payload_type), Some(to), None) = (payload_type, self.rtp_destination(), &self.tone) else {
-            if self.tone.is_none() {
-                self.continuity.interrupt();
-            }
-            return Passage::Nothing;
-        };
-        if source != codec {
-            return self.transcode(accepted, Between { source, target: codec, payload_type }, packet, now);
-        }
-        let Some(stamp) = self.continuity.forward(place, header.timestamp, codec.clock_rate(), now) else {
-            return Passage::Nothing;
-        };
-        header.with(stamp, payload_type).overwrite(packet);
-        self.send_on(packet, to, now)
+    pub(crate) fn statistics(&self) -> Vec<(TerminationId, Statistics)> {
+        self.terminations().map(|(_, it)| (it.id, it.statistics())).collect()
     }
 }

@@ -1,9 +1,10 @@
 //! The relay with real sockets, on loopback.
 
+mod sides;
+
 use audio::{Codec, Decoder, Encoder, Sine, TonePlan, chord_milliseconds, chord_share, tone_share};
-use media_relay::{
-    Command, Config, Description, Event, RelayHandle, RtpHeader, SessionId, Side, Sound, start,
-};
+use media_relay::{Command, Config, Description, Event, RelayHandle, RtpHeader, SessionId, start};
+use sides::Side;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -43,17 +44,7 @@ impl Phone {
 
     fn description(&self) -> Description {
         let rtp = self.socket.local_addr().expect("an address");
-        Description {
-            rtp,
-            rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
-            signalling: rtp.ip(),
-            codec: Codec::Pcmu,
-            payload_type: 0,
-            telephone_event: Some(101),
-            receives: true,
-            sends: true,
-            suppresses_silence: false,
-        }
+        sides::described(rtp, Codec::Pcmu, 0, Some(101))
     }
 
     fn speak(&mut self) {
@@ -91,10 +82,10 @@ struct Heard {
 }
 
 fn opened(events: &Receiver<Event>) -> [SocketAddr; 2] {
-    match events.recv_timeout(PATIENCE) {
-        Ok(Event::Opened { session: SESSION, rtp }) => rtp,
-        other => panic!("not opened: {other:?}"),
-    }
+    Side::BOTH.map(|side| match events.recv_timeout(PATIENCE) {
+        Ok(Event::Added { session: SESSION, termination, rtp }) if termination == side.id() => rtp,
+        other => panic!("not added: {other:?}"),
+    })
 }
 
 fn wait_for(events: &Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event {
@@ -109,18 +100,22 @@ fn wait_for(events: &Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event 
 #[test]
 fn ringback_first_and_then_the_other_party_in_one_stream() {
     let (relay, events) = relay(17_000);
-    relay.send(Command::Open { session: SESSION, local: [LOCALHOST; 2] });
+    for command in sides::open(SESSION, [LOCALHOST; 2]) {
+        relay.send(command);
+    }
     let [one, two] = opened(&events);
     let (mut alice, mut bob) = (Phone::new(one, 600.0, 1), Phone::new(two, 1_000.0, 2));
-    relay.send(Command::Describe { session: SESSION, side: Side::One, description: alice.description() });
-    relay.send(Command::Play { session: SESSION, side: Side::One, sound: Sound::Ringback });
+    relay.send(sides::describe(SESSION, Side::One, alice.description()));
+    relay.send(sides::play(SESSION, Side::One));
     let ringing = alice.listen(Duration::from_millis(1_500));
     assert!(chord_share(&ringing.samples, 8_000, &[440.0, 480.0]) > 0.95);
     assert!(chord_milliseconds(&ringing.samples, 8_000, &[440.0, 480.0]) > 1_000);
     assert!((65..=85).contains(&ringing.headers.len()), "{} packets", ringing.headers.len());
 
-    relay.send(Command::Describe { session: SESSION, side: Side::Two, description: bob.description() });
-    relay.send(Command::Connect { session: SESSION });
+    relay.send(sides::describe(SESSION, Side::Two, bob.description()));
+    for command in sides::connect(SESSION) {
+        relay.send(command);
+    }
     let (mut to_alice, mut to_bob) = (Heard::default(), Heard::default());
     for _ in 0..100 {
         alice.speak();
@@ -143,10 +138,7 @@ fn ringback_first_and_then_the_other_party_in_one_stream() {
     assert!(stream.is_sorted_by(|one, two| (two.timestamp.wrapping_sub(one.timestamp) as i32) > 0));
 
     relay.send(Command::Close { session: SESSION });
-    let Event::Closed { statistics, .. } = wait_for(&events, |event| matches!(event, Event::Closed { .. }))
-    else {
-        panic!("closed");
-    };
+    let statistics = sides::both(Some(wait_for(&events, |event| matches!(event, Event::Closed { .. }))));
     assert_eq!(statistics.map(|side| side.packets_received), [100, 100]);
     assert_eq!(statistics.map(|side| side.packets_lost), [0, 0]);
     assert!(statistics[0].first_packet_at.is_some());
@@ -155,7 +147,9 @@ fn ringback_first_and_then_the_other_party_in_one_stream() {
 #[test]
 fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() {
     let (relay, events) = relay(17_100);
-    relay.send(Command::Open { session: SESSION, local: [LOCALHOST; 2] });
+    for command in sides::open(SESSION, [LOCALHOST; 2]) {
+        relay.send(command);
+    }
     let ports = opened(&events);
     assert!(ports.iter().all(|address| UdpSocket::bind(address).is_err()), "they are bound");
     relay.send(Command::Close { session: SESSION });
@@ -165,8 +159,12 @@ fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() 
     }
     let other = relay.clone();
     drop(relay);
-    other.send(Command::Open { session: SessionId(2), local: [LOCALHOST; 2] });
-    wait_for(&events, |event| matches!(event, Event::Opened { .. }));
+    for command in sides::open(SessionId(2), [LOCALHOST; 2]) {
+        other.send(command);
+    }
+    for _ in Side::BOTH {
+        wait_for(&events, |event| matches!(event, Event::Added { .. }));
+    }
     drop(other);
     assert!(
         events
@@ -179,7 +177,9 @@ fn ports_are_closed_with_the_session_and_the_thread_ends_with_the_last_handle() 
 fn a_port_that_somebody_has_is_passed_over() {
     let _taken = UdpSocket::bind((LOCALHOST, 17_201)).expect("the RTCP port of the first pair");
     let (relay, events) = relay(17_200);
-    relay.send(Command::Open { session: SESSION, local: [LOCALHOST; 2] });
+    for command in sides::open(SESSION, [LOCALHOST; 2]) {
+        relay.send(command);
+    }
     let mut ports = opened(&events).map(|address| address.port());
     ports.sort_unstable();
     assert_eq!(ports, [17_202, 17_204]);
@@ -189,7 +189,10 @@ fn a_port_that_somebody_has_is_passed_over() {
 fn an_address_of_another_host_cannot_be_used() {
     let (relay, events) = relay(17_300);
     let foreign = IpAddr::from([192, 0, 2, 77]);
-    relay.send(Command::Open { session: SESSION, local: [LOCALHOST, foreign] });
+    for command in sides::open(SESSION, [LOCALHOST, foreign]) {
+        relay.send(command);
+    }
     let reason = media_relay::OpenError::AddressNotUsable;
-    assert_eq!(events.recv_timeout(PATIENCE), Ok(Event::OpenFailed { session: SESSION, reason }));
+    let not_added = Event::NotAdded { session: SESSION, termination: Side::Two.id(), reason };
+    wait_for(&events, |event| *event == not_added);
 }

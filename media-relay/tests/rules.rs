@@ -1,15 +1,18 @@
 //! The rules of the relay, without sockets and clock.
 
+mod sides;
+
 use audio::{Codec, TonePlan};
 use bytes::Bytes;
 use media_relay::{
     BindError, Command, Config, Description, Event, Forward, OpenError, Output, Relay, RtpHeader, SessionId,
-    Side, Sound, Statistics,
+    Statistics,
 };
 use proptest::prelude::*;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
+use sides::Side;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -39,18 +42,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn described(rtp: &str, payload_type: u8, telephone_event: u8) -> Description {
-    let rtp = address(rtp);
-    Description {
-        rtp,
-        rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
-        signalling: rtp.ip(),
-        codec: Codec::Pcmu,
-        payload_type,
-        telephone_event: Some(telephone_event),
-        receives: true,
-        sends: true,
-        suppresses_silence: false,
-    }
+    sides::described(address(rtp), Codec::Pcmu, payload_type, Some(telephone_event))
 }
 
 impl Bench {
@@ -76,7 +68,7 @@ impl Bench {
     /// Open on ports 20000 and 20002, not described.
     fn open() -> Self {
         let mut bench = Self::with_ports(20_000..=20_099);
-        bench.command(Command::Open { session: SESSION, local: [IpAddr::V4(Ipv4Addr::LOCALHOST); 2] });
+        bench.open_session(SESSION);
         bench
     }
 
@@ -85,8 +77,20 @@ impl Bench {
         let mut bench = Self::open();
         bench.describe(Side::One, described(ALICE, 0, 101));
         bench.describe(Side::Two, described(BOB, 0, 96));
-        bench.command(Command::Connect { session: SESSION });
+        bench.connect();
         bench
+    }
+
+    fn open_session(&mut self, session: SessionId) {
+        for command in sides::open(session, [IpAddr::V4(Ipv4Addr::LOCALHOST); 2]) {
+            self.command(command);
+        }
+    }
+
+    fn connect(&mut self) {
+        for command in sides::connect(SESSION) {
+            self.command(command);
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -95,11 +99,11 @@ impl Bench {
     }
 
     fn describe(&mut self, side: Side, description: Description) {
-        self.command(Command::Describe { session: SESSION, side, description });
+        self.command(sides::describe(SESSION, side, description));
     }
 
     fn play(&mut self, side: Side) {
-        self.command(Command::Play { session: SESSION, side, sound: Sound::Ringback });
+        self.command(sides::play_over(SESSION, side));
     }
 
     fn perform(&mut self) {
@@ -107,6 +111,7 @@ impl Bench {
             match output {
                 Output::Event(event) => self.events.push(event),
                 Output::Send { port, to, octets } => self.sent.push((port, to, octets.to_vec())),
+                Output::Transcode(_) => panic!("all speak one codec"),
                 Output::Release { port } => self.bound.retain(|bound| *bound != port),
                 Output::Bind { port, .. } => {
                     let result = if self.refuse_address {
@@ -155,10 +160,7 @@ impl Bench {
 
     fn statistics(&mut self) -> [Statistics; 2] {
         self.command(Command::Report { session: SESSION });
-        match self.events.pop() {
-            Some(Event::Report { statistics, .. }) => statistics,
-            other => panic!("no report: {other:?}"),
-        }
+        sides::both(self.events.pop())
     }
 
     /// What was sent of the relay's own from the first RTP port.
@@ -168,9 +170,13 @@ impl Bench {
 
     fn silent(&self) -> Vec<Side> {
         let silent = self.events.iter().filter_map(|event| match event {
-            Event::Silent { side, .. } => Some(*side),
-            Event::Opened { .. }
-            | Event::OpenFailed { .. }
+            Event::Silent { termination, .. } => Some(Side::of(*termination)),
+            Event::Added { .. }
+            | Event::NotAdded { .. }
+            | Event::Removed { .. }
+            | Event::Moved { .. }
+            | Event::Digit { .. }
+            | Event::Played { .. }
             | Event::FirstPacket { .. }
             | Event::Broken { .. }
             | Event::Closed { .. }
@@ -288,7 +294,7 @@ mod addresses {
         let mut bench = Bench::open();
         bench.describe(Side::One, described("127.0.0.1:20002", 0, 101));
         bench.describe(Side::Two, described("127.0.0.1:20000", 0, 101));
-        bench.command(Command::Connect { session: SESSION });
+        bench.connect();
         assert_eq!(bench.hear(Side::One, "127.0.0.1:20002", &voice(1)), None);
         assert_eq!(bench.statistics()[0].packets_from_strangers, 1);
     }
@@ -353,7 +359,7 @@ mod streams {
     #[test]
     fn what_the_receiver_did_not_agree_to_is_not_forwarded() {
         let mut bench = Bench::connected();
-        bench.describe(Side::Two, Description { telephone_event: None, ..described(BOB, 0, 96) });
+        bench.describe(Side::Two, sides::described(address(BOB), Codec::Pcmu, 0, None));
         assert_eq!(bench.hear(Side::One, ALICE, &rtp(101, 1, 1, 0)), None);
     }
 
@@ -363,7 +369,7 @@ mod streams {
         bench.describe(Side::One, described(ALICE, 0, 101));
         bench.describe(Side::Two, described(BOB, 0, 101));
         assert_eq!(bench.hear(Side::One, ALICE, &voice(1)), None);
-        let first = Event::FirstPacket { session: SESSION, side: Side::One, at: bench.now };
+        let first = Event::FirstPacket { session: SESSION, termination: Side::One.id(), at: bench.now };
         assert_eq!(bench.events.last(), Some(&first));
     }
 
@@ -378,7 +384,7 @@ mod streams {
         assert!(packets.is_sorted_by(|one, two| two.sequence == one.sequence.wrapping_add(1)));
         assert!(packets.is_sorted_by(|one, two| two.timestamp == one.timestamp.wrapping_add(160)));
         assert!(packets[0].marker && packets[1..].iter().all(|packet| !packet.marker));
-        bench.command(Command::Stop { session: SESSION, side: Side::One });
+        bench.command(sides::stop(SESSION, Side::One));
         bench.sent.clear();
         bench.wait(1_000);
         assert!(bench.sent.is_empty());
@@ -438,7 +444,7 @@ mod streams {
         bench.wait(100);
         let mut stream = bench.tones();
         bench.describe(Side::Two, described(BOB, 0, 96));
-        bench.command(Command::Connect { session: SESSION });
+        bench.connect();
         for index in 0..20_u16 {
             let (ssrc, sequence) = if index < 10 { (5, 60_000 + index) } else { (6, index) };
             let packet = rtp(0, ssrc, sequence, u32::from(sequence).wrapping_mul(160) ^ ssrc << 28);
@@ -465,7 +471,7 @@ mod streams {
         bench.hear(Side::Two, BOB, &voice(1)).expect("forwarded");
         bench.play(Side::One);
         assert_eq!(bench.hear(Side::Two, BOB, &voice(2)), None);
-        bench.command(Command::Stop { session: SESSION, side: Side::One });
+        bench.command(sides::stop(SESSION, Side::One));
         assert!(bench.hear(Side::Two, BOB, &voice(3)).is_some());
     }
 }
@@ -486,14 +492,14 @@ mod early {
         fn ringing() -> Self {
             let mut bench = Bench::open();
             bench.describe(Side::One, described(ALICE, 0, 101));
-            bench.play(Side::One);
+            bench.command(sides::play(SESSION, Side::One));
             bench.describe(Side::Two, described(BOB, 0, 96));
             Self { bench, packets: Vec::new(), elapsed: 0, sequence: 60_000 }
         }
 
         fn listening() -> Self {
             let mut heard = Self::ringing();
-            heard.bench.command(Command::Listen { session: SESSION, side: Side::Two });
+            heard.bench.command(sides::listen(SESSION, Side::Two));
             heard
         }
 
@@ -588,7 +594,7 @@ mod early {
         let mut heard = Heard::listening();
         heard.bob_sends(10);
         assert_eq!(heard.bench.hear(Side::One, ALICE, &voice(1)), None);
-        heard.bench.command(Command::Connect { session: SESSION });
+        heard.bench.connect();
         assert!(heard.bench.hear(Side::One, ALICE, &voice(2)).is_some());
     }
 
@@ -597,7 +603,7 @@ mod early {
         let mut heard = Heard::listening();
         heard.wait(300);
         heard.bob_sends(20);
-        heard.bench.command(Command::Connect { session: SESSION });
+        heard.bench.connect();
         heard.bob_sends(20);
         assert!(heard.packets.is_sorted_by(|(one, ..), (two, ..)| two - one <= 60));
         assert!(heard.is_one_stream());
@@ -733,28 +739,46 @@ mod sessions {
     use super::*;
 
     fn open(bench: &mut Bench, session: u64) {
-        bench.command(Command::Open {
-            session: SessionId(session),
-            local: [IpAddr::V4(Ipv4Addr::LOCALHOST); 2],
+        bench.open_session(SessionId(session));
+    }
+
+    /// The terminations that were added, and those that were not, with the reason.
+    fn added(bench: &Bench) -> Vec<(SessionId, Side, Result<u16, OpenError>)> {
+        let added = bench.events.iter().filter_map(|event| match event {
+            Event::Added { session, termination, rtp } => {
+                Some((*session, Side::of(*termination), Ok(rtp.port())))
+            }
+            Event::NotAdded { session, termination, reason } => {
+                Some((*session, Side::of(*termination), Err(*reason)))
+            }
+            Event::Silent { .. }
+            | Event::Removed { .. }
+            | Event::Moved { .. }
+            | Event::Digit { .. }
+            | Event::Played { .. }
+            | Event::FirstPacket { .. }
+            | Event::Broken { .. }
+            | Event::Closed { .. }
+            | Event::Report { .. } => None,
         });
+        added.collect()
     }
 
     #[test]
     fn a_session_opens_on_even_ports_and_closes_with_its_figures() {
         let mut bench = Bench::open();
-        let rtp = [address("127.0.0.1:20000"), address("127.0.0.1:20002")];
-        assert_eq!(bench.events, [Event::Opened { session: SESSION, rtp }]);
+        assert_eq!(added(&bench), [(SESSION, Side::One, Ok(20_000)), (SESSION, Side::Two, Ok(20_002))]);
         assert_eq!(bench.bound, [20_000, 20_002]);
         bench.play(Side::One);
         bench.command(Command::Close { session: SESSION });
-        assert!(matches!(bench.events[1], Event::Closed { session: SESSION, .. }));
+        assert!(matches!(bench.events[2], Event::Closed { session: SESSION, .. }));
         assert!(bench.bound.is_empty());
         assert_eq!(bench.hear(Side::One, ALICE, &voice(1)), None);
         bench.wait(60_000);
         assert_eq!(bench.relay.sessions(), 0);
         assert_eq!(bench.relay.poll_timeout(), None, "nothing is left to do");
         bench.command(Command::Report { session: SESSION });
-        assert_eq!(bench.events.len(), 2);
+        assert_eq!(bench.events.len(), 3);
     }
 
     #[test]
@@ -763,31 +787,31 @@ mod sessions {
         bench.taken = vec![20_000, 20_004];
         open(&mut bench, 1);
         assert_eq!(bench.bound, [20_002, 20_006]);
+        bench.events.clear();
         open(&mut bench, 2);
-        let reason = OpenError::NoPortFree;
-        assert_eq!(bench.events.last(), Some(&Event::OpenFailed { session: SessionId(2), reason }));
+        let none = Err(OpenError::NoPortFree);
+        assert_eq!(added(&bench), [(SessionId(2), Side::One, none), (SessionId(2), Side::Two, none)]);
         bench.command(Command::Close { session: SessionId(1) });
         open(&mut bench, 3);
-        assert_eq!(
-            bench.events.last(),
-            Some(&Event::OpenFailed { session: SessionId(3), reason }),
-            "they rest"
-        );
+        assert_eq!(added(&bench)[2..], [(SessionId(3), Side::One, none), (SessionId(3), Side::Two, none)]);
         bench.taken.clear();
         bench.wait(10_000);
         open(&mut bench, 4);
-        assert!(matches!(bench.events.last(), Some(Event::Opened { session: SessionId(4), .. })));
+        assert!(matches!(added(&bench)[4..], [(_, Side::One, Ok(_)), (_, Side::Two, Ok(_))]));
     }
 
     #[test]
-    fn a_session_that_finds_one_port_only_releases_it() {
+    fn a_termination_that_finds_no_port_leaves_the_others_of_its_session() {
         let mut bench = Bench::with_ports(20_000..=20_007);
         bench.taken = vec![20_002, 20_004, 20_006];
         open(&mut bench, 1);
-        let reason = OpenError::NoPortFree;
-        assert_eq!(bench.events, [Event::OpenFailed { session: SessionId(1), reason }]);
-        assert!(bench.bound.is_empty());
-        assert_eq!(bench.relay.sessions(), 0);
+        let one = SessionId(1);
+        let none = Err(OpenError::NoPortFree);
+        assert_eq!(added(&bench), [(one, Side::One, Ok(20_000)), (one, Side::Two, none)]);
+        assert_eq!((bench.bound.len(), bench.relay.sessions()), (1, 1));
+        bench.command(Command::Remove { session: one, termination: Side::One.id() });
+        assert!(matches!(bench.events.last(), Some(Event::Removed { session: SessionId(1), .. })));
+        assert_eq!((bench.bound.len(), bench.relay.sessions()), (0, 0));
     }
 
     #[test]
@@ -795,7 +819,8 @@ mod sessions {
         let mut bench = Bench::with_ports(1_024..=65_535);
         bench.taken = (1_024..=65_535).collect();
         open(&mut bench, 1);
-        assert!(matches!(bench.events[..], [Event::OpenFailed { reason: OpenError::NoPortFree, .. }]));
+        let none = Err(OpenError::NoPortFree);
+        assert_eq!(added(&bench), [(SessionId(1), Side::One, none), (SessionId(1), Side::Two, none)]);
         bench.taken.clear();
         open(&mut bench, 2);
         assert!(bench.bound[0] < 1_400, "{}", bench.bound[0]);
@@ -806,12 +831,12 @@ mod sessions {
         let mut bench = Bench::with_ports(20_000..=20_007);
         bench.refuse_address = true;
         open(&mut bench, 1);
-        let reason = OpenError::AddressNotUsable;
-        assert_eq!(bench.events, [Event::OpenFailed { session: SessionId(1), reason }]);
+        let unusable = Err(OpenError::AddressNotUsable);
+        assert_eq!(added(&bench), [(SessionId(1), Side::One, unusable), (SessionId(1), Side::Two, unusable)]);
         bench.refuse_address = false;
         bench.wait(10_000);
         open(&mut bench, 2);
-        assert!(matches!(bench.events.last(), Some(Event::Opened { .. })), "its ports came back");
+        assert!(matches!(added(&bench)[2..], [(_, _, Ok(_)), (_, _, Ok(_))]), "its ports came back");
     }
 
     #[test]
@@ -819,7 +844,9 @@ mod sessions {
         let mut bench = Bench::with_ports(20_000..=20_007);
         let now = bench.now;
         let local = [IpAddr::V4(Ipv4Addr::LOCALHOST); 2];
-        bench.relay.handle_command(Command::Open { session: SESSION, local }, now);
+        for command in sides::open(SESSION, local) {
+            bench.relay.handle_command(command, now);
+        }
         bench.relay.handle_command(Command::Close { session: SESSION }, now);
         bench.perform();
         assert!(bench.bound.is_empty());
@@ -827,8 +854,8 @@ mod sessions {
         bench.wait(10_000);
         (1..=3).for_each(|session| open(&mut bench, session));
         assert_eq!(bench.bound.len(), 4, "each pair came back once");
-        let reason = OpenError::NoPortFree;
-        assert_eq!(bench.events.last(), Some(&Event::OpenFailed { session: SessionId(3), reason }));
+        let none = Err(OpenError::NoPortFree);
+        assert_eq!(added(&bench)[4..], [(SessionId(3), Side::One, none), (SessionId(3), Side::Two, none)]);
     }
 
     #[test]
@@ -839,7 +866,7 @@ mod sessions {
         bench.hear(Side::One, ALICE, &voice(2));
         let first: Vec<&Event> =
             bench.events.iter().filter(|event| matches!(event, Event::FirstPacket { .. })).collect();
-        assert_eq!(first, [&Event::FirstPacket { session: SESSION, side: Side::One, at }]);
+        assert_eq!(first, [&Event::FirstPacket { session: SESSION, termination: Side::One.id(), at }]);
         assert_eq!(bench.statistics()[0].first_packet_at, Some(at));
     }
 
@@ -879,7 +906,7 @@ mod sessions {
         bench.describe(Side::One, described(ALICE, 0, 101));
         bench.describe(Side::Two, described(BOB, 0, 101));
         bench.wait(100_000);
-        bench.command(Command::Connect { session: SESSION });
+        bench.connect();
         bench.wait(29_000);
         bench.describe(Side::One, Description { receives: false, ..described(ALICE, 0, 101) });
         bench.wait(100_000);

@@ -1,7 +1,10 @@
 //! Two parties that speak different codecs.
 
+mod sides;
+
 use audio::{Codec, Decoder, Encoder, Sine, TelephoneEvent, TonePlan, tone_milliseconds, tone_share};
-use media_relay::{Command, Config, Description, Output, Relay, RtpHeader, SessionId, Side, Sound};
+use media_relay::{Command, Config, Output, Relay, RtpHeader, SessionId};
+use sides::Side;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -50,28 +53,21 @@ impl Bench {
             timestamp: u32::MAX - 5_000,
             sent: Vec::new(),
         };
-        bench.command(Command::Open { session: SESSION, local: [IpAddr::V4(Ipv4Addr::LOCALHOST); 2] });
+        for command in sides::open(SESSION, [IpAddr::V4(Ipv4Addr::LOCALHOST); 2]) {
+            bench.command(command);
+        }
         for (side, codec) in Side::BOTH.into_iter().zip([source, target]) {
             bench.describe(side, codec, payload_type(codec));
         }
-        bench.command(Command::Connect { session: SESSION });
+        for command in sides::connect(SESSION) {
+            bench.command(command);
+        }
         bench
     }
 
     fn describe(&mut self, side: Side, codec: Codec, payload_type: u8) {
-        let rtp = party(side);
-        let description = Description {
-            rtp,
-            rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
-            signalling: rtp.ip(),
-            codec,
-            payload_type,
-            telephone_event: Some(EVENT),
-            receives: true,
-            sends: true,
-            suppresses_silence: false,
-        };
-        self.command(Command::Describe { session: SESSION, side, description });
+        let description = sides::described(party(side), codec, payload_type, Some(EVENT));
+        self.command(sides::describe(SESSION, side, description));
     }
 
     /// The first party speaks another codec from now on.
@@ -88,7 +84,7 @@ impl Bench {
     }
 
     fn perform(&mut self) {
-        let mut bound = Vec::new();
+        let (mut bound, mut jobs) = (Vec::new(), Vec::new());
         while let Some(output) = self.relay.poll_output() {
             match output {
                 Output::Bind { port, .. } => bound.push(port),
@@ -99,8 +95,17 @@ impl Bench {
                     let header = RtpHeader::parse(octets).expect("RTP");
                     self.sent.push((header, octets[12..].to_vec()));
                 }
+                Output::Transcode(job) => {
+                    let mut job = job;
+                    job.perform();
+                    jobs.push(job);
+                }
                 Output::Event(_) | Output::Release { .. } => {}
             }
+        }
+        for job in jobs {
+            self.relay.handle_transcoded(job, self.now);
+            self.perform();
         }
         for port in bound {
             self.relay.handle_bound(port, Ok(()), self.now);
@@ -368,7 +373,7 @@ fn what_waits_for_its_time_leaves_before_what_needs_no_transcoding_any_more() {
 fn what_waits_for_its_time_leaves_before_a_tone() {
     let mut bench = Bench::between(Codec::Pcmu, Codec::Pcma);
     bench.say_at_once(4);
-    bench.command(Command::Play { session: SESSION, side: Side::Two, sound: Sound::Ringback });
+    bench.command(sides::play_over(SESSION, Side::Two));
     assert_eq!(bench.sent.len(), 4);
     bench.pass(5);
     assert_eq!(bench.sent.len(), 9);

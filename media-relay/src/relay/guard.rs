@@ -19,7 +19,7 @@ impl Relay {
         match catch_unwind(AssertUnwindSafe(|| act(session))) {
             Ok(done) => Some(done),
             Err(_) => {
-                self.remove(slot, now);
+                self.forget(slot, now);
                 self.outputs.push_back(Output::Event(Event::Broken { session: id }));
                 None
             }

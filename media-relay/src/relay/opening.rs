@@ -1,116 +1,166 @@
-//! Sessions come and go: ports are taken, bound, released and rest.
+//! Terminations come, go and move: ports are taken, bound, released and rest.
 
-use super::{Output, Relay};
-use crate::continuity::Continuity;
+use super::{Output, Relay, Spot};
 use crate::event::{Event, OpenError};
-use crate::half::Half;
-use crate::session::{Session, Stage};
-use crate::side::{SessionId, Side};
+use crate::names::{SessionId, TerminationId};
+use crate::rtp::continuity::Continuity;
+use crate::session::Session;
+use crate::termination::{Binding, Termination};
 use rand_chacha::rand_core::RngCore;
-use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 impl Relay {
-    pub(super) fn open(&mut self, id: SessionId, local: [IpAddr; 2], now: Instant) {
-        if self.slots.contains_key(&id) {
+    pub(super) fn add(&mut self, session: SessionId, id: TerminationId, local: IpAddr, now: Instant) {
+        if self.spot(session, id).is_some() {
             return;
         }
-        let (Some(one), two) = (self.ports.take(now), self.ports.take(now)) else {
-            return self.no_port(id);
+        let Some(port) = self.ports.take(now) else {
+            let reason = OpenError::NoPortFree;
+            return self.tell(Event::NotAdded { session, termination: id, reason });
         };
-        let Some(two) = two else {
-            self.ports.give_back(one, now);
-            return self.no_port(id);
-        };
-        let halves = [(local[0], one), (local[1], two)].map(|(address, port)| {
-            let (ssrc, sequence) = (self.random.next_u32(), self.random.next_u32() as u16);
-            let continuity = Continuity::new(ssrc, sequence, self.random.next_u32());
-            Half::new(SocketAddr::new(address, port), continuity)
-        });
-        let session = Session { id, stage: Stage::Opening { tries_left: TRIES_MAX }, halves };
+        let (ssrc, sequence) = (self.random.next_u32(), self.random.next_u32() as u16);
+        let continuity = Continuity::new(ssrc, sequence, self.random.next_u32());
+        let termination = Termination::new(id, SocketAddr::new(local, port), continuity);
+        let slot = self.slot_of(session);
+        let place = self.session_mut(slot).put(termination);
+        self.bind(Spot { slot, place });
+    }
+
+    /// The slot of a session, which begins if it is not there.
+    fn slot_of(&mut self, session: SessionId) -> usize {
+        if let Some(&slot) = self.slots.get(&session) {
+            return slot;
+        }
         let slot = self.free_slots.pop().unwrap_or(self.sessions.len());
         if slot == self.sessions.len() {
             self.sessions.push(None);
         }
-        self.sessions[slot] = Some(session);
-        self.slots.insert(id, slot);
-        for side in Side::BOTH {
-            self.bind(slot, side);
-        }
+        self.sessions[slot] = Some(Session::new(session));
+        self.slots.insert(session, slot);
+        slot
     }
 
-    pub(super) fn bind(&mut self, slot: usize, side: Side) {
-        let local = self.session(slot).half(side).local;
-        self.routes[usize::from(local.port() / 2)] = Some((slot, side));
+    fn bind(&mut self, spot: Spot) {
+        let Some(termination) = self.session(spot.slot).at(spot.place) else { return };
+        let local = termination.local;
+        self.routes[usize::from(local.port() / 2)] = Some(spot);
         self.outputs.push_back(Output::Bind { port: local.port(), address: local.ip() });
     }
 
-    pub(super) fn bound(&mut self, slot: usize, side: Side, now: Instant) {
-        let silence_check = now + self.silence_timeout;
-        let session = self.session_mut(slot);
-        session.half_mut(side).is_bound = true;
-        if !session.halves.iter().all(|half| half.is_bound) {
-            return;
-        }
-        session.stage = Stage::Open { heard: None };
-        let (id, rtp) = (session.id, Side::BOTH.map(|side| session.half(side).local));
-        self.outputs.push_back(Output::Event(Event::Opened { session: id, rtp }));
-        for side in Side::BOTH {
-            self.silence_checks.push(Reverse((silence_check, id, side)));
-        }
+    pub(super) fn bound(&mut self, spot: Spot, now: Instant) {
+        let session = self.session_mut(spot.slot);
+        let id = session.id;
+        let Some(termination) = session.at_mut(spot.place) else { return };
+        termination.binding = Binding::Bound;
+        let (name, rtp) = (termination.id, termination.local);
+        self.tell(Event::Added { session: id, termination: name, rtp });
+        self.check_silence_at(spot, now + self.silence_timeout);
     }
 
-    pub(super) fn try_another(&mut self, slot: usize, side: Side, now: Instant) {
-        let port = match &mut self.session_mut(slot).stage {
-            Stage::Opening { tries_left } if *tries_left > 0 => {
+    pub(super) fn try_another(&mut self, spot: Spot, now: Instant) {
+        let Some(termination) = self.session_mut(spot.slot).at_mut(spot.place) else { return };
+        let may_try = match &mut termination.binding {
+            Binding::Trying { tries_left } if *tries_left > 0 => {
                 *tries_left -= 1;
-                self.ports.take(now)
+                true
             }
-            Stage::Opening { .. } | Stage::Open { .. } | Stage::Connected { .. } => None,
+            Binding::Trying { .. } | Binding::Bound => false,
         };
-        match port {
+        match self.ports.take(now).filter(|_| may_try) {
             Some(port) => {
-                self.session_mut(slot).half_mut(side).local.set_port(port);
-                self.bind(slot, side);
+                if let Some(termination) = self.session_mut(spot.slot).at_mut(spot.place) {
+                    termination.local.set_port(port);
+                }
+                self.bind(spot);
             }
-            None => self.open_failed(slot, OpenError::NoPortFree, now),
+            None => self.not_added(spot, OpenError::NoPortFree, now),
         }
     }
 
-    pub(super) fn no_port(&mut self, session: SessionId) {
-        let reason = OpenError::NoPortFree;
-        self.outputs.push_back(Output::Event(Event::OpenFailed { session, reason }));
-    }
-
-    pub(super) fn open_failed(&mut self, slot: usize, reason: OpenError, now: Instant) {
-        let session = self.session(slot).id;
-        self.remove(slot, now);
-        self.outputs.push_back(Output::Event(Event::OpenFailed { session, reason }));
+    pub(super) fn not_added(&mut self, spot: Spot, reason: OpenError, now: Instant) {
+        let Some((session, termination)) = self.names_of(spot) else { return };
+        self.take_out(spot, now);
+        self.tell(Event::NotAdded { session, termination, reason });
     }
 
     /// Takes a port that was not bound out of the routes.
-    pub(super) fn give_up_port(&mut self, slot: usize, side: Side, now: Instant) {
-        let port = self.session(slot).half(side).local.port();
-        self.routes[usize::from(port / 2)] = None;
+    pub(super) fn give_up_port(&mut self, spot: Spot, now: Instant) {
+        let Some(termination) = self.session(spot.slot).at(spot.place) else { return };
+        let port = termination.local.port();
+        self.routes[usize::from(port / 2)].take_if(|routed| *routed == spot);
         self.ports.give_back(port, now);
     }
 
-    /// Forgets a session. A port that is being bound is released when the answer comes.
-    pub(super) fn remove(&mut self, slot: usize, now: Instant) {
-        let Some(session) = self.sessions[slot].take() else { return };
-        for half in &session.halves {
-            let port = half.local.port();
-            self.routes[usize::from(port / 2)].take_if(|(routed, _)| *routed == slot);
-            if half.is_bound {
-                self.outputs.push_back(Output::Release { port });
-                self.ports.give_back(port, now);
-            }
+    pub(super) fn remove(&mut self, spot: Spot, now: Instant) {
+        let Some((session, termination)) = self.names_of(spot) else { return };
+        let Some(removed) = self.take_out(spot, now) else { return };
+        self.release(&removed, now);
+        self.tell(Event::Removed { session, termination, statistics: removed.statistics() });
+    }
+
+    /// Moves it with all that belongs to it. What it says from then on, it says from there.
+    pub(super) fn move_to(&mut self, spot: Spot, to: SessionId, name: TerminationId, now: Instant) {
+        if self.spot(to, name).is_some() || self.session(spot.slot).id == to {
+            return;
         }
-        self.stop_playing(|playing, _| playing == slot);
+        let is_playing = self.session(spot.slot).at(spot.place).is_some_and(|it| it.outward.is_playing());
+        let Some(mut termination) = self.take_out(spot, now) else { return };
+        termination.id = name;
+        let port = termination.local.port();
+        let is_bound = termination.binding == Binding::Bound;
+        let slot = self.slot_of(to);
+        let place = self.session_mut(slot).put(termination);
+        let spot = Spot { slot, place };
+        self.routes[usize::from(port / 2)] = Some(spot);
+        if is_playing {
+            self.playing.push(spot);
+        }
+        if is_bound {
+            self.check_silence_at(spot, now + self.silence_timeout);
+        }
+        self.tell(Event::Moved { session: to, termination: name });
+    }
+
+    /// Out of its session, which is over when none is left, and out of all that names it.
+    fn take_out(&mut self, spot: Spot, now: Instant) -> Option<Termination> {
+        let session = self.sessions[spot.slot].as_mut()?;
+        let (id, termination) = (session.id, session.take(spot.place, now)?);
+        if let Some(due) = termination.silence_check {
+            self.silence_checks.remove(&(due, id, termination.id));
+        }
+        self.routes[usize::from(termination.local.port() / 2)].take_if(|routed| *routed == spot);
+        self.stop_playing(|playing| playing == spot);
+        self.converted.retain(|(converted, _)| *converted != spot);
+        if self.session(spot.slot).is_empty() {
+            self.forget(spot.slot, now);
+        }
+        Some(termination)
+    }
+
+    /// Closes its ports. One that is being bound is released when the answer comes.
+    fn release(&mut self, termination: &Termination, now: Instant) {
+        if termination.binding == Binding::Bound {
+            let port = termination.local.port();
+            self.outputs.push_back(Output::Release { port });
+            self.ports.give_back(port, now);
+        }
+    }
+
+    /// Forgets a session with all of its terminations.
+    pub(super) fn forget(&mut self, slot: usize, now: Instant) {
+        let Some(session) = self.sessions[slot].take() else { return };
+        for (_, termination) in session.terminations() {
+            let port = termination.local.port();
+            self.routes[usize::from(port / 2)].take_if(|routed| routed.slot == slot);
+            if let Some(due) = termination.silence_check {
+                self.silence_checks.remove(&(due, session.id, termination.id));
+            }
+            self.release(termination, now);
+        }
+        self.stop_playing(|playing| playing.slot == slot);
+        self.converted.retain(|(converted, _)| converted.slot != slot);
         self.slots.remove(&session.id);
         self.free_slots.push(slot);
     }
 }
-
-const TRIES_MAX: u16 = 64;

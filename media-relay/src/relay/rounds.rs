@@ -1,9 +1,9 @@
-//! Tones: one clock for all of them.
+//! Sounds: one clock for all of them.
 
-use super::Relay;
-use crate::side::Side;
-use crate::tones::TICK;
-use std::net::SocketAddr;
+use super::{Forward, Relay, Spot};
+use crate::event::Event;
+use crate::sound::TICK;
+use crate::termination::outward::SoundTurn;
 use std::time::Instant;
 
 /// A tick whose packets are being taken out.
@@ -14,7 +14,7 @@ pub(super) struct Round {
     left: u64,
     now: Instant,
     /// Whose own report follows its packet.
-    report: Option<(usize, Side)>,
+    report: Option<Spot>,
 }
 
 impl Relay {
@@ -29,29 +29,32 @@ impl Relay {
         let left = packets.min(CATCH_UP_MAX);
         let since_due = u32::try_from(packets).unwrap_or(u32::MAX);
         self.tick_at = due.checked_add(TICK * since_due);
-        for (slot, side) in self.playing.clone() {
-            if let Some(tone) = &mut self.session_mut(slot).half_mut(side).tone {
-                tone.skip(packets - left);
+        for index in 0..self.playing.len() {
+            let spot = self.playing[index];
+            if let Some(hearer) = self.session_mut(spot.slot).at_mut(spot.place) {
+                hearer.outward.skip_sound(packets - left);
             }
         }
         self.round = Some(Round { next: 0, left, now, report: None });
     }
 
     /// Writes the next packet of the round into the buffer.
-    pub(super) fn next_of_round(&mut self) -> Option<(u16, SocketAddr)> {
+    pub(super) fn next_of_round(&mut self) -> Option<Forward> {
         loop {
             let round = self.round.as_mut()?;
             let now = round.now;
-            if let Some((slot, side)) = round.report.take() {
-                let report = self.guarded_with_buffer(slot, now, |session, buffer| {
-                    session.half(side).own_report(buffer, now)
+            if let Some(spot) = round.report.take() {
+                let report = self.guarded_with_buffer(spot.slot, now, |session, buffer| {
+                    let hearer = session.at(spot.place)?;
+                    let clock_rate = hearer.description.as_ref()?.clock_rate();
+                    hearer.rtcp_route().filter(|_| hearer.outward.own_report(clock_rate, buffer, now))
                 });
                 if let Some(Some(route)) = report {
                     return Some(route);
                 }
                 continue;
             }
-            let Some(&(slot, side)) = self.playing.get(round.next) else {
+            let Some(&spot) = self.playing.get(round.next) else {
                 round.next = 0;
                 round.left -= 1;
                 if round.left == 0 {
@@ -60,27 +63,37 @@ impl Relay {
                 continue;
             };
             round.next += 1;
-            let packet = self.guarded_with_buffer(slot, now, |session, buffer| {
-                let half = session.half_mut(side);
-                let route = half.next_tone_packet(buffer, now);
-                route.map(|route| (route, half.owes_report()))
+            let turn = self.guarded_with_buffer(spot.slot, now, |session, buffer| {
+                let hearer = session.at_mut(spot.place)?;
+                let route = hearer.rtp_route();
+                let (description, outward) = (hearer.description.as_ref(), &mut hearer.outward);
+                Some((outward.next_of_sound(description, route.is_some(), buffer, now), route))
             });
-            if let Some(Some((route, owes_report))) = packet {
-                if let Some(round) = &mut self.round {
-                    round.report = owes_report.then_some((slot, side));
+            match turn.flatten() {
+                Some((SoundTurn::Packet { owes_report }, Some(route))) => {
+                    if let Some(round) = &mut self.round {
+                        round.report = owes_report.then_some(spot);
+                    }
+                    return Some(route);
                 }
-                return Some(route);
+                Some((SoundTurn::Over(play), _)) => {
+                    self.stop_playing(|playing| playing == spot);
+                    if let Some((session, termination)) = self.names_of(spot) {
+                        self.tell(Event::Played { session, termination, play });
+                    }
+                }
+                Some((SoundTurn::Packet { .. } | SoundTurn::Nothing, _)) | None => {}
             }
         }
     }
 
-    /// Who hears a tone no more, in the midst of a round too: nobody's turn is passed over.
-    pub(super) fn stop_playing(&mut self, is_over: impl Fn(usize, Side) -> bool) {
+    /// A listener who no longer hears a sound is skipped, and nobody else is.
+    pub(super) fn stop_playing(&mut self, is_over: impl Fn(Spot) -> bool) {
         if let Some(round) = &mut self.round {
             let had_turn = &self.playing[..round.next.min(self.playing.len())];
-            round.next -= had_turn.iter().filter(|(slot, side)| is_over(*slot, *side)).count();
+            round.next -= had_turn.iter().filter(|spot| is_over(**spot)).count();
         }
-        self.playing.retain(|(slot, side)| !is_over(*slot, *side));
+        self.playing.retain(|spot| !is_over(*spot));
     }
 }
 

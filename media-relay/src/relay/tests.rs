@@ -1,8 +1,13 @@
 //! What cannot be seen from outside: what is remembered, and faults.
 
 use super::*;
+use crate::command::{Payload, Payloads};
+use crate::termination::Termination;
 use audio::{Codec, TonePlan};
 use std::net::Ipv4Addr;
+
+const SPEAKER: TerminationId = TerminationId(1);
+const HEARER: TerminationId = TerminationId(2);
 
 const ONE: SessionId = SessionId(1);
 const TWO: SessionId = SessionId(2);
@@ -17,39 +22,43 @@ fn relay(codecs: [Codec; 2], now: Instant) -> Relay {
         seed: [1; 32],
     });
     for session in [ONE, TWO] {
-        let local = [Ipv4Addr::LOCALHOST.into(); 2];
-        relay.handle_command(Command::Open { session, local }, now);
+        for termination in [SPEAKER, HEARER] {
+            let local = Ipv4Addr::LOCALHOST.into();
+            relay.handle_command(Command::Add { session, termination, local }, now);
+        }
         while let Some(output) = relay.poll_output() {
             if let Output::Bind { port, .. } = output {
                 relay.handle_bound(port, Ok(()), now);
             }
         }
-        for (side, codec) in Side::BOTH.into_iter().zip(codecs) {
-            let description = description(session, side, codec);
-            relay.handle_command(Command::Describe { session, side, description }, now);
+        for (termination, codec) in [SPEAKER, HEARER].into_iter().zip(codecs) {
+            let description = description(session, termination, codec);
+            relay.handle_command(Command::Describe { session, termination, description }, now);
         }
-        relay.handle_command(Command::Connect { session }, now);
+        let (one, other, topology) = (SPEAKER, HEARER, Topology::BothWay);
+        relay.handle_command(Command::Link { session, one, other, topology }, now);
     }
     relay
 }
 
-fn description(session: SessionId, side: Side, codec: Codec) -> Description {
-    let rtp = party(session, side);
+fn description(session: SessionId, termination: TerminationId, codec: Codec) -> Description {
+    let rtp = party(session, termination);
+    let payloads: Payloads =
+        [(codec.static_payload_type().unwrap(), Payload::Audio(codec))].into_iter().collect();
     Description {
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         signalling: rtp.ip(),
-        codec,
-        payload_type: codec.static_payload_type().unwrap(),
-        telephone_event: Some(101),
+        comes: payloads.clone(),
+        goes: payloads,
         receives: true,
         sends: true,
         suppresses_silence: false,
     }
 }
 
-fn party(session: SessionId, side: Side) -> SocketAddr {
-    SocketAddr::from(([10, 0, session.0 as u8, side.index() as u8], 4_000))
+fn party(session: SessionId, termination: TerminationId) -> SocketAddr {
+    SocketAddr::from(([10, 0, session.0 as u8, termination.0 as u8], 4_000))
 }
 
 /// The first party of a session says 60 ms of PCMU.
@@ -59,12 +68,33 @@ fn say(relay: &mut Relay, session: SessionId, number: u16, now: Instant) {
     packet[2..4].copy_from_slice(&number.to_be_bytes());
     packet[4..8].copy_from_slice(&(u32::from(number) * 480).to_be_bytes());
     packet[8..12].copy_from_slice(&[0, 0, 0, 1]);
-    let port = local(relay, session, Side::One);
-    assert_eq!(relay.handle_rtp(port, party(session, Side::One), &mut packet, now), None);
+    let port = local(relay, session, SPEAKER);
+    assert_eq!(relay.handle_rtp(port, party(session, SPEAKER), &mut packet, now), None);
+    transcode(relay, now);
 }
 
-fn local(relay: &Relay, session: SessionId, side: Side) -> u16 {
-    relay.session(relay.slots[&session]).half(side).local.port()
+/// Whatever is to be transcoded is, at once; the other outputs stay.
+fn transcode(relay: &mut Relay, now: Instant) {
+    while let Some(index) = relay.outputs.iter().position(|output| matches!(output, Output::Transcode(_))) {
+        if let Some(Output::Transcode(mut transcoding)) = relay.outputs.remove(index) {
+            transcoding.perform();
+            relay.handle_transcoded(transcoding, now);
+        }
+    }
+}
+
+fn local(relay: &Relay, session: SessionId, termination: TerminationId) -> u16 {
+    at(relay, session, termination).local.port()
+}
+
+fn at(relay: &Relay, session: SessionId, termination: TerminationId) -> &Termination {
+    let spot = relay.spot(session, termination).unwrap();
+    relay.session(spot.slot).at(spot.place).unwrap()
+}
+
+fn break_hearer(relay: &mut Relay, session: SessionId) {
+    let spot = relay.spot(session, HEARER).unwrap();
+    relay.session_mut(spot.slot).at_mut(spot.place).unwrap().outward.break_at_the_next_packet();
 }
 
 /// How many packets go to the second party of each session, how many ports are released, and what is told.
@@ -75,12 +105,12 @@ fn outputs(relay: &mut Relay) -> ([usize; 2], usize, Vec<Event>) {
             // The relay's own report while a tone plays.
             Output::Send { to, .. } if to.port() % 2 == 1 => {}
             Output::Send { to, .. } => {
-                let session = [ONE, TWO].iter().position(|session| to == party(*session, Side::Two));
+                let session = [ONE, TWO].iter().position(|session| to == party(*session, HEARER));
                 sent[session.unwrap()] += 1;
             }
             Output::Release { .. } => released += 1,
             Output::Event(event) => events.push(event),
-            Output::Bind { .. } => {}
+            Output::Bind { .. } | Output::Transcode(_) => {}
         }
     }
     (sent, released, events)
@@ -105,7 +135,7 @@ fn of_a_party_that_sends_faster_than_time_passes_one_time_is_remembered_and_noth
         relay.handle_timeout(start + Duration::from_secs(30) + Duration::from_millis(20) * step);
         sent += outputs(&mut relay).0[0];
     }
-    assert_eq!((sent, relay.paced.len(), relay.transcoded.len()), (6_000, 0, 0));
+    assert_eq!((sent, relay.paced.len(), relay.converted.len()), (6_000, 0, 0));
 }
 
 #[test]
@@ -113,7 +143,7 @@ fn a_session_that_panics_is_ended_and_the_other_goes_on() {
     let now = Instant::now();
     let mut relay = relay([Codec::Pcmu, Codec::Pcma], now);
     let slot = relay.slots[&ONE];
-    assert_eq!(relay.guarded(slot, now, |session| session.half(Side::One).local.port() % 2), Some(0));
+    assert_eq!(relay.guarded(slot, now, |session| session.terminations().count()), Some(2));
     assert_eq!(relay.guarded(slot, now, |_| -> u8 { panic!("a fault that was asked for") }), None);
     assert_eq!(outputs(&mut relay), ([0; 2], 2, vec![Event::Broken { session: ONE }]));
     assert_eq!(relay.sessions(), 1);
@@ -127,8 +157,7 @@ fn a_session_that_panics_over_a_transcoded_packet_is_ended_and_the_other_goes_on
     for session in [ONE, TWO] {
         say(&mut relay, session, 0, now);
     }
-    let slot = relay.slots[&ONE];
-    relay.session_mut(slot).half_mut(Side::Two).break_at_the_next_packet();
+    break_hearer(&mut relay, ONE);
     let (sent, released, events) = outputs(&mut relay);
     assert_eq!((sent, released, events.last()), ([0, 1], 2, Some(&Event::Broken { session: ONE })));
     relay.handle_timeout(now + Duration::from_millis(20));
@@ -141,10 +170,11 @@ fn a_session_that_panics_over_a_tone_is_ended_and_every_other_hears_its_own() {
     for broken in [ONE, TWO] {
         let mut relay = relay([Codec::Pcmu, Codec::Pcma], now);
         for session in [ONE, TWO] {
-            relay.handle_command(Command::Play { session, side: Side::Two, sound: Sound::Ringback }, now);
+            let sound = Playback { sound: Sound::Ringback, gives_way: false, lasts: None };
+            let (termination, play) = (HEARER, PlayId(1));
+            relay.handle_command(Command::Play { session, termination, play, sound }, now);
         }
-        let slot = relay.slots[&broken];
-        relay.session_mut(slot).half_mut(Side::Two).break_at_the_next_packet();
+        break_hearer(&mut relay, broken);
         relay.handle_timeout(now);
         let sent = if broken == ONE { [0, 1] } else { [1, 0] };
         assert_eq!(outputs(&mut relay), (sent, 2, vec![Event::Broken { session: broken }]));

@@ -4,7 +4,7 @@
 //! sends a report names the relay's SSRC to the other side, and what it says of the relay's SSRC becomes a
 //! word about the other party's.
 
-use crate::packet::Malformed;
+use super::header::Malformed;
 use std::time::Duration;
 
 /// Does a packet on a shared port carry RTCP (RFC 5761 §4)?

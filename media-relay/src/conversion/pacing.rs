@@ -29,6 +29,11 @@ impl Pacing {
         octets
     }
 
+    /// All memory that is spare.
+    pub(crate) fn take_spare(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.spare)
+    }
+
     /// A packet that is due now, and all before it.
     pub(crate) fn put_at_once(&mut self, octets: Vec<u8>, now: Instant) {
         self.hurry(now);
@@ -101,7 +106,8 @@ impl Pacing {
         self.waiting.front().map(|(due, _)| *due)
     }
 
-    fn keep(&mut self, octets: Vec<u8>) {
+    /// Memory of a packet that is over.
+    pub(crate) fn keep(&mut self, octets: Vec<u8>) {
         if self.spare.len() < SPARE_MAX {
             self.spare.push(octets);
         }

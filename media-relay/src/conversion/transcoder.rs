@@ -3,12 +3,12 @@
 //! Whatever packet time comes in, 20 ms go out. Time is the sender's: what is lost stays a hole in sequence numbers
 //! and timestamps, which the receiver conceals as its own loss; what comes too late is left out.
 
-use crate::half::Accepted;
+use crate::termination::inward::Accepted;
 use audio::{Codec, Decoder, Encoder, Resampler};
 
 /// One direction of a session between two codecs.
 #[derive(Debug)]
-pub(crate) struct Transcoder {
+pub(super) struct Transcoder {
     from: Codec,
     to: Codec,
     decoder: Decoder,
@@ -34,14 +34,14 @@ struct Position {
 
 /// A frame that has been encoded.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Frame {
+pub(super) struct Frame {
     /// Of its first sample, in the clock rate of `from`.
-    pub(crate) timestamp: u32,
-    pub(crate) missing: u32,
+    pub(super) timestamp: u32,
+    pub(super) missing: u32,
 }
 
 impl Transcoder {
-    pub(crate) fn new(from: Codec, to: Codec) -> Self {
+    pub(super) fn new(from: Codec, to: Codec) -> Self {
         let (source, target) = (from.sample_rate(), to.sample_rate());
         Self {
             from,
@@ -55,12 +55,12 @@ impl Transcoder {
         }
     }
 
-    pub(crate) fn is_between(&self, from: Codec, to: Codec) -> bool {
+    pub(super) fn is_between(&self, from: Codec, to: Codec) -> bool {
         (self.from, self.to) == (from, to)
     }
 
     /// Is the timestamp of a packet one that follows?
-    pub(crate) fn is_continued_by(&self, accepted: &Accepted) -> bool {
+    pub(super) fn is_continued_by(&self, accepted: &Accepted) -> bool {
         self.position.is_none_or(|position| {
             let ahead = accepted.header.timestamp.wrapping_sub(position.end) as i32;
             ahead > -(self.from.clock_rate() as i32)
@@ -68,31 +68,38 @@ impl Transcoder {
     }
 
     /// Did the newest packet hold more than one that goes out?
-    pub(crate) fn took_a_long_packet(&self) -> bool {
+    pub(super) fn took_a_long_packet(&self) -> bool {
         self.decoded.len() > self.from.frame_samples()
     }
 
     /// What comes next has nothing to do with what was.
-    pub(crate) fn begin_again(&mut self) {
+    pub(super) fn begin_again(&mut self) {
         self.position = None;
         self.pending.clear();
     }
 
     /// A packet without audio, such as a telephone event, has its place in the sequence. Gives how many are missing
-    /// before it.
-    pub(crate) fn pass(&mut self, extended: u32) -> u32 {
-        let Some(position) = &mut self.position else { return 0 };
+    /// before it; `None` when what came after it was faster.
+    pub(super) fn pass(&mut self, extended: u32) -> Option<u32> {
+        let Some(position) = &mut self.position else { return Some(0) };
         let ahead = extended.wrapping_sub(position.newest) as i32;
         if ahead <= 0 {
-            return 0;
+            return None;
         }
         position.newest = extended;
-        std::mem::take(&mut position.missing) + (ahead as u32 - 1).min(MISSING_MAX)
+        Some(std::mem::take(&mut position.missing) + (ahead as u32 - 1).min(MISSING_MAX))
+    }
+
+    /// A packet that is not sent is not missing either.
+    pub(super) fn leave_out(&mut self, extended: u32) {
+        if let (Some(missing), Some(position)) = (self.pass(extended), &mut self.position) {
+            position.missing = missing;
+        }
     }
 
     /// Takes the audio of a packet in; gives each frame that is complete then to `out`, its payload written into the
     /// vector that `out` is lent.
-    pub(crate) fn transcode(
+    pub(super) fn transcode(
         &mut self,
         accepted: &Accepted,
         payload: &[u8],

@@ -1,6 +1,6 @@
 //! What came from one party: extended sequence numbers, losses, jitter (RFC 3550 A.1, A.3, A.8).
 
-use crate::packet::RtpHeader;
+use super::header::RtpHeader;
 use std::time::Instant;
 
 /// The bookkeeping of one incoming stream, over all the SSRCs that its party uses one after the other.
@@ -23,10 +23,19 @@ struct Source {
     received: u32,
     /// The sequence number that would prove that the source began again.
     restart: Option<u16>,
-    timestamp: u32,
-    transit: Option<u32>,
-    /// In timestamp units.
+    /// Which of the numbers up to the highest have come: the lowest bit is the highest.
+    seen: u64,
+    timing: Option<Timing>,
+    /// In milliseconds.
     jitter: f64,
+}
+
+/// Of the packet by which jitter was measured last.
+#[derive(Debug, Clone, Copy)]
+struct Timing {
+    clock_rate: u32,
+    timestamp: u32,
+    transit: u32,
 }
 
 /// Where a sequence number lies.
@@ -35,6 +44,8 @@ enum Placing {
     /// Far from the stream, and no second one has followed it.
     Unproven,
     BeganAgain,
+    /// It has come already.
+    Doubled,
 }
 
 /// The place of a packet in its stream.
@@ -46,20 +57,28 @@ pub(crate) struct Place {
 }
 
 impl Reception {
-    /// Takes a packet of the party in. `None`: far from its stream, and not yet proven to be a new one.
-    pub(crate) fn receive(&mut self, header: &RtpHeader, clock_rate: u32, now: Instant) -> Option<Place> {
+    /// Takes a packet of the phone in. `None`: far from its stream, and not yet proven to be a new one; or a copy.
+    /// `clock_rate`: of its timestamp, where that says when it was sent.
+    pub(crate) fn receive(
+        &mut self,
+        header: &RtpHeader,
+        clock_rate: Option<u32>,
+        now: Instant,
+    ) -> Option<Place> {
         let began_at = *self.began_at.get_or_insert(now);
         let known = self.source.as_mut().filter(|source| source.ssrc == header.ssrc);
         let extended = match known.map(|source| source.place(header.sequence)) {
             Some(Placing::At(extended)) => extended,
-            Some(Placing::Unproven) => return None,
+            Some(Placing::Unproven | Placing::Doubled) => return None,
             Some(Placing::BeganAgain) | None => self.begin(header),
         };
         let source = self.source.as_mut()?;
         source.received = source.received.wrapping_add(1);
-        let arrival =
-            now.saturating_duration_since(began_at).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
-        source.measure(header.timestamp, arrival as u32);
+        if let Some(clock_rate) = clock_rate {
+            let since = now.saturating_duration_since(began_at).as_nanos();
+            let arrival = since * u128::from(clock_rate) / 1_000_000_000;
+            source.measure(header.timestamp, arrival as u32, clock_rate);
+        }
         Some(Place { epoch: self.epoch, extended })
     }
 
@@ -72,20 +91,12 @@ impl Reception {
         self.epoch
     }
 
-    /// The clock rate has changed: what was measured in the old one cannot be continued.
-    pub(crate) fn forget_transit(&mut self) {
-        if let Some(source) = &mut self.source {
-            source.transit = None;
-            source.jitter = 0.0;
-        }
-    }
-
     pub(crate) fn packets_lost(&self) -> u64 {
         self.lost_before + self.source.as_ref().map_or(0, Source::lost)
     }
 
-    pub(crate) fn jitter_ms(&self, clock_rate: u32) -> f64 {
-        self.source.as_ref().map_or(0.0, |source| source.jitter * 1_000.0 / f64::from(clock_rate))
+    pub(crate) fn jitter_ms(&self) -> f64 {
+        self.source.as_ref().map_or(0.0, |source| source.jitter)
     }
 
     fn begin(&mut self, header: &RtpHeader) -> u32 {
@@ -98,8 +109,8 @@ impl Reception {
             highest: first,
             received: 0,
             restart: None,
-            timestamp: header.timestamp,
-            transit: None,
+            seen: 1,
+            timing: None,
             jitter: 0.0,
         });
         first
@@ -112,8 +123,15 @@ impl Source {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         let behind = 0_u16.wrapping_sub(ahead);
         if ahead < DROPOUT_MAX {
+            if ahead == 0 {
+                return Placing::Doubled;
+            }
             self.highest = self.highest.wrapping_add(u32::from(ahead));
-        } else if behind > MISORDER_MAX {
+            self.seen = self.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
+            self.restart = None;
+            return Placing::At(self.highest);
+        }
+        if behind > MISORDER_MAX {
             if self.restart == Some(sequence) {
                 return Placing::BeganAgain;
             }
@@ -121,22 +139,32 @@ impl Source {
             return Placing::Unproven;
         }
         self.restart = None;
-        let late = if ahead < DROPOUT_MAX { 0 } else { u32::from(behind) };
-        Placing::At(self.highest.wrapping_sub(late))
+        // What is further behind than there are bits is so rare that a copy of it does no harm.
+        if let Some(bit) = 1_u64.checked_shl(u32::from(behind)) {
+            if self.seen & bit != 0 {
+                return Placing::Doubled;
+            }
+            self.seen |= bit;
+        }
+        Placing::At(self.highest.wrapping_sub(u32::from(behind)))
     }
 
-    /// RFC 3550 A.8, for the first packet of each timestamp: later ones of an event are no measure.
-    fn measure(&mut self, timestamp: u32, arrival: u32) {
+    /// RFC 3550 A.8, for the first packet of each timestamp. A timestamp that jumps, or runs in another clock, says
+    /// nothing about how evenly packets come: it is where measuring begins anew.
+    fn measure(&mut self, timestamp: u32, arrival: u32, clock_rate: u32) {
         let transit = arrival.wrapping_sub(timestamp);
-        if let Some(last) = self.transit {
-            if timestamp == self.timestamp {
+        let last = self.timing.filter(|last| last.clock_rate == clock_rate);
+        if let Some(last) = last {
+            if timestamp == last.timestamp {
                 return;
             }
-            let difference = f64::from((transit.wrapping_sub(last) as i32).unsigned_abs());
-            self.jitter += (difference - self.jitter) / 16.0;
+            let difference = (transit.wrapping_sub(last.transit) as i32).unsigned_abs();
+            if difference < clock_rate {
+                let difference = f64::from(difference) * 1_000.0 / f64::from(clock_rate);
+                self.jitter += (difference - self.jitter) / 16.0;
+            }
         }
-        self.transit = Some(transit);
-        self.timestamp = timestamp;
+        self.timing = Some(Timing { clock_rate, timestamp, transit });
     }
 
     /// RFC 3550 A.3; doubled packets may make it negative, which counts as none.
@@ -166,7 +194,7 @@ mod tests {
 
         fn receive(&mut self, ssrc: u32, sequence: u16, timestamp: u32, milliseconds: u64) -> Option<Place> {
             let header = RtpHeader { marker: false, payload_type: 0, sequence, timestamp, ssrc };
-            self.reception.receive(&header, 8_000, self.start + Duration::from_millis(milliseconds))
+            self.reception.receive(&header, Some(8_000), self.start + Duration::from_millis(milliseconds))
         }
 
         /// Packets 20 ms apart that arrive on time.
@@ -193,8 +221,8 @@ mod tests {
         assert_eq!(stream.reception.packets_lost(), 6);
         stream.receive_all(1, &[102]);
         assert_eq!(stream.reception.packets_lost(), 5, "a late one is not lost");
-        stream.receive_all(1, &[110, 110, 110, 110, 110, 110, 110]);
-        assert_eq!(stream.reception.packets_lost(), 0, "doubles do not make it negative");
+        assert_eq!(stream.receive_all(1, &[110, 102, 100, 110]), [None; 4], "copies are not taken in");
+        assert_eq!(stream.reception.packets_lost(), 5, "copies make up for no loss");
     }
 
     #[test]
@@ -224,12 +252,12 @@ mod tests {
         for index in 0..50 {
             stream.receive(1, index, u32::from(index) * 160, u64::from(index) * 20);
         }
-        assert_eq!(stream.reception.jitter_ms(8_000), 0.0);
+        assert_eq!(stream.reception.jitter_ms(), 0.0);
         // One packet 16 ms late: J = 128/16 = 8 units = 1 ms; the next on time: J += (128 - 8)/16.
         stream.receive(1, 50, 8_000, 1_016);
-        assert_eq!(stream.reception.jitter_ms(8_000), 1.0);
+        assert_eq!(stream.reception.jitter_ms(), 1.0);
         stream.receive(1, 51, 8_160, 1_020);
-        assert_eq!(stream.reception.jitter_ms(8_000), 15.5 / 8.0);
+        assert_eq!(stream.reception.jitter_ms(), 15.5 / 8.0);
     }
 
     #[test]
@@ -238,6 +266,6 @@ mod tests {
         for index in 0..10 {
             stream.receive(1, index, 0, u64::from(index) * 20);
         }
-        assert_eq!(stream.reception.jitter_ms(8_000), 0.0);
+        assert_eq!(stream.reception.jitter_ms(), 0.0);
     }
 }

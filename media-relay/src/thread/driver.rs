@@ -1,9 +1,11 @@
 //! The thread that does what a [`Relay`] says: the only place with sockets, clock and channel.
 
+use super::sockets::{Received, Sockets};
+use super::transcoders::Transcoders;
 use crate::command::{Command, Config};
+use crate::conversion::Transcoding;
 use crate::event::Event;
 use crate::relay::{Forward, Output, Relay};
-use crate::sockets::{Received, Sockets};
 use mio::{Events, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -29,6 +31,7 @@ struct Line {
 #[derive(Debug)]
 enum Message {
     Command(Command),
+    Transcoded(Box<Transcoding>),
     End,
 }
 
@@ -66,8 +69,16 @@ pub fn start(config: Config, events: impl Fn(Event) + Send + 'static) -> io::Res
     let mut relay = Relay::new(config);
     // Before the first call: it would wait for as long as that takes.
     relay.prepare_sounds();
+    let (results, awake) = (sender.clone(), Arc::clone(&waker));
+    let transcoders = Transcoders::start(move |transcoding| {
+        // When the relay is over nobody is left to be told.
+        if results.send(Message::Transcoded(transcoding)).is_ok() {
+            let _ = awake.wake();
+        }
+    })?;
     let driver = Driver {
         relay,
+        transcoders,
         sockets,
         messages,
         events,
@@ -81,6 +92,7 @@ pub fn start(config: Config, events: impl Fn(Event) + Send + 'static) -> io::Res
 
 struct Driver<E> {
     relay: Relay,
+    transcoders: Transcoders,
     sockets: Sockets,
     messages: Receiver<Message>,
     events: E,
@@ -151,6 +163,10 @@ impl<E: Fn(Event)> Driver<E> {
                     self.relay.handle_command(command, Instant::now());
                     self.perform();
                 }
+                Ok(Message::Transcoded(transcoding)) => {
+                    self.relay.handle_transcoded(transcoding, Instant::now());
+                    self.perform();
+                }
                 Ok(Message::End) | Err(TryRecvError::Disconnected) => return Next::End,
                 Err(TryRecvError::Empty) => return Next::GoOn,
             }
@@ -163,6 +179,12 @@ impl<E: Fn(Event)> Driver<E> {
                 Output::Send { port, to, octets } => self.sockets.send(port, to, octets),
                 Output::Event(event) => (self.events)(event),
                 Output::Release { port } => self.sockets.release(port),
+                Output::Transcode(transcoding) => {
+                    // Handed back as it is, its packet is a lost one.
+                    if let Err(transcoding) = self.transcoders.give(transcoding) {
+                        self.relay.handle_transcoded(transcoding, Instant::now());
+                    }
+                }
                 Output::Bind { port, address } => {
                     let result = self.sockets.bind(address, port);
                     self.relay.handle_bound(port, result, Instant::now());

@@ -4,7 +4,7 @@
 //! sequence numbers that go on by one and timestamps that go on by the time that has passed. Where the stream
 //! changes hands it is anchored: an offset is fixed that holds until the next change.
 
-use crate::reception::Place;
+use super::reception::Place;
 use std::time::Instant;
 
 /// The outgoing stream of one side.
@@ -24,12 +24,7 @@ enum Anchor {
     Tone {
         base: u32,
     },
-    Party {
-        epoch: u32,
-        first: u32,
-        sequence_offset: u32,
-        timestamp_offset: u32,
-    },
+    Party(Party),
     /// What is made from the party's stream comes next.
     Transcoding {
         epoch: u32,
@@ -40,6 +35,22 @@ enum Anchor {
         theirs: u32,
         ours: u32,
     },
+}
+
+/// How a party's numbers become ours.
+#[derive(Debug, Clone, Copy)]
+struct Party {
+    epoch: u32,
+    /// Before it, its numbers are taken.
+    first: u32,
+    clock_rate: u32,
+    /// Before anything was left out.
+    sequence_offset: u32,
+    timestamp_offset: u32,
+    /// The newest that were left out, with rising numbers: what came before one of them still has the number that it would
+    /// have had without.
+    left_out: [u32; LEFT_OUT_MAX],
+    left_out_count: usize,
 }
 
 /// What of a party's stream a packet holds that was made from it.
@@ -97,9 +108,11 @@ impl Continuity {
     pub(crate) fn offsets(&self) -> Option<Offsets> {
         match self.anchor? {
             Anchor::Tone { .. } | Anchor::Transcoding { .. } | Anchor::Transcoded { .. } => None,
-            Anchor::Party { epoch, sequence_offset, timestamp_offset, .. } => {
-                Some(Offsets { epoch, sequence: sequence_offset, timestamp: timestamp_offset })
-            }
+            Anchor::Party(party) => Some(Offsets {
+                epoch: party.epoch,
+                sequence: party.offset_behind_all(),
+                timestamp: party.timestamp_offset,
+            }),
         }
     }
 
@@ -112,31 +125,49 @@ impl Continuity {
         clock_rate: u32,
         now: Instant,
     ) -> Option<Stamp> {
-        let (first, sequence_offset, timestamp_offset, marker) = match self.anchor {
-            Some(Anchor::Party { epoch, first, sequence_offset, timestamp_offset })
-                if epoch == place.epoch =>
-            {
-                (first, sequence_offset, timestamp_offset, false)
+        let known = match self.anchor {
+            Some(Anchor::Party(party)) if (party.epoch, party.clock_rate) == (place.epoch, clock_rate) => {
+                Some(party)
             }
             Some(
-                Anchor::Party { .. }
+                Anchor::Party(_)
                 | Anchor::Tone { .. }
                 | Anchor::Transcoding { .. }
                 | Anchor::Transcoded { .. },
             )
-            | None => {
-                let sequence_offset = self.extended.wrapping_add(1).wrapping_sub(place.extended);
-                let timestamp_offset = self.next_timestamp(clock_rate, now).wrapping_sub(timestamp);
-                let (epoch, first) = (place.epoch, place.extended);
-                self.anchor = Some(Anchor::Party { epoch, first, sequence_offset, timestamp_offset });
-                (first, sequence_offset, timestamp_offset, true)
-            }
+            | None => None,
         };
-        if is_before(place.extended, first) {
+        let party = known.unwrap_or_else(|| {
+            let next = self.next_timestamp(clock_rate, now);
+            let party = Party {
+                epoch: place.epoch,
+                first: place.extended,
+                clock_rate,
+                sequence_offset: self.extended.wrapping_add(1).wrapping_sub(place.extended),
+                timestamp_offset: next.wrapping_sub(timestamp),
+                left_out: [0; LEFT_OUT_MAX],
+                left_out_count: 0,
+            };
+            self.anchor = Some(Anchor::Party(party));
+            party
+        });
+        if is_before(place.extended, party.first) {
             return None;
         }
-        let extended = place.extended.wrapping_add(sequence_offset);
-        Some(self.sent(extended, timestamp.wrapping_add(timestamp_offset), marker, now))
+        let extended = place.extended.wrapping_add(party.offset_at(place.extended)?);
+        let timestamp = timestamp.wrapping_add(party.timestamp_offset);
+        Some(self.sent(extended, timestamp, known.is_none(), now))
+    }
+
+    /// A packet of the party is not sent: those behind it move up, so that nobody counts it as lost.
+    pub(crate) fn leave_out(&mut self, place: Place) {
+        if let Some(Anchor::Party(party)) = &mut self.anchor
+            && party.epoch == place.epoch
+            && !is_before(place.extended, party.first)
+            && is_before(self.extended.wrapping_sub(party.offset_behind_all()), place.extended)
+        {
+            party.leave_out(place.extended);
+        }
     }
 
     /// The numbers of packet `index` of a tone whose packets are `step` timestamp units long.
@@ -144,7 +175,7 @@ impl Continuity {
         let since_first = (index as u32).wrapping_mul(step);
         let (base, marker) = match self.anchor {
             Some(Anchor::Tone { base }) => (base, false),
-            Some(Anchor::Party { .. } | Anchor::Transcoding { .. } | Anchor::Transcoded { .. }) | None => {
+            Some(Anchor::Party(_) | Anchor::Transcoding { .. } | Anchor::Transcoded { .. }) | None => {
                 let base = self.next_timestamp(clock_rate, now).wrapping_sub(since_first);
                 self.anchor = Some(Anchor::Tone { base });
                 (base, true)
@@ -157,7 +188,7 @@ impl Continuity {
     pub(crate) fn is_transcoding(&self, of_epoch: u32) -> bool {
         match self.anchor {
             Some(Anchor::Transcoding { epoch } | Anchor::Transcoded { epoch, .. }) => epoch == of_epoch,
-            Some(Anchor::Tone { .. } | Anchor::Party { .. }) | None => false,
+            Some(Anchor::Tone { .. } | Anchor::Party(_)) | None => false,
         }
     }
 
@@ -168,33 +199,54 @@ impl Continuity {
 
     /// The numbers of a packet that was made from the party's stream, in which time runs as in that one.
     pub(crate) fn transcoded(&mut self, piece: Piece, clock_rate: u32, now: Instant) -> Stamp {
-        let (timestamp, missing, marker, is_exact) = match self.anchor {
+        let is_first = !self.is_anchored_to(piece.epoch);
+        let timestamp = self.place_of(piece, clock_rate, now);
+        let missing = if is_first { 0 } else { piece.missing };
+        let extended = self.extended.wrapping_add(1).wrapping_add(missing);
+        self.sent(extended, timestamp, is_first, now)
+    }
+
+    /// The timestamp that what begins there in the party's stream has in ours; anchored anew where nothing is known.
+    pub(crate) fn place_of(&mut self, piece: Piece, clock_rate: u32, now: Instant) -> u32 {
+        let (timestamp, is_exact) = match self.anchor {
             Some(Anchor::Transcoded { epoch, theirs, ours }) if epoch == piece.epoch => {
                 let passed = i64::from(piece.timestamp.wrapping_sub(theirs) as i32) * i64::from(clock_rate);
                 let units = passed / i64::from(piece.clock_rate);
                 let is_exact = units * i64::from(piece.clock_rate) == passed;
-                (ours.wrapping_add(units as u32), piece.missing, false, is_exact)
+                (ours.wrapping_add(units as u32), is_exact)
             }
             Some(
                 Anchor::Transcoded { .. }
                 | Anchor::Transcoding { .. }
-                | Anchor::Party { .. }
+                | Anchor::Party(_)
                 | Anchor::Tone { .. },
             )
-            | None => (self.next_timestamp(clock_rate, now), 0, true, true),
+            | None => (self.next_timestamp(clock_rate, now), true),
         };
         // The anchor moves on before it is half a circle behind, but what was rounded must not add up.
         if is_exact {
             let (epoch, theirs) = (piece.epoch, piece.timestamp);
             self.anchor = Some(Anchor::Transcoded { epoch, theirs, ours: timestamp });
         }
+        timestamp
+    }
+
+    /// The numbers of a packet beside the audio that is made from the party's stream, with a timestamp of its own.
+    pub(crate) fn beside_transcoded(&mut self, timestamp: u32, missing: u32, now: Instant) -> Stamp {
         let extended = self.extended.wrapping_add(1).wrapping_add(missing);
-        self.sent(extended, timestamp, marker, now)
+        self.sent(extended, timestamp, false, now)
+    }
+
+    fn is_anchored_to(&self, of_epoch: u32) -> bool {
+        match self.anchor {
+            Some(Anchor::Transcoded { epoch, .. }) => epoch == of_epoch,
+            Some(Anchor::Transcoding { .. } | Anchor::Party(_) | Anchor::Tone { .. }) | None => false,
+        }
     }
 
     /// By the time that has passed, but not before the newest packet has been heard to its end: who takes over in
     /// the middle of it does not overlap it.
-    fn next_timestamp(&self, clock_rate: u32, now: Instant) -> u32 {
+    pub(crate) fn next_timestamp(&self, clock_rate: u32, now: Instant) -> u32 {
         if self.timestamp_at.is_none() {
             return self.timestamp;
         }
@@ -215,6 +267,40 @@ impl Continuity {
     }
 }
 
+impl Party {
+    /// What is added to the number of a packet at this place. `None`: it was left out.
+    fn offset_at(&self, extended: u32) -> Option<u32> {
+        let mut offset = self.sequence_offset;
+        for out in &self.left_out[..self.left_out_count] {
+            if *out == extended {
+                return None;
+            }
+            if is_before(*out, extended) {
+                offset = offset.wrapping_sub(1);
+            }
+        }
+        Some(offset)
+    }
+
+    fn offset_behind_all(&self) -> u32 {
+        self.sequence_offset.wrapping_sub(self.left_out_count as u32)
+    }
+
+    /// Beyond what can be remembered, what is older than the oldest comes too late.
+    fn leave_out(&mut self, extended: u32) {
+        if self.left_out_count == LEFT_OUT_MAX {
+            self.first = self.left_out[0].wrapping_add(1);
+            self.sequence_offset = self.sequence_offset.wrapping_sub(1);
+            self.left_out.rotate_left(1);
+            self.left_out_count -= 1;
+        }
+        self.left_out[self.left_out_count] = extended;
+        self.left_out_count += 1;
+    }
+}
+
+/// A phone that overtakes itself does so by a few packets.
+const LEFT_OUT_MAX: usize = 4;
 /// Of 20 ms each, the default packet time (RFC 3551 §4.2).
 const PACKETS_A_SECOND: u32 = 50;
 

@@ -1,6 +1,6 @@
 //! RTP packets as they lie in the receive buffer: checked as a whole, then rewritten in place.
 
-use crate::continuity::Stamp;
+use super::continuity::Stamp;
 use std::ops::Range;
 
 /// The packet is no RTP or RTCP packet (RFC 3550 A.1, A.2).

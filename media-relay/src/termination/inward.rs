@@ -1,0 +1,229 @@
+//! What comes from a phone: from where it is believed, what is counted, and what each packet is.
+
+use crate::command::{Description, Payload};
+use crate::event::Statistics;
+use crate::rtp::header::RtpHeader;
+use crate::rtp::learning::{Acceptable, Evidence, Learning, Verdict};
+use crate::rtp::reception::{Place, Reception};
+use crate::rtp::reports;
+use audio::Codec;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// The incoming side of a termination.
+#[derive(Debug, Default)]
+pub(crate) struct Inward {
+    rtp: Learning,
+    rtcp: Learning,
+    reception: Reception,
+    figures: Statistics,
+    heard_at: Option<Instant>,
+    /// Of the newest audio.
+    codec: Option<Codec>,
+    key: Option<Key>,
+    /// `Event::Silent` was said and nothing has come since.
+    pub(crate) is_silent: bool,
+}
+
+/// The digit that is being keyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    code: u8,
+    epoch: u32,
+    /// Of the segment of it that came last (RFC 4733 §2.5.1.3).
+    timestamp: u32,
+    /// Behind that segment.
+    end: u32,
+    is_over: bool,
+}
+
+/// An RTP packet of the phone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Accepted {
+    pub(crate) header: RtpHeader,
+    pub(crate) place: Place,
+    /// `None`: it was not agreed.
+    pub(crate) payload: Option<Payload>,
+    /// The codec of the audio that it is, or that it comes with.
+    pub(crate) beside: Codec,
+    /// None was accepted before.
+    pub(crate) is_first: bool,
+    /// A digit begins with it.
+    pub(crate) digit: Option<u8>,
+}
+
+impl Inward {
+    pub(crate) fn begin_learning(&mut self, is_again: bool) {
+        self.rtp.begin(is_again);
+        self.rtcp.begin(is_again);
+    }
+
+    /// Takes in what came to the RTP port and is no RTCP. `None`: it is not to be used, and counted.
+    pub(crate) fn receive(
+        &mut self,
+        description: Option<&Description>,
+        source: SocketAddr,
+        packet: &[u8],
+        now: Instant,
+    ) -> Option<Accepted> {
+        let Ok(header) = RtpHeader::parse(packet) else {
+            self.count_malformed(description, source);
+            return None;
+        };
+        let Some(description) = description else {
+            self.count_stranger();
+            return None;
+        };
+        let evidence = Evidence { source, ssrc: header.ssrc, sequence: Some(header.sequence) };
+        let acceptable = Acceptable { announced: description.rtp, other: Some(description.signalling) };
+        match self.rtp.handle(evidence, acceptable, now) {
+            Verdict::Accepted => {}
+            Verdict::Undecided => return None,
+            Verdict::Stranger => {
+                self.count_stranger();
+                return None;
+            }
+        }
+        self.heard_at = Some(now);
+        self.is_silent = false;
+        let payload = description.comes.meaning(header.payload_type);
+        let beside = self.beside(payload, description);
+        let place = self.reception.receive(&header, clock_rate(payload), now)?;
+        let digit = match payload {
+            Some(Payload::TelephoneEvent { .. }) => {
+                self.keyed(&header, place, &packet[RtpHeader::payload(packet)])
+            }
+            Some(Payload::Audio(_) | Payload::ComfortNoise { .. }) | None => None,
+        };
+        self.figures.packets_received += 1;
+        self.figures.octets_received += packet.len() as u64;
+        self.figures.packets_not_agreed += u64::from(payload.is_none());
+        let is_first = self.figures.first_packet_at.is_none();
+        self.figures.first_packet_at.get_or_insert(now);
+        Some(Accepted { header, place, payload, beside, is_first, digit })
+    }
+
+    fn beside(&mut self, payload: Option<Payload>, description: &Description) -> Codec {
+        if let Some(Payload::Audio(codec)) = payload {
+            self.codec = Some(codec);
+        }
+        let known = self.codec.filter(|codec| description.comes.number_of(Payload::Audio(*codec)).is_some());
+        let agreed = description.comes.codec().map(|(_, codec)| codec);
+        known.or(agreed).unwrap_or(Codec::Pcmu)
+    }
+
+    /// Judges what came as RTCP. `false`: it is not to be used, and counted.
+    pub(crate) fn receive_report(
+        &mut self,
+        description: Option<&Description>,
+        source: SocketAddr,
+        packet: &[u8],
+        now: Instant,
+    ) -> bool {
+        let Ok(ssrc) = reports::check(packet) else {
+            self.count_malformed(description, source);
+            return false;
+        };
+        let verdict = match description {
+            None => Verdict::Stranger,
+            // On a shared port the address is learnt from RTP alone.
+            Some(description) if description.is_multiplexed() => {
+                let known = self.rtp.address().unwrap_or(description.rtp);
+                if source == known { Verdict::Accepted } else { Verdict::Stranger }
+            }
+            Some(description) => {
+                let evidence = Evidence { source, ssrc, sequence: None };
+                let other = self.rtp.address().map(|address| address.ip());
+                self.rtcp.handle(evidence, Acceptable { announced: description.rtcp, other }, now)
+            }
+        };
+        if verdict == Verdict::Stranger {
+            self.count_stranger();
+        }
+        verdict == Verdict::Accepted
+    }
+
+    /// The digit that begins with this packet. All packets of a digit have its timestamp; one that lasts longer than its
+    /// duration can say goes on in segments, each with the timestamp of the end of the one before (RFC 4733 §2.5.1.3).
+    fn keyed(&mut self, header: &RtpHeader, place: Place, payload: &[u8]) -> Option<u8> {
+        let &[code, flags, high, low] = payload.first_chunk()?;
+        let (timestamp, is_over) = (header.timestamp, flags & EVENT_IS_OVER != 0);
+        let end = timestamp.wrapping_add(u32::from(u16::from_be_bytes([high, low])));
+        match &mut self.key {
+            Some(key) if (key.epoch, key.timestamp) == (place.epoch, timestamp) => {
+                key.is_over |= is_over;
+                key.end = if is_before(key.end, end) { end } else { key.end };
+                None
+            }
+            // Overtaken by the next one.
+            Some(key) if key.epoch == place.epoch && is_before(timestamp, key.timestamp) => None,
+            Some(key)
+                if (key.epoch, key.code, key.is_over, key.end) == (place.epoch, code, false, timestamp)
+                    && !header.marker =>
+            {
+                *key = Key { timestamp, end, is_over, ..*key };
+                None
+            }
+            Some(_) | None => {
+                self.key = Some(Key { code, epoch: place.epoch, timestamp, end, is_over });
+                (code <= DIGIT_MAX).then_some(code)
+            }
+        }
+    }
+
+    pub(crate) fn count_stranger(&mut self) {
+        self.figures.packets_from_strangers += 1;
+    }
+
+    fn count_malformed(&mut self, description: Option<&Description>, source: SocketAddr) {
+        let is_phone = self.rtp.address() == Some(source)
+            || description.is_some_and(|description| description.rtp == source || description.rtcp == source);
+        if is_phone { self.figures.packets_malformed += 1 } else { self.count_stranger() }
+    }
+
+    pub(crate) fn rtp_address(&self) -> Option<SocketAddr> {
+        self.rtp.address()
+    }
+
+    pub(crate) fn rtcp_address(&self) -> Option<SocketAddr> {
+        self.rtcp.address()
+    }
+
+    pub(crate) fn heard_at(&self) -> Option<Instant> {
+        self.heard_at
+    }
+
+    pub(crate) fn ssrc(&self) -> Option<u32> {
+        self.reception.ssrc()
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.reception.epoch()
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        Statistics {
+            packets_lost: self.reception.packets_lost(),
+            jitter_ms: self.reception.jitter_ms(),
+            ..self.figures
+        }
+    }
+}
+
+/// Of the timestamps of audio. Those of events and noise say nothing about how evenly audio comes.
+fn clock_rate(payload: Option<Payload>) -> Option<u32> {
+    match payload {
+        Some(Payload::Audio(codec)) => Some(codec.clock_rate()),
+        Some(Payload::TelephoneEvent { .. } | Payload::ComfortNoise { .. }) | None => None,
+    }
+}
+
+/// Numbers that wrap: is `one` less than half the circle behind `two`?
+fn is_before(one: u32, two: u32) -> bool {
+    (one.wrapping_sub(two) as i32) < 0
+}
+
+/// The E bit (RFC 4733 §2.3.2).
+const EVENT_IS_OVER: u8 = 0x80;
+/// Of the DTMF events (RFC 4733 §3.2).
+const DIGIT_MAX: u8 = 15;

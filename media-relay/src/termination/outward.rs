@@ -1,0 +1,341 @@
+//! What goes to a phone: one stream, whoever is heard and whatever is played.
+
+use crate::command::{Description, Payload, Playback};
+use crate::conversion::{Between, Conversion, Next, Transcoding};
+use crate::names::PlayId;
+use crate::relay::Forward;
+use crate::rtp::continuity::Continuity;
+use crate::rtp::header::RtpHeader;
+use crate::rtp::reports;
+use crate::sound::{Playing, Sounds, Turn};
+use crate::termination::inward::Accepted;
+use rtcp::sender_report::SenderReport;
+use rtp::header::Header;
+use std::time::{Duration, Instant};
+use webrtc_util::marshal::{Marshal, MarshalSize};
+
+/// The outgoing side of a termination.
+#[derive(Debug)]
+pub(crate) struct Outward {
+    pub(crate) continuity: Continuity,
+    playing: Option<Playing>,
+    conversion: Conversion,
+    packets_sent: u64,
+    payload_octets_sent: u64,
+    /// The name of the newest report that was sent to the phone, and when.
+    asked: Option<(u32, Instant)>,
+    round_trip: Option<Duration>,
+}
+
+/// What becomes of a packet at the one who hears it.
+#[derive(Debug)]
+pub(crate) enum Passage {
+    Nothing,
+    /// The packet, rewritten in place, goes there.
+    Forward(Forward),
+    /// What is made of it stands in line here.
+    InLine,
+    /// The same, and something is to be transcoded.
+    Convert(Box<Transcoding>),
+}
+
+/// What a sound gives in its turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SoundTurn {
+    /// The packet is in the buffer.
+    Packet {
+        owes_report: bool,
+    },
+    Nothing,
+    Over(PlayId),
+}
+
+impl Outward {
+    pub(crate) fn new(continuity: Continuity) -> Self {
+        Self {
+            continuity,
+            playing: None,
+            conversion: Conversion::default(),
+            packets_sent: 0,
+            payload_octets_sent: 0,
+            asked: None,
+            round_trip: None,
+        }
+    }
+
+    /// Makes a packet of whom the phone hears one of the stream to it, which goes to `route`.
+    pub(crate) fn hear(
+        &mut self,
+        accepted: &Accepted,
+        description: &Description,
+        route: Option<Forward>,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Passage {
+        if self.playing.as_ref().is_some_and(|playing| !playing.gives_way()) {
+            return Passage::Nothing;
+        }
+        let passage = self.pass_on(accepted, description, route, packet, now);
+        match (&passage, &mut self.playing) {
+            (Passage::Forward(_) | Passage::InLine | Passage::Convert(_), Some(playing)) => {
+                playing.give_way(now);
+            }
+            (Passage::Nothing, _) | (_, None) => {}
+        }
+        passage
+    }
+
+    fn pass_on(
+        &mut self,
+        accepted: &Accepted,
+        description: &Description,
+        route: Option<Forward>,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Passage {
+        let (Some(route), Some((preferred, target))) = (route, description.preferred()) else {
+            self.interrupt();
+            return Passage::Nothing;
+        };
+        let Some(payload) = accepted.payload else { return self.leave_out(accepted) };
+        let goes = &description.goes;
+        let is_understood = goes.number_of(Payload::Audio(accepted.beside)).is_some();
+        let number = match payload {
+            Payload::Audio(_) => Some(preferred),
+            Payload::TelephoneEvent { .. } => goes.events_beside(target).map(|(number, _)| number),
+            Payload::ComfortNoise { .. } => None,
+        };
+        match (goes.number_of(payload).filter(|_| is_understood), number) {
+            (Some(number), _) => self.forward(accepted, number, route, packet, now),
+            (None, Some(number)) => {
+                let event_rate = goes.events_beside(target).map_or(0, |(_, rate)| rate);
+                let between = Between { source: accepted.beside, target, number, event_rate };
+                self.convert(accepted, between, packet, now)
+            }
+            (None, None) => self.leave_out(accepted),
+        }
+    }
+
+    fn forward(
+        &mut self,
+        accepted: &Accepted,
+        number: u8,
+        route: Forward,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Passage {
+        let clock_rate = accepted.beside.clock_rate();
+        let Accepted { header, place, .. } = *accepted;
+        let Some(stamp) = self.continuity.forward(place, header.timestamp, clock_rate, now) else {
+            return Passage::Nothing;
+        };
+        header.with(stamp, number).overwrite(packet);
+        // What still waits leaves first, and now: its numbers are lower.
+        if self.conversion.stand_in_line(packet, now) {
+            return Passage::InLine;
+        }
+        self.count_sent(packet);
+        Passage::Forward(route)
+    }
+
+    /// The phone does not understand it: the stream goes on as if it had not come.
+    fn leave_out(&mut self, accepted: &Accepted) -> Passage {
+        self.continuity.leave_out(accepted.place);
+        self.conversion.leave_out(accepted);
+        Passage::Nothing
+    }
+
+    /// Something is not sent that would belong into the stream: what comes next is anchored anew.
+    fn interrupt(&mut self) {
+        if self.playing.is_none() {
+            self.continuity.interrupt();
+        }
+    }
+}
+
+/// Transcoding.
+impl Outward {
+    fn convert(&mut self, accepted: &Accepted, between: Between, packet: &[u8], now: Instant) -> Passage {
+        self.conversion.put(accepted, between, packet);
+        self.go_on(now)
+    }
+
+    /// Takes back what was given away to be transcoded.
+    pub(crate) fn take_back(&mut self, transcoding: Transcoding, now: Instant) -> Passage {
+        if !self.conversion.take_back(transcoding, &mut self.continuity, now) {
+            return Passage::Nothing;
+        }
+        self.go_on(now)
+    }
+
+    fn go_on(&mut self, now: Instant) -> Passage {
+        match self.conversion.next(&mut self.continuity, now) {
+            Next::Transcode(transcoding) => Passage::Convert(transcoding),
+            Next::Nothing => Passage::InLine,
+        }
+    }
+
+    /// Lends the next packet that is due to `buffer`; `false` when none is.
+    pub(crate) fn next_converted(&mut self, buffer: &mut Vec<u8>, can_be_sent: bool, now: Instant) -> bool {
+        if !can_be_sent {
+            self.conversion.pacing.clear();
+            return false;
+        }
+        let is_due = self.conversion.pacing.take(buffer, now);
+        if is_due {
+            self.count_sent(buffer);
+        }
+        is_due
+    }
+
+    /// Nobody understands what waits, or nobody hears it.
+    pub(crate) fn drop_converted(&mut self) {
+        self.conversion.begin_anew();
+    }
+
+    /// When to look for one, unless that is known.
+    pub(crate) fn schedule_converted(&mut self) -> Option<Instant> {
+        self.conversion.pacing.schedule()
+    }
+
+    /// That time has come.
+    pub(crate) fn wake_converted(&mut self) {
+        self.conversion.pacing.wake();
+    }
+}
+
+/// Sounds.
+impl Outward {
+    /// `false`: it plays already.
+    pub(crate) fn play(&mut self, play: PlayId, playback: Playback, now: Instant) -> bool {
+        if self.playing.as_mut().is_some_and(|playing| playing.goes_on_as(play, &playback)) {
+            return false;
+        }
+        self.playing = Some(Playing::new(play, playback));
+        // What waits is to leave now.
+        self.conversion.pacing.hurry(now);
+        true
+    }
+
+    /// `false`: it does not play.
+    pub(crate) fn stop(&mut self, play: PlayId) -> bool {
+        self.playing.take_if(|playing| playing.play == play).is_some()
+    }
+
+    pub(crate) fn is_playing(&self) -> bool {
+        self.playing.is_some()
+    }
+
+    pub(crate) fn encode_sound(&mut self, sounds: &mut Sounds, description: &Description) {
+        if let (Some(playing), Some((_, codec))) = (&mut self.playing, description.preferred()) {
+            playing.encode(sounds, codec);
+        }
+    }
+
+    pub(crate) fn skip_sound(&mut self, packets: u64) {
+        if let Some(playing) = &mut self.playing {
+            playing.skip(packets);
+        }
+    }
+
+    /// Writes the next packet of the sound into `buffer`.
+    pub(crate) fn next_of_sound(
+        &mut self,
+        description: Option<&Description>,
+        can_be_sent: bool,
+        buffer: &mut Vec<u8>,
+        now: Instant,
+    ) -> SoundTurn {
+        let Some(playing) = &mut self.playing else { return SoundTurn::Nothing };
+        let (index, encoded) = match playing.turn(now) {
+            Turn::Packet { index, encoded } => (index, encoded),
+            Turn::Nothing => return SoundTurn::Nothing,
+            Turn::Over(play) => {
+                self.playing = None;
+                return SoundTurn::Over(play);
+            }
+        };
+        let owes_report = playing.owes_report();
+        let preferred = description.filter(|_| can_be_sent).and_then(Description::preferred);
+        let Some((payload_type, codec)) = preferred else { return SoundTurn::Nothing };
+        let stamp = self.continuity.tone(index, encoded.timestamp_step(), codec.clock_rate(), now);
+        let header = Header {
+            version: 2,
+            marker: stamp.marker,
+            payload_type,
+            sequence_number: stamp.sequence,
+            timestamp: stamp.timestamp,
+            ssrc: stamp.ssrc,
+            ..Header::default()
+        };
+        buffer.clear();
+        buffer.resize(header.marshal_size(), 0);
+        if header.marshal_to(buffer).is_err() {
+            return SoundTurn::Nothing;
+        }
+        buffer.extend_from_slice(encoded.packet(index));
+        self.count_sent(buffer);
+        SoundTurn::Packet { owes_report }
+    }
+
+    /// Writes a sender report of the relay's own into `buffer`.
+    pub(crate) fn own_report(&self, clock_rate: u32, buffer: &mut Vec<u8>, now: Instant) -> bool {
+        let (packet_count, octet_count) = self.sent();
+        let report = SenderReport {
+            ssrc: self.continuity.ssrc(),
+            // Zero: no notion of wall-clock time (RFC 3550 §6.4.1).
+            ntp_time: 0,
+            rtp_time: self.continuity.timestamp_at(clock_rate, now),
+            packet_count,
+            octet_count,
+            ..SenderReport::default()
+        };
+        buffer.clear();
+        buffer.resize(report.marshal_size(), 0);
+        report.marshal_to(buffer).is_ok()
+    }
+}
+
+/// Figures.
+impl Outward {
+    fn count_sent(&mut self, packet: &[u8]) {
+        self.packets_sent += 1;
+        self.payload_octets_sent += RtpHeader::payload(packet).len() as u64;
+    }
+
+    pub(crate) fn packets_sent(&self) -> u64 {
+        self.packets_sent
+    }
+
+    /// Packets and payload octets as sender reports count them, modulo 2^32.
+    pub(crate) fn sent(&self) -> (u32, u32) {
+        (self.packets_sent as u32, self.payload_octets_sent as u32)
+    }
+
+    /// A report of this name is sent to the phone.
+    pub(crate) fn ask(&mut self, name: Option<u32>, now: Instant) {
+        if let Some(name) = name {
+            self.asked = Some((name, now));
+        }
+    }
+
+    /// RFC 3550 §6.4.1: the time since the report was sent, less the time it was held there.
+    pub(crate) fn measure_round_trip(&mut self, compound: &[u8], now: Instant) {
+        let Some((name, at)) = self.asked else { return };
+        if let Some(held) = reports::held_since(compound, name) {
+            self.round_trip = Some(now.saturating_duration_since(at).saturating_sub(held));
+        }
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+}
+
+#[cfg(test)]
+impl Outward {
+    /// Lets it count so many packets that one more is no number.
+    pub(crate) fn break_at_the_next_packet(&mut self) {
+        self.packets_sent = u64::MAX;
+    }
+}
