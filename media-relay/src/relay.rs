@@ -245,6 +245,15 @@ impl Relay {
         self.guarded(slot, now, |session| session.handle_rtcp(place, source, packet, now))?
     }
 
+    /// The packet that was to be sent from this port could not be.
+    pub fn handle_unsent(&mut self, port: u16) {
+        // Reports are not counted.
+        let Some(Spot { slot, place }) = self.route(port).filter(|_| port.is_multiple_of(2)) else { return };
+        if let Some(termination) = self.sessions[slot].as_mut().and_then(|session| session.at_mut(place)) {
+            termination.outward.uncount_sent();
+        }
+    }
+
     /// What has been transcoded, or could not be.
     pub fn handle_transcoded(&mut self, transcoding: Box<Transcoding>, now: Instant) {
         let Some((session, termination)) = transcoding.hearer else { return };

@@ -101,12 +101,12 @@ impl Session {
         let mutual_since = mutual_since.and_then(|it| it.links.mutual_since);
         let is_mutual = topology == Topology::BothWay;
         for (hearer, heard, hears) in [(other, one, topology != Topology::Isolate), (one, other, is_mutual)] {
-            if hears {
+            if hears && self.at(hearer).is_some_and(|it| it.links.hears != Some(heard)) {
                 self.deafen(hearer);
                 self.mute(heard);
                 self.links_mut(hearer, |links| links.hears = Some(heard));
                 self.links_mut(heard, |links| links.heard_by = Some(hearer));
-            } else if self.at(hearer).is_some_and(|it| it.links.hears == Some(heard)) {
+            } else if !hears && self.at(hearer).is_some_and(|it| it.links.hears == Some(heard)) {
                 self.deafen(hearer);
             }
         }
@@ -121,6 +121,9 @@ impl Session {
         let heard = self.at(hearer).and_then(|it| it.links.hears);
         self.links_mut(hearer, |links| (links.hears, links.mutual_since) = (None, None));
         if let Some(heard) = heard {
+            if let Some(hearer) = self.at_mut(hearer) {
+                hearer.outward.hears_another();
+            }
             self.links_mut(heard, |links| (links.heard_by, links.mutual_since) = (None, None));
         }
     }
@@ -148,7 +151,11 @@ impl Session {
     ) -> Handled {
         let Some(Some(termination)) = self.terminations.get_mut(place) else { return Handled::nothing() };
         let description = termination.description.as_ref();
-        if is_rtcp(packet) && description.is_some_and(Description::is_multiplexed) {
+        if is_rtcp(packet) {
+            if !description.is_some_and(Description::is_multiplexed) {
+                termination.inward.turn_report_away(description, source);
+                return Handled::nothing();
+            }
             let report = self.handle_rtcp(place, source, packet, now);
             let passage = report.map_or(Passage::Nothing, Passage::Forward);
             return Handled { passage, ..Handled::nothing() };

@@ -69,7 +69,7 @@ impl Termination {
             (last.rtp, last.rtcp, last.signalling)
                 == (description.rtp, description.rtcp, description.signalling)
         });
-        self.inward.begin_learning(is_again);
+        self.inward.begin_learning(is_again, now);
         if last.is_some_and(|last| last.goes.codec() != description.goes.codec()) {
             self.outward.drop_converted();
         }
@@ -129,7 +129,7 @@ impl Termination {
 
     /// Since when nothing has come from a phone that was told it may send.
     fn quiet_since(&self) -> Option<Instant> {
-        self.inward.heard_at().max(self.described_at)
+        self.inward.alive_at().max(self.described_at)
     }
 
     /// Does audio go both ways, as far as this phone says?

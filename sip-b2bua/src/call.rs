@@ -20,7 +20,7 @@ use audio::Codec;
 use call_control::{Call, CallEventKind, CallState, End, EndReason, Number, Party, PartyState, Timestamp};
 use deadlines::Deadlines;
 use legs::LegInCall;
-use media_relay::{SessionId, Side, Statistics};
+use media_relay::{SessionId, Statistics, TerminationId};
 use sip_core::{Flow, Incoming, InviteEvent, InviteId};
 use span::Span;
 use statistics::Heard;
@@ -132,7 +132,7 @@ impl RunningCall {
 
     /// The phone of `from` has called: its leg. `false`: what it offers is of no use; it is not taken.
     pub(crate) fn take(&mut self, leg: LegId, incoming: Incoming, codecs: &[Codec], moment: Moment) -> bool {
-        let termination = Termination { session: self.session(), side: side(Party::From) };
+        let termination = Termination { session: self.session(), id: termination_of(Party::From) };
         let name = (self.number, leg);
         let session_id = self.session_id();
         let Some(incoming) = Leg::incoming(name, termination, session_id, incoming, codecs) else {
@@ -207,19 +207,19 @@ impl RunningCall {
         self.settle(moment);
     }
 
-    /// The first RTP packet of a side.
-    pub(crate) fn handle_first_packet(&mut self, side: Side, at: Instant, moment: Moment) {
-        self.heard.entry(party(side)).or_default().first_packet.get_or_insert(at);
+    /// The first RTP packet of a party.
+    pub(crate) fn handle_first_packet(&mut self, party: Party, at: Instant, moment: Moment) {
+        self.heard.entry(party).or_default().first_packet.get_or_insert(at);
         self.notice_talking(moment);
     }
 
-    /// A side that should send audio sends none.
-    pub(crate) fn handle_silence(&mut self, side: Side, moment: Moment) {
-        self.request_end(EndCause::MediaTimeout(party(side)), moment);
+    /// A party that should send audio sends none.
+    pub(crate) fn handle_silence(&mut self, party: Party, moment: Moment) {
+        self.request_end(EndCause::MediaTimeout(party), moment);
     }
 
     /// The relay session is closed.
-    pub(crate) fn handle_closed(&mut self, statistics: &[Statistics; 2], moment: Moment) {
+    pub(crate) fn handle_closed(&mut self, statistics: &[(TerminationId, Statistics)], moment: Moment) {
         self.note_figures(statistics);
         self.over(moment);
     }
@@ -376,18 +376,15 @@ impl RunningCall {
     }
 }
 
-/// The side of the relay session that faces a party.
-const fn side(party: Party) -> Side {
+/// The termination of the relay session that faces a party.
+pub(crate) const fn termination_of(party: Party) -> TerminationId {
     match party {
-        Party::From => Side::One,
-        Party::To => Side::Two,
+        Party::From => TerminationId(1),
+        Party::To => TerminationId(2),
     }
 }
 
-/// The party that a side of the relay session faces.
-const fn party(side: Side) -> Party {
-    match side {
-        Side::One => Party::From,
-        Side::Two => Party::To,
-    }
+/// The party that a termination of the relay session faces.
+pub(crate) fn party_at(termination: TerminationId) -> Option<Party> {
+    [Party::From, Party::To].into_iter().find(|party| termination_of(*party) == termination)
 }

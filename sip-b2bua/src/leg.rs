@@ -31,7 +31,7 @@ use self::session::Talk;
 use crate::place::{CallNumber, Place};
 use crate::scenario::{LegEnd, LegId, Why};
 use deadlines::Deadlines;
-use media_relay::{Description, SessionId, Side};
+use media_relay::{Description, SessionId, TerminationId};
 use sdp::{Format, Origin};
 use sip_core::{Command, Flow, Gone, GoneCause, InviteEvent, InviteId};
 use sip_message::{Reason, StatusCode};
@@ -71,7 +71,7 @@ pub(crate) enum LegEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Termination {
     pub(crate) session: SessionId,
-    pub(crate) side: Side,
+    pub(crate) id: TerminationId,
 }
 
 /// One way to a party.
@@ -266,8 +266,8 @@ impl Leg {
     }
 
     fn describe(&mut self, description: Description) {
-        let Termination { session, side } = self.termination;
-        let describe = media_relay::Command::Describe { session, side, description };
+        let Termination { session, id: termination } = self.termination;
+        let describe = media_relay::Command::Describe { session, termination, description };
         self.actions.push_back(LegAction::Relay(describe));
     }
 }

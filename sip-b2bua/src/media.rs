@@ -1,7 +1,7 @@
 //! Between session descriptions and the relay: what is announced, what was agreed.
 
 use audio::{Codec, Impairment};
-use media_relay::{Description, Statistics};
+use media_relay::{Description, Payload, Payloads, Statistics};
 use sdp::{AudioStream, Direction, Format};
 use sip_core::Flow;
 use std::net::SocketAddr;
@@ -68,13 +68,16 @@ pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Fo
     let (format, codec) =
         stream.formats.iter().find_map(|format| Some((format, Codec::from_name(&format.name)?)))?;
     let event = stream.formats.iter().find(|event| goes_with(event, format));
+    let event =
+        event.map(|event| (event.payload_type, Payload::TelephoneEvent { clock_rate: event.clock_rate }));
+    let payloads: Payloads =
+        [(format.payload_type, Payload::Audio(codec))].into_iter().chain(event).collect();
     let description = Description {
         rtp: stream.rtp,
         rtcp: stream.rtcp,
         signalling: flow.remote.ip(),
-        codec,
-        payload_type: format.payload_type,
-        telephone_event: event.map(|event| event.payload_type),
+        comes: payloads.clone(),
+        goes: payloads,
         receives: stream.direction.receives(),
         sends: stream.direction.sends(),
         suppresses_silence: stream.suppresses_silence,
@@ -86,7 +89,8 @@ pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Fo
 pub(crate) fn mean_opinion_score(codec: &str, figures: &Statistics) -> Option<f64> {
     let codec = Codec::from_name(codec)?;
     let expected = figures.packets_received + figures.packets_lost;
-    if figures.packets_received == 0 {
+    // What came may have been no audio.
+    if figures.packets_received == 0 || figures.first_packet_at.is_none() {
         return None;
     }
     let network = figures.round_trip.unwrap_or_default() / 2;

@@ -38,6 +38,12 @@ pub struct LegId(pub(crate) u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SoundId(u32);
 
+impl From<SoundId> for media_relay::PlayId {
+    fn from(sound: SoundId) -> Self {
+        Self(sound.0)
+    }
+}
+
 /// Names a timer of a call; never used again in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timer(u32);

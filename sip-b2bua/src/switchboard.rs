@@ -28,7 +28,7 @@ mod tests;
 
 pub use command::{Action, Command, Ticket};
 
-use crate::call::RunningCall;
+use crate::call::{RunningCall, party_at};
 use crate::journal::{self, Journal, JournalAction, Waiting};
 use crate::moment::Moment;
 use crate::place::Place;
@@ -158,16 +158,30 @@ impl Switchboard {
 
     /// The relay reports.
     pub fn handle_relay(&mut self, event: media_relay::Event, moment: Moment) {
-        use media_relay::Event::{Broken, Closed, FirstPacket, OpenFailed, Opened, Report, Silent};
+        use media_relay::Event::{
+            Added, Broken, Closed, Digit, FirstPacket, Moved, NotAdded, Played, Removed, Report, Silent,
+        };
         match event {
-            Opened { session, rtp } => self.opened(session.into(), rtp, moment),
-            OpenFailed { session, reason } => self.open_failed(session.into(), reason, moment),
-            FirstPacket { session, side, at } => {
-                self.with_call(session.into(), moment, |call| call.handle_first_packet(side, at, moment));
+            Added { session, termination, rtp } => {
+                if let Some(party) = party_at(termination) {
+                    self.added(session.into(), party, rtp, moment);
+                }
             }
-            Silent { session, side } => {
-                self.with_call(session.into(), moment, |call| call.handle_silence(side, moment));
+            NotAdded { session, reason, .. } => self.not_added(session.into(), reason, moment),
+            FirstPacket { session, termination, at } => {
+                if let Some(party) = party_at(termination) {
+                    self.with_call(session.into(), moment, |call| {
+                        call.handle_first_packet(party, at, moment)
+                    });
+                }
             }
+            Silent { session, termination } => {
+                if let Some(party) = party_at(termination) {
+                    self.with_call(session.into(), moment, |call| call.handle_silence(party, moment));
+                }
+            }
+            // No scenario listens to digits, plays a sound that ends, or moves a party yet.
+            Digit { .. } | Played { .. } | Removed { .. } | Moved { .. } => {}
             Report { session, statistics } => {
                 self.with_call(session.into(), moment, |call| call.handle_report(&statistics, moment));
             }

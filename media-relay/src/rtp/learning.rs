@@ -3,12 +3,16 @@
 //! A stranger who sends to a relay port must never get the call's audio ("RTP Bleed"). What SDP announced is
 //! believed at once. Besides it only one IP can be the party: where its signalling comes from, when the party
 //! sits behind NAT; a port there is believed after [`PACKETS_NEEDED`] packets in a row. Then the address is
-//! locked. It changes by a new description, or after [`SILENCE`] within the same IP.
+//! locked. It changes by a new description, by one packet from the announced address, or after [`SILENCE`] within the
+//! same IP.
+//!
+//! When another address is announced, packets from the one before are still under way: for [`UNDER_WAY`] they are passed
+//! over, so that they lock nothing.
 //!
 //! | state     | from the announced address | from the other IP, or the locked one's after silence | else     |
 //! |-----------|----------------------------|------------------------------------------------------|----------|
 //! | Expecting | Locked                     | counted; Locked when it suffices                     | stranger |
-//! | Locked    | as the next columns say    | counted; Locked anew when it suffices                | stranger |
+//! | Locked    | Locked anew                | counted; Locked anew when it suffices                | stranger |
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -19,6 +23,8 @@ pub(crate) enum Learning {
     Expecting {
         /// Locked before the last description, which announced the same address again.
         proven: Option<SocketAddr>,
+        /// Locked before the last description, which announced another one; until when it is passed over.
+        left: Option<(SocketAddr, Instant)>,
         candidate: Option<Candidate>,
     },
     Locked {
@@ -64,7 +70,7 @@ pub(crate) struct Candidate {
 
 impl Default for Learning {
     fn default() -> Self {
-        Self::Expecting { proven: None, candidate: None }
+        Self::Expecting { proven: None, left: None, candidate: None }
     }
 }
 
@@ -78,18 +84,23 @@ impl Learning {
     }
 
     /// Begins anew. An address that was certain stays so if the same one was announced `again`.
-    pub(crate) fn begin(&mut self, again: bool) {
-        *self = Self::Expecting { proven: self.address().filter(|_| again), candidate: None };
+    pub(crate) fn begin(&mut self, again: bool, now: Instant) {
+        let known = self.address();
+        let left = known.filter(|_| !again).map(|address| (address, now + UNDER_WAY));
+        *self = Self::Expecting { proven: known.filter(|_| again), left, candidate: None };
     }
 
     /// Judges a packet.
     pub(crate) fn handle(&mut self, packet: Evidence, acceptable: Acceptable, now: Instant) -> Verdict {
         let source = packet.source;
         match self {
-            Self::Expecting { proven, candidate } => {
+            Self::Expecting { proven, left, candidate } => {
                 if is_same(source, acceptable.announced) || proven.is_some_and(|known| is_same(source, known))
                 {
                     return self.lock(source, now);
+                }
+                if left.is_some_and(|(left, until)| is_same(source, left) && now < until) {
+                    return Verdict::Undecided;
                 }
                 if acceptable.other != Some(source.ip()) {
                     return Verdict::Stranger;
@@ -101,6 +112,9 @@ impl Learning {
                     *heard_at = now;
                     *candidate = None;
                     return Verdict::Accepted;
+                }
+                if is_same(source, acceptable.announced) {
+                    return self.lock(source, now);
                 }
                 let silent = now.saturating_duration_since(*heard_at) >= SILENCE;
                 if !silent || source.ip() != address.ip() {
@@ -143,6 +157,8 @@ fn is_same(one: SocketAddr, two: SocketAddr) -> bool {
 
 const PACKETS_NEEDED: u8 = 3;
 const STEP_MAX: u16 = 100;
+/// More than packets wait in the queues of networks.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
@@ -202,7 +218,9 @@ mod tests {
         assert_eq!(ear.hear("192.0.2.1:62000", 1, 0), Undecided);
         assert_eq!(ear.learning.address(), None);
         assert_eq!(ear.hear("192.0.2.1:62000", 1, 1), Accepted);
-        assert_eq!(ear.hear("10.0.0.7:4000", 1, 2), Stranger, "locked is locked");
+        assert_eq!(ear.hear("192.0.2.1:62002", 1, 2), Stranger, "locked is locked");
+        assert_eq!(ear.hear("10.0.0.7:4000", 1, 2), Accepted, "the announced one takes over");
+        assert_eq!(ear.learning.address(), Some(address("10.0.0.7:4000")));
     }
 
     #[test]
@@ -243,7 +261,7 @@ mod tests {
         assert_eq!(ear.hear("10.0.0.7:5000", 1, 4), Undecided);
         assert_eq!(ear.learning.address(), Some(address("10.0.0.7:4000")), "one packet more is needed");
         assert_eq!(ear.hear("10.0.0.7:5000", 1, 5), Accepted);
-        assert_eq!(ear.hear("10.0.0.7:4000", 1, 6), Stranger);
+        assert_eq!(ear.hear("10.0.0.7:5001", 1, 6), Stranger);
     }
 
     #[test]
@@ -263,13 +281,37 @@ mod tests {
         for sequence in 0..3 {
             ear.hear("192.0.2.1:62000", 1, sequence);
         }
-        ear.learning.begin(true);
+        ear.learning.begin(true, ear.now);
         assert_eq!(ear.learning.address(), Some(address("192.0.2.1:62000")));
         assert_eq!(ear.hear("192.0.2.1:62000", 1, 9), Accepted);
-        ear.learning.begin(true);
+        ear.learning.begin(true, ear.now);
         assert_eq!(ear.hear("10.0.0.7:4000", 1, 1), Accepted, "the announced address may come instead");
-        ear.learning.begin(false);
+        ear.learning.begin(false, ear.now);
         assert_eq!(ear.learning.address(), None);
         assert_eq!(ear.hear("192.0.2.1:62000", 1, 10), Undecided);
+    }
+
+    #[test]
+    fn what_is_under_way_from_the_address_before_locks_nothing() {
+        let mut ear = Ear::new();
+        for sequence in 0..3 {
+            ear.hear("192.0.2.1:62000", 1, sequence);
+        }
+        ear.acceptable.announced = address("10.0.0.7:4444");
+        ear.learning.begin(false, ear.now);
+        for sequence in 3..50 {
+            ear.wait(20);
+            assert_eq!(ear.hear("192.0.2.1:62000", 1, sequence), Undecided);
+        }
+        // The phone speaks from its new port behind the NAT.
+        for (sequence, verdict) in [(100, Undecided), (101, Undecided), (102, Accepted)] {
+            assert_eq!(ear.hear("192.0.2.1:63000", 1, sequence), verdict);
+        }
+        // One that goes on from the old port after all is heard in the end.
+        ear.learning.begin(false, ear.now);
+        ear.wait(1_000);
+        for (sequence, verdict) in [(200, Undecided), (201, Undecided), (202, Accepted)] {
+            assert_eq!(ear.hear("192.0.2.1:63000", 1, sequence), verdict);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What came from one party: extended sequence numbers, losses, jitter (RFC 3550 A.1, A.3, A.8).
 
 use super::header::RtpHeader;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The bookkeeping of one incoming stream, over all the SSRCs that its party uses one after the other.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,9 @@ pub(crate) struct Reception {
     /// Of sources that are over.
     lost_before: u64,
     began_at: Option<Instant>,
+    /// Another source that has sent one packet: its SSRC, and the number that would prove it.
+    candidate: Option<(u32, u16)>,
+    received_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,12 +69,16 @@ impl Reception {
         now: Instant,
     ) -> Option<Place> {
         let began_at = *self.began_at.get_or_insert(now);
+        if !self.may_be_heard(header, now) {
+            return None;
+        }
         let known = self.source.as_mut().filter(|source| source.ssrc == header.ssrc);
         let extended = match known.map(|source| source.place(header.sequence)) {
             Some(Placing::At(extended)) => extended,
             Some(Placing::Unproven | Placing::Doubled) => return None,
             Some(Placing::BeganAgain) | None => self.begin(header),
         };
+        self.received_at = Some(now);
         let source = self.source.as_mut()?;
         source.received = source.received.wrapping_add(1);
         if let Some(clock_rate) = clock_rate {
@@ -80,6 +87,11 @@ impl Reception {
             source.measure(header.timestamp, arrival as u32, clock_rate);
         }
         Some(Place { epoch: self.epoch, extended })
+    }
+
+    /// Another phone, or another address of it, may send another source from now on.
+    pub(crate) fn expect_another(&mut self) {
+        self.received_at = None;
     }
 
     /// Whose stream it is at present.
@@ -97,6 +109,19 @@ impl Reception {
 
     pub(crate) fn jitter_ms(&self) -> f64 {
         self.source.as_ref().map_or(0.0, |source| source.jitter)
+    }
+
+    /// While one source sends, another one is heard from its second packet in a row on (RFC 3550 A.1): a phone that sends
+    /// two at once is heard by its first, and one that changes its SSRC by the new one.
+    fn may_be_heard(&mut self, header: &RtpHeader, now: Instant) -> bool {
+        let is_quiet = self.received_at.is_none_or(|at| now.saturating_duration_since(at) >= QUIET);
+        let is_known = self.ssrc().is_none_or(|ssrc| ssrc == header.ssrc);
+        if is_known || is_quiet || self.candidate == Some((header.ssrc, header.sequence)) {
+            self.candidate = None;
+            return true;
+        }
+        self.candidate = Some((header.ssrc, header.sequence.wrapping_add(1)));
+        false
     }
 
     fn begin(&mut self, header: &RtpHeader) -> u32 {
@@ -174,13 +199,14 @@ impl Source {
     }
 }
 
+/// A source that has sent nothing for so long makes room for another at once.
+const QUIET: Duration = Duration::from_millis(100);
 const DROPOUT_MAX: u16 = 3_000;
 const MISORDER_MAX: u16 = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     struct Stream {
         reception: Reception,
@@ -226,6 +252,25 @@ mod tests {
     }
 
     #[test]
+    fn of_several_sources_at_once_the_first_is_heard_and_one_that_takes_over_from_its_second_packet_on() {
+        let mut stream = Stream::new();
+        let mut epochs = Vec::new();
+        for index in 0..50_u16 {
+            for ssrc in [1, 2, 3] {
+                let place = stream.receive(ssrc, index, u32::from(index) * 160, u64::from(index) * 20);
+                epochs.extend(place.map(|place| place.epoch));
+            }
+        }
+        epochs.dedup();
+        assert_eq!(epochs, [1]);
+        assert!(stream.receive(2, 60, 9_600, 1_000).is_none());
+        assert!(stream.receive(2, 61, 9_760, 1_020).is_some());
+        // One that is quiet makes room at once.
+        assert!(stream.receive(3, 60, 9_600, 1_119).is_none());
+        assert!(stream.receive(1, 70, 9_760, 1_120).is_some());
+    }
+
+    #[test]
     fn a_jump_is_believed_at_its_second_packet() {
         let mut stream = Stream::new();
         stream.receive_all(1, &[100, 101]);
@@ -240,6 +285,7 @@ mod tests {
     fn a_new_source_begins_a_new_epoch_and_keeps_the_losses() {
         let mut stream = Stream::new();
         stream.receive_all(1, &[1, 3]);
+        assert_eq!(stream.receive(2, 699, 0, 0), None);
         assert_eq!(stream.receive(2, 700, 0, 0), Some(Place { epoch: 2, extended: 700 }));
         stream.receive_all(2, &[702]);
         assert_eq!(stream.reception.packets_lost(), 2);

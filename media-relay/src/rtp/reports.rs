@@ -7,7 +7,7 @@
 use super::header::Malformed;
 use std::time::Duration;
 
-/// Does a packet on a shared port carry RTCP (RFC 5761 §4)?
+/// Is a packet on an RTP port RTCP (RFC 5761 §4)? No payload type is agreed on that would look like it.
 pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
     matches!(packet, [_, 192..=223, ..])
 }
@@ -118,7 +118,15 @@ fn translate_one(packet: &mut [u8], translation: &Translation) -> bool {
                 at = next;
             }
         }
-        GOODBYE => (0..count).for_each(|index| put(packet, 4 + 4 * index, translation.sender)),
+        GOODBYE => {
+            // Only the source that is forwarded is ours: when another one leaves, ours does not.
+            let leaves = |index: usize| ssrc_at(packet, 4 + 4 * index);
+            let source = translation.stream.map(|(source, _)| source);
+            if source.is_none() || !(0..count).any(|index| leaves(index) == source) {
+                return false;
+            }
+            (0..count).for_each(|index| put(packet, 4 + 4 * index, translation.sender));
+        }
         FEEDBACK_TRANSPORT | FEEDBACK_PAYLOAD => {
             put(packet, 4, translation.sender);
             translate_ssrc(packet, 8, translation);
@@ -289,6 +297,19 @@ mod tests {
         let other = Translation { stream: Some((43, 160)), ..translation() };
         assert!(!translate(&mut compound(), &other));
         assert!(!translate(&mut compound(), &Translation { stream: None, ..translation() }));
+    }
+
+    /// What a phone stops to send is not what it goes on with: its hearer would drop the stream that is left.
+    #[test]
+    fn a_goodbye_of_another_source_than_the_one_forwarded_is_not_passed_on() {
+        let goodbye = |sources| Goodbye { sources, reason: Bytes::new() };
+        let compound = |sources| {
+            let report = rtcp::receiver_report::ReceiverReport { ssrc: 42, ..Default::default() };
+            rtcp::packet::marshal(&[Box::new(report), Box::new(goodbye(sources))]).expect("RTCP").to_vec()
+        };
+        assert!(translate(&mut compound(vec![43, 42]), &translation()));
+        assert!(!translate(&mut compound(vec![43]), &translation()));
+        assert!(!translate(&mut compound(vec![42]), &Translation { stream: None, ..translation() }));
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(crate) struct Inward {
     rtcp: Learning,
     reception: Reception,
     figures: Statistics,
-    heard_at: Option<Instant>,
+    /// When audio, a digit or a report came last.
+    alive_at: Option<Instant>,
     /// Of the newest audio.
     codec: Option<Codec>,
     key: Option<Key>,
@@ -46,16 +47,19 @@ pub(crate) struct Accepted {
     pub(crate) payload: Option<Payload>,
     /// The codec of the audio that it is, or that it comes with.
     pub(crate) beside: Codec,
-    /// None was accepted before.
+    /// It is the first audio.
     pub(crate) is_first: bool,
     /// A digit begins with it.
     pub(crate) digit: Option<u8>,
 }
 
 impl Inward {
-    pub(crate) fn begin_learning(&mut self, is_again: bool) {
-        self.rtp.begin(is_again);
-        self.rtcp.begin(is_again);
+    pub(crate) fn begin_learning(&mut self, is_again: bool, now: Instant) {
+        self.rtp.begin(is_again, now);
+        self.rtcp.begin(is_again, now);
+        if !is_again {
+            self.reception.expect_another();
+        }
     }
 
     /// Takes in what came to the RTP port and is no RTCP. `None`: it is not to be used, and counted.
@@ -84,8 +88,6 @@ impl Inward {
                 return None;
             }
         }
-        self.heard_at = Some(now);
-        self.is_silent = false;
         let payload = description.comes.meaning(header.payload_type);
         let beside = self.beside(payload, description);
         let place = self.reception.receive(&header, clock_rate(payload), now)?;
@@ -98,8 +100,21 @@ impl Inward {
         self.figures.packets_received += 1;
         self.figures.octets_received += packet.len() as u64;
         self.figures.packets_not_agreed += u64::from(payload.is_none());
-        let is_first = self.figures.first_packet_at.is_none();
-        self.figures.first_packet_at.get_or_insert(now);
+        // Noise alone, what nobody agreed on and packets without anything in them keep a way through a NAT open (RFC 6263
+        // §4), and say nothing.
+        let says_something = !RtpHeader::payload(packet).is_empty();
+        let (is_audio, is_life) = match payload {
+            Some(Payload::Audio(_)) => (says_something, says_something),
+            Some(Payload::TelephoneEvent { .. }) => (false, says_something),
+            Some(Payload::ComfortNoise { .. }) | None => (false, false),
+        };
+        if is_life {
+            self.is_alive(now);
+        }
+        let is_first = is_audio && self.figures.first_packet_at.is_none();
+        if is_first {
+            self.figures.first_packet_at = Some(now);
+        }
         Some(Accepted { header, place, payload, beside, is_first, digit })
     }
 
@@ -137,10 +152,28 @@ impl Inward {
                 self.rtcp.handle(evidence, Acceptable { announced: description.rtcp, other }, now)
             }
         };
-        if verdict == Verdict::Stranger {
-            self.count_stranger();
+        match verdict {
+            // A phone that is muted and sends only reports is there.
+            Verdict::Accepted => self.is_alive(now),
+            Verdict::Stranger => self.count_stranger(),
+            Verdict::Undecided => {}
         }
         verdict == Verdict::Accepted
+    }
+
+    /// A report that came to the RTP port, where none was agreed on (RFC 5761 §4): it is no audio.
+    pub(crate) fn turn_report_away(&mut self, description: Option<&Description>, source: SocketAddr) {
+        let announced = description.map(|description| description.rtp);
+        if self.rtp.address().or(announced) == Some(source) {
+            self.figures.packets_not_agreed += 1;
+        } else {
+            self.count_stranger();
+        }
+    }
+
+    fn is_alive(&mut self, now: Instant) {
+        self.alive_at = Some(now);
+        self.is_silent = false;
     }
 
     /// The digit that begins with this packet. All packets of a digit have its timestamp; one that lasts longer than its
@@ -189,8 +222,8 @@ impl Inward {
         self.rtcp.address()
     }
 
-    pub(crate) fn heard_at(&self) -> Option<Instant> {
-        self.heard_at
+    pub(crate) fn alive_at(&self) -> Option<Instant> {
+        self.alive_at
     }
 
     pub(crate) fn ssrc(&self) -> Option<u32> {

@@ -145,6 +145,12 @@ impl Outward {
         Passage::Nothing
     }
 
+    /// What comes next is of somebody else: its numbers have nothing to do with what was.
+    pub(crate) fn hears_another(&mut self) {
+        self.conversion.begin_anew();
+        self.interrupt();
+    }
+
     /// Something is not sent that would belong into the stream: what comes next is anchored anew.
     fn interrupt(&mut self) {
         if self.playing.is_none() {
@@ -301,6 +307,11 @@ impl Outward {
     fn count_sent(&mut self, packet: &[u8]) {
         self.packets_sent += 1;
         self.payload_octets_sent += RtpHeader::payload(packet).len() as u64;
+    }
+
+    /// The last one was not sent.
+    pub(crate) fn uncount_sent(&mut self) {
+        self.packets_sent = self.packets_sent.saturating_sub(1);
     }
 
     pub(crate) fn packets_sent(&self) -> u64 {

@@ -176,7 +176,11 @@ impl<E: Fn(Event)> Driver<E> {
     fn perform(&mut self) {
         while let Some(output) = self.relay.poll_output() {
             match output {
-                Output::Send { port, to, octets } => self.sockets.send(port, to, octets),
+                Output::Send { port, to, octets } => {
+                    if !self.sockets.send(port, to, octets) {
+                        self.relay.handle_unsent(port);
+                    }
+                }
                 Output::Event(event) => (self.events)(event),
                 Output::Release { port } => self.sockets.release(port),
                 Output::Transcode(transcoding) => {
@@ -215,7 +219,9 @@ impl<E: Fn(Event)> Driver<E> {
             self.relay.handle_rtcp(port, source, packet, now)
         };
         if let Some(Forward { port, to }) = forward {
-            self.sockets.send(port, to, packet);
+            if !self.sockets.send(port, to, packet) {
+                self.relay.handle_unsent(port);
+            }
         }
     }
 }

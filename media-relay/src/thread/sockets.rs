@@ -51,11 +51,9 @@ impl Sockets {
     }
 
     /// Sends, or loses the packet as a network would: a full buffer or an unreachable party is no reason to
-    /// wait.
-    pub(crate) fn send(&self, port: u16, to: SocketAddr, octets: &[u8]) {
-        if let Some(socket) = &self.by_port[usize::from(port)] {
-            let _ = socket.send_to(octets, to);
-        }
+    /// wait. `false`: it is lost.
+    pub(crate) fn send(&self, port: u16, to: SocketAddr, octets: &[u8]) -> bool {
+        self.by_port[usize::from(port)].as_ref().is_some_and(|socket| socket.send_to(octets, to).is_ok())
     }
 
     fn bound(&self, address: IpAddr, port: u16) -> Result<UdpSocket, BindError> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::scenario::{Action, Why};
-use media_relay::Command;
+use media_relay::{Command, Playback, TerminationId, Topology};
 
 impl RunningCall {
     pub(super) fn perform(&mut self, action: Action, moment: Moment) {
@@ -13,7 +13,7 @@ impl RunningCall {
             Action::HangUp(leg, why) => self.with_leg(leg, |leg| leg.hang_up(why, moment.now)),
             Action::Play { leg, sound, id } => self.play(leg, sound, id),
             Action::Stop(sound) => self.stop(sound),
-            Action::Hear { whom, .. } => self.hear(whom),
+            Action::Hear { who, whom } => self.hear(who, whom),
             Action::Connect(one, other) => self.connect(one, other, moment),
             Action::Ask(ask) => self.actions.push_back(CallAction::Ask(ask)),
             Action::After(timer, time) => self.deadlines.set(Timer::Scenario(timer), moment.now + time),
@@ -31,7 +31,7 @@ impl RunningCall {
 
     fn call(&mut self, id: LegId, order: Box<Order>, moment: Moment) {
         let Order { party, rings_for, offers_codec_of, .. } = *order;
-        let termination = Termination { session: self.session(), side: side(party) };
+        let termination = Termination { session: self.session(), id: termination_of(party) };
         let leg = Leg::outgoing(self.number, id, termination, self.session_id(), rings_for);
         // The view has one leg of each party: the last.
         for in_call in self.legs.values_mut().filter(|in_call| in_call.party == party) {
@@ -50,9 +50,12 @@ impl RunningCall {
 
     fn play(&mut self, leg: LegId, sound: media_relay::Sound, id: SoundId) {
         let Some(in_call) = self.legs.get(&leg).filter(|in_call| in_call.format.is_some()) else { return };
-        let (session, side) = (self.session(), side(in_call.party));
+        let (session, termination) = (self.session(), termination_of(in_call.party));
         self.sounds.insert(leg, id);
-        self.actions.push_back(CallAction::Relay(Command::Play { session, side, sound }));
+        // Whom the leg hears already, before the other has answered, is heard in its place.
+        let sound = Playback { sound, gives_way: true, lasts: None };
+        let play = id.into();
+        self.actions.push_back(CallAction::Relay(Command::Play { session, termination, play, sound }));
     }
 
     fn stop(&mut self, sound: SoundId) {
@@ -62,27 +65,34 @@ impl RunningCall {
         };
         self.sounds.remove(&leg);
         if let Some(in_call) = self.legs.get(&leg) {
-            let (session, side) = (self.session(), side(in_call.party));
-            self.actions.push_back(CallAction::Relay(Command::Stop { session, side }));
+            let (session, termination, play) = (self.session(), termination_of(in_call.party), sound.into());
+            self.actions.push_back(CallAction::Relay(Command::Stop { session, termination, play }));
         }
     }
 
-    fn hear(&mut self, whom: LegId) {
-        let Some(in_call) = self.legs.get(&whom) else { return };
-        let Some(description) = in_call.early.clone() else { return };
-        let (session, side) = (self.session(), side(in_call.party));
-        self.actions.push_back(CallAction::Relay(Command::Describe { session, side, description }));
-        self.actions.push_back(CallAction::Relay(Command::Listen { session, side }));
+    fn hear(&mut self, who: LegId, whom: LegId) {
+        let (Some(hearer), Some(heard)) = (self.legs.get(&who), self.legs.get(&whom)) else { return };
+        let Some(description) = heard.early.clone() else { return };
+        let session = self.session();
+        let (one, other) = (termination_of(heard.party), termination_of(hearer.party));
+        let describe = Command::Describe { session, termination: one, description };
+        self.actions.push_back(CallAction::Relay(describe));
+        self.link(one, other, Topology::OneWay);
+    }
+
+    fn link(&mut self, one: TerminationId, other: TerminationId, topology: Topology) {
+        let link = Command::Link { session: self.session(), one, other, topology };
+        self.actions.push_back(CallAction::Relay(link));
     }
 
     fn connect(&mut self, one: LegId, other: LegId, moment: Moment) {
-        if !(self.legs.contains_key(&one) && self.legs.contains_key(&other)) {
-            return;
-        }
+        let party_of = |leg| self.legs.get(&leg).map(|in_call| termination_of(in_call.party));
+        let (Some(this), Some(that)) = (party_of(one), party_of(other)) else { return };
         self.connected = Some((one, other));
-        self.sounds.clear();
-        let session = self.session();
-        self.actions.push_back(CallAction::Relay(Command::Connect { session }));
+        for sound in self.sounds.values().copied().collect::<Vec<_>>() {
+            self.stop(sound);
+        }
+        self.link(this, that, Topology::BothWay);
         for leg in [one, other] {
             // Whoever held before the other one answered holds it now.
             self.pass_wish(leg);

@@ -221,11 +221,11 @@ const STOP: Deed = |world| world.call.request_end(EndCause::ServerStopped, world
 const TIMES_OUT: Deed = |world| world.pass(TIMEOUT);
 const MAX_DURATION_IS_OVER: Deed = |world| world.pass(MAX_DURATION);
 const FIVE_SECONDS: Deed = |world| world.pass(Duration::from_secs(5));
-const FROM_IS_HEARD: Deed = |world| world.call.handle_first_packet(Side::One, world.now, world.moment());
-const TO_IS_HEARD: Deed = |world| world.call.handle_first_packet(Side::Two, world.now, world.moment());
-const FROM_FALLS_SILENT: Deed = |world| world.call.handle_silence(Side::One, world.moment());
-const TO_FALLS_SILENT: Deed = |world| world.call.handle_silence(Side::Two, world.moment());
-const CLOSES: Deed = |world| world.call.handle_closed(&Default::default(), world.moment());
+const FROM_IS_HEARD: Deed = |world| world.call.handle_first_packet(Party::From, world.now, world.moment());
+const TO_IS_HEARD: Deed = |world| world.call.handle_first_packet(Party::To, world.now, world.moment());
+const FROM_FALLS_SILENT: Deed = |world| world.call.handle_silence(Party::From, world.moment());
+const TO_FALLS_SILENT: Deed = |world| world.call.handle_silence(Party::To, world.moment());
+const CLOSES: Deed = |world| world.call.handle_closed(&[], world.moment());
 
 #[test]
 fn from_calling() {
@@ -307,7 +307,7 @@ fn to_calling() {
         &[FROM_ANSWERS],
         &[
             ("to rings", TO_RINGS, "to ringing"),
-            ("to answers", TO_ANSWERS, "describe, to answered, connect, connected"),
+            ("to answers", TO_ANSWERS, "describe, to answered, stop, link, connected"),
             ("to answers without a codec", TO_ANSWERS_BADLY, "hang up to"),
             ("to refuses", TO_REFUSES, "hang up from because of 486"),
             ("to is not reached", TO_IS_NOT_REACHED, "hang up from"),
@@ -334,7 +334,7 @@ fn to_ringing() {
         &[FROM_ANSWERS, TO_RINGS],
         &[
             ("to rings", TO_RINGS, "–"),
-            ("to answers", TO_ANSWERS, "describe, to answered, connect, connected"),
+            ("to answers", TO_ANSWERS, "describe, to answered, stop, link, connected"),
             ("to answers without a codec", TO_ANSWERS_BADLY, "hang up to"),
             ("to refuses", TO_REFUSES, "hang up from because of 486"),
             ("to is not reached", TO_IS_NOT_REACHED, "hang up from"),

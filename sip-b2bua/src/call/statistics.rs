@@ -1,10 +1,9 @@
 //! The audio of the parties: when it began, and the figures of the relay in the view of a call.
 
-use super::RunningCall;
+use super::{RunningCall, party_at};
 use crate::media;
 use crate::moment::Moment;
-use call_control::Party;
-use media_relay::Statistics;
+use media_relay::{Statistics, TerminationId};
 use std::time::Instant;
 
 /// When the leg that the view shows of a party answered, and was heard first.
@@ -16,13 +15,14 @@ pub(super) struct Heard {
 
 impl RunningCall {
     /// The relay says how it goes.
-    pub(crate) fn handle_report(&mut self, statistics: &[Statistics; 2], moment: Moment) {
+    pub(crate) fn handle_report(&mut self, statistics: &[(TerminationId, Statistics)], moment: Moment) {
         self.note_figures(statistics);
         self.changed(moment);
     }
 
-    pub(super) fn note_figures(&mut self, statistics: &[Statistics; 2]) {
-        for (party, figures) in [Party::From, Party::To].into_iter().zip(statistics) {
+    pub(super) fn note_figures(&mut self, statistics: &[(TerminationId, Statistics)]) {
+        for (termination, figures) in statistics {
+            let Some(party) = party_at(*termination) else { continue };
             let heard = self.heard.entry(party).or_default();
             let first = heard.first_packet.or(figures.first_packet_at).zip(heard.answered);
             if let Some(media) = &mut self.view.party_mut(party).media {

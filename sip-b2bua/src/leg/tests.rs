@@ -49,7 +49,7 @@ impl World {
         let phones: usize = groups.iter().sum();
         let mut ports = 6000..;
         let groups = groups.iter().map(|phones| ports.by_ref().take(*phones).map(route).collect()).collect();
-        let termination = Termination { session: SessionId(1), side: Side::Two };
+        let termination = Termination { session: SessionId(1), id: TerminationId(2) };
         let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, NO_ANSWER);
         leg.ring(Routes { groups, codecs: vec![Codec::Pcmu] }, now);
         let phone = Phone { invited: false, heard_of: false, answered: false, hung_up: false, gone: false };
@@ -292,7 +292,7 @@ fn nobody_is_rung_after_a_6xx_or_when_the_time_is_over() {
 
 #[test]
 fn a_leg_that_is_hung_up_on_before_it_is_known_whom_to_ring_rings_nobody() {
-    let termination = Termination { session: SessionId(1), side: Side::Two };
+    let termination = Termination { session: SessionId(1), id: TerminationId(2) };
     let now = Instant::now();
     let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, NO_ANSWER);
     leg.hang_up(Why::Over, now);

@@ -3,16 +3,16 @@
 //! The relay session is opened and the call's row written before anybody is rung, and before the request is answered.
 
 use super::admission::{RETRY_AFTER, RETRY_WRITING};
-use super::calls::{Origin, Stage};
+use super::calls::{Bound, Origin, Stage};
 use super::requests::unavailable;
 use super::{Action, Switchboard, Ticket};
-use crate::call::RunningCall;
+use crate::call::{RunningCall, termination_of};
 use crate::moment::{CallClock, Moment};
 use crate::place::{CallNumber, Place};
 use crate::routing::facing;
 use crate::scenario::{LegId, Whom};
 use call_control::{
-    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Number,
+    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Number, Party,
     PartyType, PartyView, Refusal,
 };
 use call_store::FirstAnswer;
@@ -51,7 +51,7 @@ impl Switchboard {
         let (id, key_name) = (call.call_id, request.key_name.clone());
         let call = Box::new(RunningCall::new(number, call, clock, scenario));
         let origin = Origin::Asked { ticket, request };
-        self.calls.add(number, id, key_name, Stage::Beginning { call, origin, bound: None });
+        self.calls.add(number, id, key_name, Stage::Beginning { call, origin, bound: Bound::default() });
         self.open(number, local);
     }
 
@@ -87,7 +87,7 @@ impl Switchboard {
         }
         let invite = InviteId::from(Place { call: number, leg: CALLER, fork: 0 });
         let origin = Origin::Dialled { invite };
-        self.calls.add(number, id, "".into(), Stage::Beginning { call, origin, bound: None });
+        self.calls.add(number, id, "".into(), Stage::Beginning { call, origin, bound: Bound::default() });
         self.perform(number, moment);
         let local = [
             facing(&self.settings, [incoming.flow]),
@@ -97,10 +97,13 @@ impl Switchboard {
         true
     }
 
-    /// The relay session is open: the call's row is written.
-    pub(super) fn opened(&mut self, number: CallNumber, rtp: [SocketAddr; 2], moment: Moment) {
+    /// The ports of a party are bound. When those of both are, the call's row is written.
+    pub(super) fn added(&mut self, number: CallNumber, party: Party, rtp: SocketAddr, moment: Moment) {
         let Some(Stage::Beginning { call, origin, bound }) = self.calls.stage_mut(number) else { return };
-        *bound = Some(rtp);
+        bound.add(party, rtp);
+        if bound.both().is_none() {
+            return;
+        }
         let call = call.view().clone();
         let answer = match origin {
             Origin::Asked { request, .. } => request.repeatable.clone().map(|request| FirstAnswer {
@@ -119,14 +122,20 @@ impl Switchboard {
         self.journal.begin(number, initiated, answer);
     }
 
-    pub(super) fn open_failed(&mut self, number: CallNumber, reason: media_relay::OpenError, moment: Moment) {
+    pub(super) fn not_added(&mut self, number: CallNumber, reason: media_relay::OpenError, moment: Moment) {
+        if self.calls.stage(number).is_none() {
+            return; // The other party had none either.
+        }
         tracing::warn!(%reason, "a call was refused");
         self.refuse_call(number, Refusal::NoMediaPort { retry_after: RETRY_AFTER }, moment);
     }
 
     /// The row is on disk: the request is answered, and the call begins.
     pub(super) fn begin(&mut self, number: CallNumber, moment: Moment) {
-        let has_media = matches!(self.calls.stage(number), Some(Stage::Beginning { bound: Some(_), .. }));
+        let has_media = match self.calls.stage(number) {
+            Some(Stage::Beginning { bound, .. }) => bound.both().is_some(),
+            Some(Stage::Running { .. } | Stage::Keeping { .. }) | None => false,
+        };
         if !has_media {
             let refusal = Refusal::NoMediaPort { retry_after: RETRY_AFTER };
             return self.end_unbegun(number, refusal, EndReason::InternalError, moment);
@@ -154,11 +163,9 @@ impl Switchboard {
 
     /// A call that never begins; nothing of it is on disk, or it is closed there.
     pub(super) fn refuse_call(&mut self, number: CallNumber, refusal: Refusal, moment: Moment) {
-        let Some(Stage::Beginning { origin, bound, .. }) = self.calls.remove(number) else { return };
+        let Some(Stage::Beginning { origin, .. }) = self.calls.remove(number) else { return };
         self.lines.end_all_of(number);
-        if bound.is_some() {
-            self.actions.push_back(Action::Relay(media_relay::Command::Close { session: number.into() }));
-        }
+        self.actions.push_back(Action::Relay(media_relay::Command::Close { session: number.into() }));
         match origin {
             Origin::Asked { ticket, .. } => {
                 self.actions.push_back(Action::AnswerCall { ticket, answer: Err(refusal) });
@@ -180,8 +187,11 @@ impl Switchboard {
     }
 
     fn open(&mut self, number: CallNumber, local: [std::net::IpAddr; 2]) {
-        let open = media_relay::Command::Open { session: number.into(), local };
-        self.actions.push_back(Action::Relay(open));
+        for (party, local) in [Party::From, Party::To].into_iter().zip(local) {
+            let (session, termination) = (number.into(), termination_of(party));
+            let add = media_relay::Command::Add { session, termination, local };
+            self.actions.push_back(Action::Relay(add));
+        }
     }
 
     /// The phone that called will be told the relay's address.

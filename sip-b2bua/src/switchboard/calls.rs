@@ -2,7 +2,7 @@
 
 use crate::call::RunningCall;
 use crate::place::CallNumber;
-use call_control::{Call, CallId, ClickToCall};
+use call_control::{Call, CallId, ClickToCall, Party};
 use sip_core::InviteId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -18,6 +18,27 @@ pub(super) struct Calls {
     numbers: BTreeMap<CallId, CallNumber>,
     due: BTreeSet<(Instant, CallNumber)>,
     last: CallNumber,
+}
+
+/// Where the audio of each party comes in, as far as the ports are bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bound {
+    from: Option<SocketAddr>,
+    to: Option<SocketAddr>,
+}
+
+impl Bound {
+    pub(super) fn add(&mut self, party: Party, rtp: SocketAddr) {
+        match party {
+            Party::From => self.from = Some(rtp),
+            Party::To => self.to = Some(rtp),
+        }
+    }
+
+    /// `from`, then `to`.
+    pub(super) fn both(&self) -> Option<[SocketAddr; 2]> {
+        Some([self.from?, self.to?])
+    }
 }
 
 /// A call and what the switchboard has to know of it.
@@ -36,7 +57,7 @@ pub(super) enum Stage {
     Beginning {
         call: Box<RunningCall>,
         origin: Origin,
-        bound: Option<[SocketAddr; 2]>,
+        bound: Bound,
     },
     Running {
         call: Box<RunningCall>,
@@ -115,12 +136,20 @@ impl Calls {
     /// From now on it runs; who wanted it.
     pub(super) fn run(&mut self, number: CallNumber) -> Option<Origin> {
         let entry = self.calls.remove(&number)?;
-        let Stage::Beginning { call, origin, bound: Some(bound) } = entry.stage else {
-            self.calls.insert(number, entry);
-            return None;
-        };
-        self.calls.insert(number, InSwitchboard { stage: Stage::Running { call, bound }, ..entry });
-        Some(origin)
+        match entry.stage {
+            Stage::Beginning { call, origin, bound } => {
+                let (stage, origin) = match bound.both() {
+                    Some(bound) => (Stage::Running { call, bound }, Some(origin)),
+                    None => (Stage::Beginning { call, origin, bound }, None),
+                };
+                self.calls.insert(number, InSwitchboard { stage, ..entry });
+                origin
+            }
+            stage @ (Stage::Running { .. } | Stage::Keeping { .. }) => {
+                self.calls.insert(number, InSwitchboard { stage, ..entry });
+                None
+            }
+        }
     }
 
     /// From now on only its record is waited for.

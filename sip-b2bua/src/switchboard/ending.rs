@@ -1,7 +1,7 @@
 //! How calls end: with their record, or with a fault.
 
 use super::admission::RETRY_AFTER;
-use super::calls::Stage;
+use super::calls::{Bound, Stage};
 use super::{Action, Switchboard};
 use crate::moment::Moment;
 use crate::place::CallNumber;
@@ -31,8 +31,8 @@ impl Switchboard {
     pub(super) fn media_broken(&mut self, number: CallNumber, moment: Moment) {
         match self.calls.stage_mut(number) {
             // Its row is being written; then it is refused.
-            Some(Stage::Beginning { bound: bound @ Some(_), .. }) => *bound = None,
-            Some(Stage::Beginning { bound: None, .. }) => {
+            Some(Stage::Beginning { bound, .. }) if bound.both().is_some() => *bound = Bound::default(),
+            Some(Stage::Beginning { .. }) => {
                 self.refuse_call(number, Refusal::NoMediaPort { retry_after: RETRY_AFTER }, moment);
             }
             Some(Stage::Running { .. } | Stage::Keeping { .. }) | None => self.break_off(number, moment),

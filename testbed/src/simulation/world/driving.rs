@@ -105,6 +105,7 @@ impl World {
         let mut events = Vec::new();
         let mut binds = Vec::new();
         let mut packets = Vec::new();
+        let mut transcodings = Vec::new();
         while let Some(output) = self.relay.poll_output() {
             match output {
                 media_relay::Output::Bind { port, .. } => binds.push(port),
@@ -113,9 +114,14 @@ impl World {
                 }
                 media_relay::Output::Send { port, to, octets } => packets.push((port, to, octets.to_vec())),
                 media_relay::Output::Event(event) => events.push(event),
+                media_relay::Output::Transcode(transcoding) => transcodings.push(transcoding),
             }
         }
-        let acted = !(events.is_empty() && binds.is_empty() && packets.is_empty());
+        let acted = !(events.is_empty() && binds.is_empty() && packets.is_empty() && transcodings.is_empty());
+        for mut transcoding in transcodings {
+            transcoding.perform();
+            self.relay.handle_transcoded(transcoding, self.now);
+        }
         for port in binds {
             let bound = self.bind(port);
             self.relay.handle_bound(port, bound, self.now);
