@@ -1,7 +1,7 @@
 //! Between session descriptions and the relay: what is announced, what was agreed.
 
 use audio::{Codec, Impairment};
-use media_relay::{Description, Payload, Payloads, Statistics};
+use media_relay::{Description, Payload, Statistics};
 use sdp::{AudioStream, Direction, Format};
 use sip_core::Flow;
 use std::net::SocketAddr;
@@ -63,26 +63,36 @@ pub(crate) fn beginning_with(format: &Format, offered: &[Format]) -> Vec<Format>
 }
 
 /// What the relay has to know of a stream that a party described, and the format that was agreed: the first one that
-/// is a codec of ours. `None` when there is none.
-pub(crate) fn agree(stream: &AudioStream, flow: Flow) -> Option<(Description, Format)> {
-    let (format, codec) =
-        stream.formats.iter().find_map(|format| Some((format, Codec::from_name(&format.name)?)))?;
-    let event = stream.formats.iter().find(|event| goes_with(event, format));
-    let event =
-        event.map(|event| (event.payload_type, Payload::TelephoneEvent { clock_rate: event.clock_rate }));
-    let payloads: Payloads =
-        [(format.payload_type, Payload::Audio(codec))].into_iter().chain(event).collect();
+/// is a codec of ours. `None` when there is none. `ours`: the formats of our description that goes with it.
+///
+/// A party sends by the numbers of our description, and is sent by those of its own; each may have several codecs, and
+/// whoever sends may change between them at any time (RFC 3264 §6.1).
+pub(crate) fn agree(stream: &AudioStream, ours: &[Format], flow: Flow) -> Option<(Description, Format)> {
+    let agreed = stream.formats.iter().find(|format| Codec::from_name(&format.name).is_some())?;
+    let theirs = || stream.formats.iter().filter_map(|format| Some((format.payload_type, payload(format)?)));
+    let is_agreed = |our: &&Format| stream.formats.iter().any(|format| format.is_same_encoding(our));
+    let by_ours = ours.iter().filter(is_agreed);
+    let by_ours = by_ours.filter_map(|our| Some((our.payload_type, payload(our)?)));
     let description = Description {
         rtp: stream.rtp,
         rtcp: stream.rtcp,
         signalling: flow.remote.ip(),
-        comes: payloads.clone(),
-        goes: payloads,
+        // Some phones send by their own numbers all the same.
+        comes: by_ours.chain(theirs()).collect(),
+        goes: theirs().collect(),
         receives: stream.direction.receives(),
         sends: stream.direction.sends(),
         suppresses_silence: stream.suppresses_silence,
     };
-    Some((description, format.clone()))
+    Some((description, agreed.clone()))
+}
+
+/// What a format is to the relay. `None`: nothing that it knows.
+fn payload(format: &Format) -> Option<Payload> {
+    if format.is_telephone_event() {
+        return Some(Payload::TelephoneEvent { clock_rate: format.clock_rate });
+    }
+    Codec::from_name(&format.name).map(Payload::Audio)
 }
 
 /// How the audio of a party arrives, to one decimal. `None` before anything came, and for codecs that are not ours.
@@ -158,9 +168,11 @@ mod tests {
 
     #[test]
     fn losses_jitter_and_distance_lower_the_score_and_nothing_heard_has_none() {
-        let clean = Statistics { packets_received: 1_000, ..Statistics::default() };
+        let first_packet_at = Some(std::time::Instant::now());
+        let clean = Statistics { packets_received: 1_000, first_packet_at, ..Statistics::default() };
         let score = |figures: Statistics| mean_opinion_score("pcmu", &figures);
         assert_eq!(score(Statistics::default()), None);
+        assert_eq!(score(Statistics { first_packet_at: None, ..clean }), None, "nothing of it was audio");
         assert_eq!(score(clean), Some(4.4));
         assert_eq!(score(Statistics { packets_lost: 53, ..clean }), Some(3.9));
         assert_eq!(score(Statistics { jitter_ms: 150.0, ..clean }), Some(3.6));

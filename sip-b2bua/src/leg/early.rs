@@ -27,7 +27,7 @@ impl Leg {
         if fork.early.as_ref().is_some_and(|answer| answer.stream == stream) {
             return;
         }
-        let agreed = media::agree(&stream, fork.flow);
+        let agreed = fork.agreed_to(&stream);
         fork.early = Some(EarlyAnswer { branch, stream });
         if *early.get_or_insert(from_fork) == from_fork
             && let Some((description, _)) = agreed
@@ -45,7 +45,7 @@ impl Leg {
         }
         *early = self.forks.iter().position(|fork| fork.early.is_some());
         let heard = early.and_then(|fork| self.forks.get(fork));
-        let agreed = heard.and_then(|fork| media::agree(&fork.early.as_ref()?.stream, fork.flow));
+        let agreed = heard.and_then(|fork| fork.agreed_to(&fork.early.as_ref()?.stream));
         if let Some((description, _)) = agreed {
             self.tell(LegEvent::EarlyMedia(description));
         }
@@ -60,6 +60,10 @@ impl Fork {
             Some(early) if response.body.is_empty() => early.stream.clone(),
             Some(_) | None => self.offer.as_ref()?.read_answer(&response.body).ok()?,
         };
-        media::agree(&stream, self.flow)
+        self.agreed_to(&stream)
+    }
+
+    fn agreed_to(&self, stream: &AudioStream) -> Option<(Description, Format)> {
+        media::agree(stream, &self.offer.as_ref()?.stream().formats, self.flow)
     }
 }

@@ -107,7 +107,7 @@ impl Leg {
             let formats = media::with_events(format, &self.formats);
             let answer = received.answer(&self.origin, announced.rtp, &formats, Direction::SendRecv).ok()?;
             let stream = AudioStream { formats: answer.stream.formats.clone(), ..audio };
-            Some((media::agree(&stream, flow)?, answer, stream.direction))
+            Some((media::agree(&stream, &stream.formats, flow)?, answer, stream.direction))
         });
         let Some(((description, format), answer, wish)) = answered else {
             return self.release(crate::scenario::LegEnd::NoCommonCodec, Why::Refused(488), now);

@@ -124,7 +124,7 @@ impl Leg {
         };
         talk.late = None;
         self.sip(Command::AnswerOffer { invite, body: answer.print() });
-        self.redescribe(&stream, flow);
+        self.redescribe(&stream, &stream.formats, flow);
         self.wishes(stream.direction);
         self.reoffer_anew();
     }
@@ -147,7 +147,7 @@ impl Leg {
         let Some(offer) = talk.late.take().or_else(|| talk.reoffer.take()) else { return };
         let Ok(stream) = offer.read_answer(body) else { return };
         let flow = self.forks[from_fork].flow;
-        self.redescribe(&stream, flow);
+        self.redescribe(&stream, &offer.stream().formats, flow);
         // An answer says what the party wants only where the offer allows everything.
         if offer.stream().direction == Direction::SendRecv {
             self.wishes(stream.direction);
@@ -163,9 +163,10 @@ impl Leg {
         }
     }
 
-    fn redescribe(&mut self, stream: &AudioStream, flow: Flow) {
+    /// `ours`: the formats of our description that goes with it.
+    fn redescribe(&mut self, stream: &AudioStream, ours: &[Format], flow: Flow) {
         let (Some((description, format)), State::Talking(talk)) =
-            (media::agree(stream, flow), &mut self.state)
+            (media::agree(stream, ours, flow), &mut self.state)
         else {
             return;
         };
