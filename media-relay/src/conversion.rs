@@ -92,7 +92,7 @@ impl Transcoding {
     /// It broke: nothing comes of it, and whoever transcodes begins anew.
     pub(crate) fn fail(&mut self) {
         self.frames.clear();
-        self.transcoder = Box::new(Transcoder::new(self.between.source, self.between.target));
+        *self.transcoder = Transcoder::new(self.between.source, self.between.target);
     }
 
     /// A number that is the same for all packets of one termination, and spreads terminations evenly.

@@ -141,7 +141,7 @@ impl Bench {
         packet.extend(timestamp.to_be_bytes());
         packet.extend(u32::from(speaker.0).to_be_bytes());
         packet.extend(payload);
-        let (_, port) = *self.ports.iter().rfind(|(id, _)| *id == speaker).expect("it has a port");
+        let port = self.port_of(speaker);
         let before = self.sent.len();
         let forward = self.relay.handle_rtp(port, phone(speaker), &mut packet, self.now);
         self.perform();
@@ -150,6 +150,10 @@ impl Bench {
             return Some((TerminationId(to.ip().octets()[3].into()), packet));
         }
         self.sent.get(before).cloned()
+    }
+
+    fn port_of(&self, termination: TerminationId) -> u16 {
+        self.ports.iter().rfind(|(id, _)| *id == termination).expect("it has a port").1
     }
 
     fn hears(&mut self, speaker: TerminationId) -> Option<TerminationId> {
@@ -177,7 +181,17 @@ impl Bench {
     fn digits(&self) -> Vec<u8> {
         let digits = self.events.iter().filter_map(|event| match event {
             Event::Digit { code, termination: ALICE, session: CALL } => Some(*code),
-            _ => None,
+            Event::Added { .. }
+            | Event::NotAdded { .. }
+            | Event::FirstPacket { .. }
+            | Event::Digit { .. }
+            | Event::Played { .. }
+            | Event::Silent { .. }
+            | Event::Removed { .. }
+            | Event::Moved { .. }
+            | Event::Closed { .. }
+            | Event::Broken { .. }
+            | Event::Report { .. } => None,
         });
         digits.collect()
     }

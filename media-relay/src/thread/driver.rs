@@ -218,10 +218,10 @@ impl<E: Fn(Event)> Driver<E> {
         } else {
             self.relay.handle_rtcp(port, source, packet, now)
         };
-        if let Some(Forward { port, to }) = forward {
-            if !self.sockets.send(port, to, packet) {
-                self.relay.handle_unsent(port);
-            }
+        if let Some(Forward { port, to }) = forward
+            && !self.sockets.send(port, to, packet)
+        {
+            self.relay.handle_unsent(port);
         }
     }
 }
