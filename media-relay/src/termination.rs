@@ -81,7 +81,8 @@ impl Termination {
     pub(crate) fn hear(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Passage {
         let route = self.rtp_route();
         let Some(description) = &self.description else { return Passage::Nothing };
-        self.outward.hear(accepted, description, route, packet, now)
+        let spoken = self.inward.codec();
+        self.outward.hear(accepted, description, spoken, route, packet, now)
     }
 
     /// From which port and to where RTP goes.

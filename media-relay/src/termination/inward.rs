@@ -222,6 +222,11 @@ impl Inward {
         self.rtcp.address()
     }
 
+    /// In which the phone speaks, as far as is known.
+    pub(crate) fn codec(&self) -> Option<Codec> {
+        self.codec
+    }
+
     pub(crate) fn alive_at(&self) -> Option<Instant> {
         self.alive_at
     }

@@ -9,6 +9,7 @@ use crate::rtp::header::RtpHeader;
 use crate::rtp::reports;
 use crate::sound::{Playing, Sounds, Turn};
 use crate::termination::inward::Accepted;
+use audio::Codec;
 use rtcp::sender_report::SenderReport;
 use rtp::header::Header;
 use std::time::{Duration, Instant};
@@ -63,11 +64,13 @@ impl Outward {
         }
     }
 
-    /// Makes a packet of whom the phone hears one of the stream to it, which goes to `route`.
+    /// Makes a packet of whom the phone hears one of the stream to it, which goes to `route`. `spoken`: the codec in which
+    /// the phone itself speaks.
     pub(crate) fn hear(
         &mut self,
         accepted: &Accepted,
         description: &Description,
+        spoken: Option<Codec>,
         route: Option<Forward>,
         packet: &mut [u8],
         now: Instant,
@@ -75,7 +78,7 @@ impl Outward {
         if self.playing.as_ref().is_some_and(|playing| !playing.gives_way()) {
             return Passage::Nothing;
         }
-        let passage = self.pass_on(accepted, description, route, packet, now);
+        let passage = self.pass_on(accepted, description, spoken, route, packet, now);
         match (&passage, &mut self.playing) {
             (Passage::Forward(_) | Passage::InLine | Passage::Convert(_), Some(playing)) => {
                 playing.give_way(now);
@@ -89,17 +92,20 @@ impl Outward {
         &mut self,
         accepted: &Accepted,
         description: &Description,
+        spoken: Option<Codec>,
         route: Option<Forward>,
         packet: &mut [u8],
         now: Instant,
     ) -> Passage {
-        let (Some(route), Some((preferred, target))) = (route, description.preferred()) else {
+        let goes = &description.goes;
+        // Of several codecs that were agreed, many phones play only the one that they speak.
+        let spoken = spoken.and_then(|codec| Some((goes.number_of(Payload::Audio(codec))?, codec)));
+        let (Some(route), Some((preferred, target))) = (route, spoken.or(description.preferred())) else {
             self.interrupt();
             return Passage::Nothing;
         };
         let Some(payload) = accepted.payload else { return self.leave_out(accepted) };
-        let goes = &description.goes;
-        let is_understood = goes.number_of(Payload::Audio(accepted.beside)).is_some();
+        let is_understood = accepted.beside == target;
         let number = match payload {
             Payload::Audio(_) => Some(preferred),
             Payload::TelephoneEvent { .. } => goes.events_beside(target).map(|(number, _)| number),
