@@ -36,6 +36,20 @@ fn an_info_is_answered_and_reaches_the_other_party_as_it_is() {
 }
 
 #[test]
+fn an_info_of_2048_octets_is_passed_on_and_a_longer_one_is_refused() {
+    for (octets, status, passed) in [(2_048, 200, 1), (2_049, 413, 0)] {
+        let mut talk = Talk::new();
+        let (from, to) = (talk.from, talk.to);
+        let body = "5".repeat(octets);
+        talk.world.play(from, |phone, _| phone.ask("INFO", "", ("application/dtmf", &body)));
+        talk.world.run_for(seconds(1.0));
+        assert_eq!(talk.world.by_hand(from).answers("INFO")[0].status(), Some(status));
+        assert_eq!(informed(&talk, to).len(), passed);
+        talk.end();
+    }
+}
+
+#[test]
 fn whatever_the_other_phone_makes_of_an_info_the_call_goes_on() {
     let refusals = [
         Otherwise::With("405 Method Not Allowed", "Allow: INVITE, ACK, BYE\r\n"),

@@ -472,6 +472,14 @@ fn closing() {
         ],
     );
 }
+
+/// The relay may be gone: the record is made without its last figures, but not before they can have come.
+#[test]
+fn the_relay_has_time_for_its_last_figures() {
+    let world = World::new().then(&[FROM_REFUSES]);
+    assert_eq!((world.overs, world.call.poll_timeout()), (0, Some(world.now + FIGURES)));
+}
+
 /// What usages that keep their promises, the timers and the API can do next.
 fn possible(world: &World) -> Vec<(&'static str, Deed)> {
     let mut deeds: Vec<(&str, Deed)> =

@@ -142,7 +142,7 @@ impl Switchboard {
         self.directory.has(&callee) && self.dialled(&caller, &callee, incoming, moment)
     }
 
-    fn answer_to_dialling(&self, incoming: &Incoming) -> Response {
+    pub(super) fn answer_to_dialling(&self, incoming: &Incoming) -> Response {
         let request = &incoming.request;
         let fields = &request.header.fields;
         let is_sdp =

@@ -1,12 +1,18 @@
-//! What an earlier run left behind, and what nobody knows, told by hand.
+//! What an earlier run left behind, what nobody knows, limits, and phones that dial, told by hand.
 
 use super::*;
 use crate::registrar::RegistrarConfig;
+use crate::routing::facing;
 use crate::scenario::Standard;
-use crate::settings::{Limits, MediaSettings, RegistrationTimes};
+use crate::settings::{Extension, Limits, MediaSettings, RegistrationTimes};
 use crate::stored_flow;
 use audio::TonePlan;
+use call_control::{ClickToCall, Number, Refusal};
+use sip_core::Incoming;
 use sip_core::Transport;
+use sip_core::digest::Secret;
+use sip_message::Message;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn moment(start: Instant, seconds: u64) -> Moment {
@@ -15,12 +21,16 @@ fn moment(start: Instant, seconds: u64) -> Moment {
 }
 
 fn switchboard() -> Switchboard {
+    switchboard_of(|_| {})
+}
+
+fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
     let registration = RegistrationTimes {
         min: Duration::from_secs(60),
         default: Duration::from_secs(600),
         max: Duration::from_secs(3600),
     };
-    let settings = Settings {
+    let mut settings = Settings {
         listen: Vec::new(),
         domain: "pbx.test".into(),
         external_address: None,
@@ -37,6 +47,7 @@ fn switchboard() -> Switchboard {
         limits: Limits { calls: 1, calls_per_second: 1, calls_per_key: 1 },
         extensions: Vec::new(),
     };
+    change(&mut settings);
     let config = RegistrarConfig {
         domain: settings.domain.clone(),
         min: registration.min,
@@ -165,4 +176,145 @@ fn a_hang_up_of_a_call_that_nobody_knows_is_refused() {
     };
     assert_eq!((ticket, answer), (Ticket(1), Err(HangUpRefusal::NotFound(call))));
     assert!(board.poll_action(moment(start, 0)).is_none());
+}
+
+/// Extensions 1001 to 1004, each with a phone, and room for `limits`.
+fn board_with_phones(limits: Limits) -> Switchboard {
+    let extension = |number: &str| Extension {
+        number: Number::new(number).unwrap(),
+        name: None,
+        secret: Secret::new(number, "pbx.test", "secret"),
+        codecs: None,
+    };
+    let numbers = ["1001", "1002", "1003", "1004"];
+    let mut board = switchboard_of(|settings| {
+        settings.limits = limits;
+        settings.extensions = numbers.map(extension).into();
+    });
+    let bindings = numbers.map(|user| StoredBinding {
+        user: user.into(),
+        contact: format!("<sip:{user}@192.0.2.7:5062>").into(),
+        call_id: user.into(),
+        cseq: 1,
+        expires_at: 3_600_000,
+        transport: "udp".into(),
+        local: "192.0.2.1:5060".into(),
+        remote: "192.0.2.7:5062".into(),
+        path: None,
+        user_agent: None,
+    });
+    board.recover(Left { bindings: bindings.into(), ..Left::default() }, moment(Instant::now(), 0));
+    board
+}
+
+fn request(from: &str, to: &str, key_name: &str) -> Box<ClickToCall> {
+    Box::new(ClickToCall {
+        from: Number::new(from).unwrap(),
+        to: Number::new(to).unwrap(),
+        to_type: None,
+        caller_id: None,
+        timeout: Duration::from_secs(30),
+        to_timeout: Duration::from_secs(60),
+        max_duration: None,
+        variables: BTreeMap::new(),
+        auto_answer: false,
+        key_name: key_name.into(),
+        repeatable: None,
+    })
+}
+
+/// The refusal of a request; `None` when the relay is asked for ports.
+fn refusal(board: &mut Switchboard, request: Box<ClickToCall>, now: Moment) -> Option<Refusal> {
+    board.handle_command(Command::ClickToCall { ticket: Ticket(7), request }, now);
+    let mut asks = false;
+    while let Some(action) = board.poll_action(now) {
+        asks |= matches!(action, Action::Relay(media_relay::Command::Add { .. }));
+        if let Action::AnswerCall { answer, .. } = action {
+            return Some(answer.expect_err("nothing is bound yet"));
+        }
+    }
+    assert!(asks, "neither refused nor begun");
+    None
+}
+
+#[test]
+fn calls_that_begin_count_against_the_limits() {
+    let now = moment(Instant::now(), 0);
+    let is_too_many = |refusal| matches!(refusal, Some(Refusal::TooManyCalls { .. }));
+    let mut board = board_with_phones(Limits { calls: 2, calls_per_second: 9, calls_per_key: 1 });
+    assert_eq!(refusal(&mut board, request("1001", "1002", "crm"), now), None);
+    assert!(is_too_many(refusal(&mut board, request("1003", "1004", "crm"), now)));
+    assert_eq!(refusal(&mut board, request("1003", "1004", "shop"), now), None);
+    assert!(is_too_many(refusal(&mut board, request("1001", "1003", "third"), now)));
+    assert_eq!(board.unwritten_ends(), 0);
+}
+
+#[test]
+fn an_extension_that_is_gone_from_the_configuration_is_gone_with_its_phones() {
+    let now = moment(Instant::now(), 0);
+    let mut board = board_with_phones(Limits { calls: 9, calls_per_second: 9, calls_per_key: 9 });
+    assert_eq!(board.registered("1001", now.now), 1);
+    board.handle_command(Command::ReplaceExtensions(Vec::new()), now);
+    assert_eq!(board.registered("1001", now.now), 0);
+    let refused = refusal(&mut board, request("1001", "1002", "crm"), now);
+    assert!(matches!(refused, Some(Refusal::NotFound { .. })), "{refused:?}");
+}
+
+/// What a phone that dials this number is told.
+fn told(board: &Switchboard, number: &str, lines: &str, body: &str) -> u16 {
+    let text = format!(
+        "INVITE sip:{number}@pbx.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1\r\n\
+         From: <sip:1001@pbx.test>;tag=a\r\nTo: <sip:{number}@pbx.test>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+         {lines}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else { panic!("{text}") };
+    board.answer_to_dialling(&Incoming { request, flow: flow("192.0.2.7:5062") }).status.code()
+}
+
+#[test]
+fn a_phone_that_dials_is_told_what_is_wrong_with_its_invite() {
+    let board = board_with_phones(Limits { calls: 9, calls_per_second: 9, calls_per_key: 9 });
+    let sdp =
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    let typed = "Content-Type: application/sdp;charset=utf-8\r\n";
+    for (number, lines, body, status) in [
+        ("1002", "", "", 403),
+        ("1009", "", "", 404),
+        ("1002", typed, sdp, 403),
+        ("1009", typed, sdp, 404),
+        ("1002", "Content-Type: text/plain\r\n", sdp, 415),
+        ("1002", "", sdp, 415),
+        ("1002", "Content-Type: text/plain\r\n", "", 403),
+        ("1002", "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n", sdp, 415),
+        ("1002", "Accept: text/plain\r\n", "", 406),
+        ("1002", "Accept: application/*\r\n", "", 403),
+        ("1002", "Accept: text/plain, application/sdp\r\n", "", 403),
+        ("1002", typed, "nonsense", 488),
+    ] {
+        assert_eq!(told(&board, number, lines, body), status, "{number} {lines} {body}");
+    }
+}
+
+#[test]
+fn the_relay_is_bound_to_the_address_that_all_phones_see_and_announced_by_it() {
+    let at = |ip: &str| Flow { local: format!("{ip}:5060").parse().unwrap(), ..flow("198.51.100.7:5060") };
+    let mut board = switchboard();
+    let bound =
+        |board: &Switchboard, flows: &[Flow]| facing(&board.settings, flows.iter().copied()).to_string();
+    assert_eq!(bound(&board, &[at("192.0.2.1"), at("192.0.2.1")]), "192.0.2.1");
+    assert_eq!(bound(&board, &[at("192.0.2.1"), at("10.0.0.1")]), "0.0.0.0");
+    assert_eq!(bound(&board, &[at("[2001:db8::1]"), at("[2001:db8::2]")]), "::");
+    assert_eq!(bound(&board, &[]), "0.0.0.0");
+    let announced = |board: &Switchboard, ip: &str| {
+        let rtp = format!("{ip}:20000").parse().unwrap();
+        board.reaching().announced(rtp, at("192.0.2.1")).rtp.to_string()
+    };
+    assert_eq!(announced(&board, "0.0.0.0"), "192.0.2.1:20000");
+    assert_eq!(announced(&board, "10.0.0.1"), "10.0.0.1:20000");
+    // The address of a NAT in front of the server is none that can be bound.
+    board.settings.external_address = Some("203.0.113.1".parse().unwrap());
+    assert_eq!(bound(&board, &[at("203.0.113.1")]), "0.0.0.0");
+    board.settings.media.address = Some("203.0.113.1".parse().unwrap());
+    assert_eq!(announced(&board, "10.0.0.1"), "203.0.113.1:20000");
 }
