@@ -2,9 +2,10 @@
 
 use crate::fake::{Api, KEY, KEY_NO_CLICK, KEY_OTHER, call, id};
 use axum::body::Body;
-use call_control::{Call, CallState, End, EndReason, EndedBy};
+use call_control::{Call, CallState, End, EndReason, EndedBy, Media, PartyView, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 fn ended(n: u8, reason: EndReason) -> Call {
     let end = End { reason, by: EndedBy::To, party: None, sip_status: None, q850_cause: None };
@@ -62,6 +63,50 @@ async fn live_count_and_stats_are_no_ids() {
     );
     let before = api.with_key("GET", "/api/v1/calls/stats?date_to=2000-01-01").await;
     assert_eq!((&before.json["total"], &before.json["answer_rate"]), (&json!(0), &json!(null)));
+}
+
+#[tokio::test]
+async fn today_begins_at_midnight_of_utc() {
+    let api = Api::new().await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let midnight = now - now % 86_400_000;
+    let created = |n: u8, milliseconds: i64| {
+        let created_at = Timestamp::from_unix_milliseconds(milliseconds).unwrap();
+        Call { created_at, ended_at: Some(created_at), ..ended(n, EndReason::Busy) }
+    };
+    api.keep(&[created(1, midnight - 1), created(2, midnight), created(3, now), created(4, 86_400_000)])
+        .await;
+    let count = api.with_key("GET", "/api/v1/calls/count").await;
+    assert_eq!(count.json, json!({"live": 0, "today": 2, "total": 4}));
+}
+
+#[tokio::test]
+async fn figures_over_calls_are_averages_to_the_millisecond() {
+    let api = Api::new().await;
+    let answered = |n: u8, talk_seconds: f64, first_audio: u64| {
+        let call = ended(n, EndReason::HungUp);
+        let media = |milliseconds| Media {
+            codec: "PCMU".into(),
+            packets_received: 1,
+            packets_lost: 0,
+            jitter_ms: 0.0,
+            mos: None,
+            first_packet_ms_after_answer: Some(milliseconds),
+        };
+        let from = PartyView { media: Some(media(10)), answered_at: Some(call.created_at), ..call.from };
+        let to = PartyView { media: Some(media(first_audio)), answered_at: Some(call.created_at), ..call.to };
+        Call { from, to, connected_at: Some(call.created_at), talk_seconds, ..call }
+    };
+    api.keep(&[answered(1, 7.5, 20), answered(2, 2.252, 31), ended(3, EndReason::Busy)]).await;
+    let stats = api.with_key("GET", "/api/v1/calls/stats").await;
+    assert_eq!(
+        [
+            &stats.json["answer_rate"],
+            &stats.json["average_talk_seconds"],
+            &stats.json["average_ms_to_first_audio"]
+        ],
+        [&json!(0.667), &json!(4.876), &json!(25.5)]
+    );
 }
 
 #[tokio::test]

@@ -156,6 +156,29 @@ async fn arrows_go_from_column_to_column_one_below_the_other() {
 }
 
 #[tokio::test]
+async fn an_arrow_has_its_tip_at_its_end_its_words_in_its_middle_and_the_colour_of_its_kind() {
+    let svg = picture(ladder()).await;
+    let document = Document::parse(&svg).unwrap();
+    let mut colours = Vec::new();
+    for row in document.descendants().filter(|node| node.has_tag_name("g")) {
+        let (start, end, y) = arrow(row);
+        let path = row.children().find(|node| node.has_tag_name("path")).unwrap();
+        let numbers = path.attribute("d").unwrap().split(['M', 'H', 'L', ' ']);
+        let numbers: Vec<u32> = numbers.filter_map(|word| word.parse().ok()).collect();
+        let tip = if start < end { end - 9 } else { end + 9 };
+        assert_eq!(numbers[3..], [tip, y - 4, end, y, tip, y + 4]);
+        let words = row.children().filter(|node| node.attribute("class") == Some("ink"));
+        let middle = words.filter_map(|node| node.attribute("x")).next().unwrap();
+        assert_eq!(middle, ((start + end) / 2).to_string());
+        colours.push((path.attribute("class").unwrap(), path.attribute("stroke").unwrap()));
+    }
+    let classes: Vec<&str> = colours.iter().map(|(class, _)| *class).collect();
+    assert_eq!(classes, ["request", "request", "provisional", "request", "failure"]);
+    let strokes: BTreeSet<&str> = colours.iter().map(|(_, colour)| *colour).collect();
+    assert!(strokes.len() == 3 && strokes.iter().all(|colour| colour.starts_with('#')), "{strokes:?}");
+}
+
+#[tokio::test]
 async fn a_picture_of_nothing_is_a_picture() {
     let svg = picture(Ladder { messages: vec![], left_out: None, ..ladder() }).await;
     assert!(Document::parse(&svg).is_ok(), "{svg}");
