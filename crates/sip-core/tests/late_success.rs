@@ -61,6 +61,15 @@ fn a_copy_gets_the_ack_again_and_another_branch_an_ack_and_a_bye_of_its_own() {
 }
 
 #[test]
+fn of_many_branches_four_are_ended() {
+    let (mut element, invite) = given_up();
+    for branch in ["p", "q", "r", "s", "t", "u"] {
+        element.respond(&invite, 200, branch, "answer");
+    }
+    assert_eq!(ends(&element), (4, 4));
+}
+
+#[test]
 fn a_bye_that_nobody_answers_is_given_up() {
     let (mut element, invite) = given_up();
     element.respond(&invite, 200, "p", "answer");
