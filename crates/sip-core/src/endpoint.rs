@@ -26,12 +26,13 @@ pub(crate) use compose::reason_of;
 pub(crate) use provisional::rseq_of;
 pub(crate) use transactions::TransactionId;
 
+use crate::index::Index;
 use crate::random::Random;
 use crate::transaction::key::{ClientKey, MergeKey, ServerKey};
 use crate::{Action, Event, Flow, InviteId, RequestId};
 use abilities::Abilities;
 use sip_message::Method;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 use transactions::Entry;
 use usage::Usage;
@@ -127,12 +128,12 @@ pub struct Endpoint {
     actions: VecDeque<Action>,
     // Boxed: the nodes of a tree whose keys rise are half empty, and tens of thousands linger after a burst of calls.
     transactions: BTreeMap<TransactionId, Box<Entry>>,
-    client_keys: HashMap<ClientKey, TransactionId>,
-    server_keys: HashMap<ServerKey, TransactionId>,
-    merge_keys: HashMap<MergeKey, TransactionId>,
+    client_keys: Index<ClientKey, TransactionId>,
+    server_keys: Index<ServerKey, TransactionId>,
+    merge_keys: Index<MergeKey, TransactionId>,
     usages: BTreeMap<InviteId, Box<Usage>>,
     /// By our tag.
-    usage_keys: HashMap<u64, InviteId>,
+    usage_keys: Index<u64, InviteId>,
     requests: BTreeMap<RequestId, requests::Pending>,
     /// When each machine is due; one entry for each that has a timer.
     timetable: BTreeSet<(Instant, Due)>,
@@ -163,11 +164,11 @@ impl Endpoint {
             random,
             actions: VecDeque::new(),
             transactions: BTreeMap::new(),
-            client_keys: HashMap::new(),
-            server_keys: HashMap::new(),
-            merge_keys: HashMap::new(),
+            client_keys: Index::default(),
+            server_keys: Index::default(),
+            merge_keys: Index::default(),
             usages: BTreeMap::new(),
-            usage_keys: HashMap::new(),
+            usage_keys: Index::default(),
             requests: BTreeMap::new(),
             timetable: BTreeSet::new(),
             next_id: 0,

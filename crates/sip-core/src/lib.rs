@@ -13,6 +13,7 @@ pub mod digest;
 mod endpoint;
 mod event;
 mod flow;
+mod index;
 mod invite;
 mod random;
 mod transaction;

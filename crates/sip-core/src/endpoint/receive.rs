@@ -66,7 +66,7 @@ impl Endpoint {
             return;
         }
         // RFC 3261 §8.2.2.2: the same request reached us over another way.
-        if MergeKey::of(&request).is_some_and(|key| self.merge_keys.contains_key(&key)) {
+        if MergeKey::of(&request).is_some_and(|key| self.merge_keys.has(&key)) {
             return self.answer_statelessly(&request, StatusCode::LOOP_DETECTED, flow);
         }
         self.handle_outside_of_dialogs(request, flow);

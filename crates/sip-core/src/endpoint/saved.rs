@@ -49,7 +49,7 @@ impl Endpoint {
     fn resume(&mut self, invite: InviteId, saved: &SavedInvite, now: Instant) -> Option<()> {
         let Ok(Message::Request(request)) = Message::parse(&saved.request) else { return None };
         let local_tag = request.header.from.tag().and_then(key::number)?;
-        if self.usage_keys.contains_key(&local_tag) || request.header.call_id != saved.call_id {
+        if self.usage_keys.has(&local_tag) || request.header.call_id != saved.call_id {
             return None;
         }
         let (timers, flow, cseq) = (self.config.timers, saved.flow, request.header.cseq.number);
