@@ -58,6 +58,8 @@ pub enum Code {
     InternalError,
     /// No media port is free; `Retry-After` says when to try again.
     NoMediaPort,
+    /// The process may not open more sockets; `Retry-After` says when to try again.
+    NoDescriptor,
     /// Too many read events at once; `Retry-After` says when to try again.
     TooManyReaders,
     /// Nothing can be written to disk, and nobody was rung; `Retry-After` says when to try again.
@@ -96,6 +98,7 @@ impl Code {
             Self::TooManyCalls => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             Self::NoMediaPort => (StatusCode::SERVICE_UNAVAILABLE, "no_media_port"),
+            Self::NoDescriptor => (StatusCode::SERVICE_UNAVAILABLE, "no_descriptor"),
             Self::TooManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),
             Self::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),

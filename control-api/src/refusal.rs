@@ -21,6 +21,9 @@ impl From<Refusal> for ApiError {
             Refusal::NoMediaPort { retry_after } => {
                 Self::new(Code::NoMediaPort, message).retry_after(retry_after)
             }
+            Refusal::NoDescriptor { retry_after } => {
+                Self::new(Code::NoDescriptor, message).retry_after(retry_after)
+            }
             Refusal::StorageUnavailable { retry_after } => {
                 Self::new(Code::StorageUnavailable, message).retry_after(retry_after)
             }

@@ -22,6 +22,7 @@ fn relay(sessions: u64, now: Instant) -> Relay {
         ringback: TonePlan::ringback("eu").expect("eu"),
         silence_timeout: Duration::from_secs(60),
         port_rest: Duration::from_secs(5),
+        sockets_max: usize::MAX,
         seed: [1; 32],
     });
     let local = [IpAddr::V4(Ipv4Addr::LOCALHOST); 2];

@@ -254,6 +254,8 @@ pub struct Config {
     pub silence_timeout: Duration,
     /// A port that was closed is not used again for so long.
     pub port_rest: Duration,
+    /// Sockets at once; a termination has two.
+    pub sockets_max: usize,
     /// Seed of SSRCs, first sequence numbers and timestamps.
     pub seed: [u8; 32],
 }

@@ -99,9 +99,15 @@ pub enum Event {
 /// Why a termination has no ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// All are taken, or none of those tried could be bound.
+    /// All are in use, at rest, or another program's.
     #[error("no media port is free")]
-    NoPortFree,
+    NoPortFree {
+        /// When one will have rested, if one rests.
+        free_in: Option<Duration>,
+    },
+    /// The process may not open more files and sockets.
+    #[error("no descriptor is left for a socket")]
+    NoDescriptor,
     /// It is none of this host, or not permitted.
     #[error("the address cannot be bound")]
     AddressNotUsable,

@@ -11,12 +11,37 @@ pub(crate) struct Ports {
     /// In the order in which their rest ends.
     resting: VecDeque<(Instant, u16)>,
     rest: Duration,
+    /// Pairs that there are.
+    count: usize,
 }
 
 impl Ports {
     pub(crate) fn new(range: &RangeInclusive<u16>, rest: Duration) -> Self {
         let pairs = range.clone().filter(|port| port % 2 == 0 && *port > 0 && *port < *range.end());
-        Self { free: pairs.collect(), resting: VecDeque::new(), rest }
+        let free: VecDeque<u16> = pairs.collect();
+        Self { count: free.len(), free, resting: VecDeque::new(), rest }
+    }
+
+    /// Pairs that there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Pairs that are neither free nor at rest.
+    pub(crate) fn in_use(&self) -> usize {
+        self.count - self.free.len() - self.resting.len()
+    }
+
+    /// When the next pair will have rested, if none is free.
+    pub(crate) fn free_in(&self, now: Instant) -> Option<Duration> {
+        self.resting.front().map(|(until, _)| until.saturating_duration_since(now))
+    }
+
+    /// Lets so many pairs wait for a later turn.
+    pub(crate) fn skip(&mut self, pairs: usize) {
+        if !self.free.is_empty() {
+            self.free.rotate_left(pairs % self.free.len());
+        }
     }
 
     /// The next pair whose turn it is.
@@ -46,6 +71,19 @@ mod tests {
         assert_eq!(pairs(0..=3), [2]);
         assert_eq!(pairs(65_532..=65_535), [65_532, 65_534]);
         assert!(pairs(20_000..=20_000).is_empty());
+    }
+
+    #[test]
+    fn pairs_are_counted_and_those_that_are_skipped_come_later() {
+        let start = Instant::now();
+        let mut ports = Ports::new(&(20_000..=20_007), Duration::from_secs(5));
+        ports.skip(6);
+        assert_eq!((ports.take(start), ports.in_use()), (Some(20_004), 1));
+        ports.give_back(20_004, start);
+        let later = start + Duration::from_secs(2);
+        assert_eq!((ports.in_use(), ports.free_in(later)), (0, Some(Duration::from_secs(3))));
+        assert_eq!([(); 4].map(|()| ports.take(later)), [Some(20_006), Some(20_000), Some(20_002), None]);
+        ports.skip(3);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Relay {
     /// By RTP port / 2.
     routes: Vec<Option<Spot>>,
     ports: Ports,
+    terminations_max: usize,
+    /// Those that found many ports taken, and go on looking in the next round.
+    looking: VecDeque<(Instant, SessionId, TerminationId)>,
     sounds: Sounds,
     random: ChaCha12Rng,
     silence_timeout: Duration,
@@ -105,6 +108,8 @@ pub enum Output<'a> {
 pub enum BindError {
     /// Somebody has one of both ports: another pair may be free.
     PortTaken,
+    /// No further socket can be opened.
+    NoDescriptor,
     /// No pair can be bound on this address.
     AddressNotUsable,
 }
@@ -118,6 +123,8 @@ impl Relay {
             slots: HashMap::new(),
             routes: vec![None; 1 << 15],
             ports: Ports::new(&config.ports, config.port_rest),
+            terminations_max: config.sockets_max / 2,
+            looking: VecDeque::new(),
             sounds: Sounds::new(config.ringback),
             random: ChaCha12Rng::from_seed(config.seed),
             silence_timeout: config.silence_timeout.max(SILENCE_TIMEOUT_MIN),
@@ -202,13 +209,13 @@ impl Relay {
         };
         match result {
             Ok(()) => self.bound(spot, now),
-            Err(BindError::AddressNotUsable) => {
+            Err(error) => {
                 self.give_up_port(spot, now);
-                self.not_added(spot, OpenError::AddressNotUsable, now);
-            }
-            Err(BindError::PortTaken) => {
-                self.give_up_port(spot, now);
-                self.try_another(spot, now);
+                match error {
+                    BindError::AddressNotUsable => self.not_added(spot, OpenError::AddressNotUsable, now),
+                    BindError::NoDescriptor => self.not_added(spot, OpenError::NoDescriptor, now),
+                    BindError::PortTaken => self.try_another(spot, now),
+                }
             }
         }
     }
@@ -273,6 +280,13 @@ impl Relay {
             self.silence_checks.remove(&check);
             self.check_silence(check.1, check.2, now);
         }
+        for _ in 0..self.looking.len() {
+            if let Some((_, session, termination)) = self.looking.pop_front()
+                && let Some(spot) = self.spot(session, termination)
+            {
+                self.take_another(spot, now);
+            }
+        }
         self.wake_converted(now);
         if let Some(due) = self.tick_at.filter(|due| *due <= now) {
             self.tick(due, now);
@@ -283,7 +297,8 @@ impl Relay {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let check = self.silence_checks.first().map(|(due, ..)| *due);
         let paced = self.paced.peek().map(|Reverse((due, ..))| *due);
-        [check, paced, self.tick_at].into_iter().flatten().min()
+        let looking = self.looking.front().map(|(since, ..)| *since);
+        [check, paced, looking, self.tick_at].into_iter().flatten().min()
     }
 
     /// What is to be done next; to be called until there is nothing.

@@ -33,7 +33,7 @@ pub(crate) struct Termination {
 /// How far its ports are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binding {
-    Trying { tries_left: u16 },
+    Trying { failed: usize },
     Bound,
 }
 
@@ -53,7 +53,7 @@ impl Termination {
         Self {
             id,
             local,
-            binding: Binding::Trying { tries_left: TRIES_MAX },
+            binding: Binding::Trying { failed: 0 },
             description: None,
             inward: Inward::default(),
             outward: Outward::new(continuity),
@@ -159,9 +159,6 @@ impl Termination {
         }
     }
 }
-
-/// Pairs of ports that are tried before there is none.
-const TRIES_MAX: u16 = 64;
 
 /// An address that something can be sent to.
 fn usable(address: SocketAddr) -> Option<SocketAddr> {

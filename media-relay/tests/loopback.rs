@@ -20,6 +20,7 @@ fn relay(first_port: u16) -> (RelayHandle, Receiver<Event>) {
         ringback: TonePlan::ringback("us").expect("us"),
         silence_timeout: Duration::from_secs(60),
         port_rest: Duration::from_secs(1),
+        sockets_max: usize::MAX,
         seed: [7; 32],
     };
     let handle = start(config, move |event| sender.send(event).expect("somebody listens")).expect("a relay");

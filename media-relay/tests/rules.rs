@@ -13,6 +13,7 @@ use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
 use sides::Side;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ const SESSION: SessionId = SessionId(9);
 const ALICE: &str = "10.0.0.1:4000";
 const BOB: &str = "10.0.0.2:6000";
 const STRANGER: &str = "203.0.113.66:4000";
+const REST: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A relay, its time, and what came out of it.
@@ -33,8 +35,11 @@ struct Bench {
     sent: Vec<(u16, SocketAddr, Vec<u8>)>,
     bound: Vec<u16>,
     /// Ports that somebody else has.
-    taken: Vec<u16>,
-    refuse_address: bool,
+    taken: HashSet<u16>,
+    /// What the system says to every port.
+    refusal: Option<BindError>,
+    /// Ports that were asked for.
+    tries: usize,
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -47,11 +52,16 @@ fn described(rtp: &str, payload_type: u8, telephone_event: u8) -> Description {
 
 impl Bench {
     fn with_ports(ports: RangeInclusive<u16>) -> Self {
+        Self::with(ports, usize::MAX)
+    }
+
+    fn with(ports: RangeInclusive<u16>, sockets_max: usize) -> Self {
         let config = Config {
             ports,
             ringback: TonePlan::ringback("eu").expect("eu"),
             silence_timeout: TIMEOUT,
-            port_rest: Duration::from_secs(10),
+            port_rest: REST,
+            sockets_max,
             seed: [3; 32],
         };
         Self {
@@ -60,8 +70,9 @@ impl Bench {
             events: Vec::new(),
             sent: Vec::new(),
             bound: Vec::new(),
-            taken: Vec::new(),
-            refuse_address: false,
+            taken: HashSet::new(),
+            refusal: None,
+            tries: 0,
         }
     }
 
@@ -114,8 +125,9 @@ impl Bench {
                 Output::Transcode(_) => panic!("all speak one codec"),
                 Output::Release { port } => self.bound.retain(|bound| *bound != port),
                 Output::Bind { port, .. } => {
-                    let result = if self.refuse_address {
-                        Err(BindError::AddressNotUsable)
+                    self.tries += 1;
+                    let result = if let Some(refusal) = self.refusal {
+                        Err(refusal)
                     } else if self.taken.contains(&port) {
                         Err(BindError::PortTaken)
                     } else {
@@ -785,12 +797,12 @@ mod sessions {
     #[test]
     fn taken_ports_are_passed_over_and_used_up_ports_are_said() {
         let mut bench = Bench::with_ports(20_000..=20_007);
-        bench.taken = vec![20_000, 20_004];
+        bench.taken = [20_000, 20_004].into();
         open(&mut bench, 1);
         assert_eq!(bench.bound, [20_002, 20_006]);
         bench.events.clear();
         open(&mut bench, 2);
-        let none = Err(OpenError::NoPortFree);
+        let none = Err(OpenError::NoPortFree { free_in: Some(REST) });
         assert_eq!(added(&bench), [(SessionId(2), Side::One, none), (SessionId(2), Side::Two, none)]);
         bench.command(Command::Close { session: SessionId(1) });
         open(&mut bench, 3);
@@ -804,10 +816,10 @@ mod sessions {
     #[test]
     fn a_termination_that_finds_no_port_leaves_the_others_of_its_session() {
         let mut bench = Bench::with_ports(20_000..=20_007);
-        bench.taken = vec![20_002, 20_004, 20_006];
+        bench.taken = [20_002, 20_004, 20_006].into();
         open(&mut bench, 1);
         let one = SessionId(1);
-        let none = Err(OpenError::NoPortFree);
+        let none = Err(OpenError::NoPortFree { free_in: Some(REST) });
         assert_eq!(added(&bench), [(one, Side::One, Ok(20_000)), (one, Side::Two, none)]);
         assert_eq!((bench.bound.len(), bench.relay.sessions()), (1, 1));
         bench.command(Command::Remove { session: one, termination: Side::One.id() });
@@ -816,25 +828,70 @@ mod sessions {
     }
 
     #[test]
-    fn the_number_of_tries_is_bounded() {
+    fn a_large_block_that_others_have_is_skipped_in_a_few_tries() {
+        let mut bench = Bench::with_ports(20_000..=29_999);
+        bench.taken = (20_000..=27_999).collect();
+        open(&mut bench, 1);
+        assert!(matches!(added(&bench)[..], [(_, _, Ok(_)), (_, _, Ok(_))]), "at once: {:?}", bench.events);
+        assert!(bench.tries < 40, "{}", bench.tries);
+    }
+
+    #[test]
+    fn the_only_free_pair_is_found_and_packets_are_not_kept_waiting_for_it() {
+        let mut bench = Bench::with_ports(20_000..=29_999);
+        bench.taken = (20_000..=29_999).filter(|port| ![24_678, 26_000].contains(port)).collect();
+        open(&mut bench, 1);
+        assert!(added(&bench).is_empty() && bench.tries <= 64, "{} tries in one round", bench.tries);
+        bench.wait(0);
+        let mut ports: Vec<u16> = added(&bench).iter().map(|(_, _, port)| port.expect("a port")).collect();
+        ports.sort_unstable();
+        assert_eq!(ports, [24_678, 26_000]);
+    }
+
+    #[test]
+    fn when_all_are_taken_it_is_said_and_the_search_ends() {
         let mut bench = Bench::with_ports(1_024..=65_535);
         bench.taken = (1_024..=65_535).collect();
         open(&mut bench, 1);
-        let none = Err(OpenError::NoPortFree);
+        bench.wait(0);
+        let none = Err(OpenError::NoPortFree { free_in: Some(REST) });
         assert_eq!(added(&bench), [(SessionId(1), Side::One, none), (SessionId(1), Side::Two, none)]);
-        bench.taken.clear();
+        assert!(bench.tries <= 32_256, "none is tried twice");
+    }
+
+    #[test]
+    fn no_more_sockets_are_asked_for_than_there_may_be() {
+        let mut bench = Bench::with(20_000..=20_099, 7);
+        (1..=2).for_each(|session| open(&mut bench, session));
+        let none = Err(OpenError::NoDescriptor);
+        assert_eq!(added(&bench)[3..], [(SessionId(2), Side::Two, none)]);
+        bench.command(Command::Close { session: SessionId(2) });
+        bench.events.clear();
+        open(&mut bench, 3);
+        assert!(matches!(added(&bench)[..], [(_, Side::One, Ok(_)), (_, Side::Two, Err(_))]));
+    }
+
+    #[test]
+    fn a_system_without_descriptors_is_said_so() {
+        let mut bench = Bench::with_ports(20_000..=20_007);
+        bench.refusal = Some(BindError::NoDescriptor);
+        open(&mut bench, 1);
+        let none = Err(OpenError::NoDescriptor);
+        assert_eq!(added(&bench), [(SessionId(1), Side::One, none), (SessionId(1), Side::Two, none)]);
+        bench.refusal = None;
+        bench.wait(10_000);
         open(&mut bench, 2);
-        assert!(bench.bound[0] < 1_400, "{}", bench.bound[0]);
+        assert!(matches!(added(&bench)[2..], [(_, _, Ok(_)), (_, _, Ok(_))]), "its ports came back");
     }
 
     #[test]
     fn an_address_that_cannot_be_used_ends_it_at_once() {
         let mut bench = Bench::with_ports(20_000..=20_007);
-        bench.refuse_address = true;
+        bench.refusal = Some(BindError::AddressNotUsable);
         open(&mut bench, 1);
         let unusable = Err(OpenError::AddressNotUsable);
         assert_eq!(added(&bench), [(SessionId(1), Side::One, unusable), (SessionId(1), Side::Two, unusable)]);
-        bench.refuse_address = false;
+        bench.refusal = None;
         bench.wait(10_000);
         open(&mut bench, 2);
         assert!(matches!(added(&bench)[2..], [(_, _, Ok(_)), (_, _, Ok(_))]), "its ports came back");
@@ -855,7 +912,7 @@ mod sessions {
         bench.wait(10_000);
         (1..=3).for_each(|session| open(&mut bench, session));
         assert_eq!(bench.bound.len(), 4, "each pair came back once");
-        let none = Err(OpenError::NoPortFree);
+        let none = Err(OpenError::NoPortFree { free_in: None });
         assert_eq!(added(&bench)[4..], [(SessionId(3), Side::One, none), (SessionId(3), Side::Two, none)]);
     }
 

@@ -45,6 +45,7 @@ impl Bench {
             ringback: TonePlan::ringback("eu").expect("eu"),
             silence_timeout: Duration::from_secs(30),
             port_rest: Duration::from_secs(10),
+            sockets_max: usize::MAX,
             seed: [3; 32],
         };
         let mut bench = Self {

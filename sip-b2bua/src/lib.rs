@@ -31,5 +31,5 @@ mod switchboard;
 pub use journal::StorageState;
 pub use moment::Moment;
 pub use server::{B2bua, StartError};
-pub use settings::{Extension, Limits, MediaSettings, RegistrationTimes, Settings};
+pub use settings::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax};
 pub use switchboard::{Action, Command, Left, Switchboard, Ticket};

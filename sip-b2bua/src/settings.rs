@@ -27,6 +27,8 @@ pub struct Settings {
     pub media: MediaSettings,
     /// Bounds.
     pub limits: Limits,
+    /// What the system lets it open.
+    pub sockets: SocketsMax,
     /// Phones that may register.
     pub extensions: Vec<Extension>,
 }
@@ -89,6 +91,22 @@ pub struct Limits {
     pub calls_per_second: u32,
     /// Calls at once of one API key.
     pub calls_per_key: usize,
+}
+
+/// Bounds on sockets, which share one number of descriptors with the API and the store.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketsMax {
+    /// Of media: a call has four.
+    pub media: usize,
+    /// Connections of phones (TCP).
+    pub connections: usize,
+}
+
+impl Default for SocketsMax {
+    /// As if there were descriptors for all.
+    fn default() -> Self {
+        Self { media: usize::MAX, connections: 4096 }
+    }
 }
 
 /// A phone that may register.

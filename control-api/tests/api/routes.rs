@@ -281,6 +281,7 @@ async fn what_the_b2bua_refuses_has_its_status() {
             "nobody was rung",
         ),
         (Refusal::NoMediaPort { retry_after }, 503, "no_media_port", None, Some("2"), "port"),
+        (Refusal::NoDescriptor { retry_after }, 503, "no_descriptor", None, Some("2"), "descriptor"),
         (Refusal::Draining, 503, "draining", None, Some("10"), "stopping"),
     ] {
         api.calls.script().click_to_call = Err(refusal);

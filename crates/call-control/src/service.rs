@@ -115,6 +115,15 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The process may not open more sockets.
+    #[error(
+        "No descriptor is left for the sockets of another call; try again in {} s (the log says which limit to raise)",
+        .retry_after.as_secs()
+    )]
+    NoDescriptor {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Nothing can be written to disk: no call begins that could not be kept.
     #[error("The call cannot be kept on disk now, and nobody was rung; try again in {} s", .retry_after.as_secs())]
     StorageUnavailable {
@@ -124,6 +133,24 @@ pub enum Refusal {
     /// The server is being stopped.
     #[error("The server is stopping; it takes no new calls")]
     Draining,
+}
+
+impl Refusal {
+    /// When to try again, where that can be said.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyCalls { retry_after }
+            | Self::TooManyNewCalls { retry_after }
+            | Self::NoMediaPort { retry_after }
+            | Self::NoDescriptor { retry_after }
+            | Self::StorageUnavailable { retry_after } => Some(*retry_after),
+            Self::NotFound { .. }
+            | Self::SameParty
+            | Self::NotRegistered { .. }
+            | Self::NoTrunk(_)
+            | Self::Draining => None,
+        }
+    }
 }
 
 /// Why a call was not ended.

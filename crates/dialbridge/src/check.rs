@@ -1,5 +1,6 @@
 //! `dialbridge check`: everything that is wrong with a configuration.
 
+use crate::descriptors::Descriptors;
 use crate::exit::Exit;
 use crate::{config, output};
 use std::path::PathBuf;
@@ -17,6 +18,11 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
             let (extensions, keys) = (configuration.extensions.len(), configuration.api_keys.len());
             let file = args.config.display();
             output::say(&format!("{file}: ok (extensions: {extensions}, API keys: {keys})"));
+            if let Some(shortage) =
+                Descriptors::raised().ok().and_then(|it| it.shortage(configuration.limits.calls))
+            {
+                output::say(&format!("on this machine, started as this command was: {shortage}"));
+            }
             Exit::Asked
         }
         Err(mistakes) => {

@@ -7,6 +7,7 @@ mod check;
 mod command;
 pub mod config;
 mod demo;
+mod descriptors;
 mod exit;
 mod first_start;
 mod key;

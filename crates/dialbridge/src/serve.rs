@@ -1,6 +1,7 @@
 //! `dialbridge serve`: the server until a signal ends it.
 
 use crate::config::{self, Configuration, Mistakes};
+use crate::descriptors::Descriptors;
 use crate::exit::Exit;
 use crate::first_start::{self, Kept, Made};
 use crate::logging::{self, LogFormat, STATE};
@@ -140,7 +141,15 @@ async fn open(configuration: &Configuration) -> Result<Store, Failure> {
 
 async fn start(configuration: &Configuration, store: Store, kept: Kept) -> Result<Server, Failure> {
     let Kept { domain, extensions, keys } = kept;
-    let settings = configuration.settings(domain, extensions);
+    let mut settings = configuration.settings(domain, extensions);
+    if let Ok(descriptors) = Descriptors::raised() {
+        settings.sockets = descriptors.sockets();
+        let allowed = descriptors.allowed();
+        tracing::info!(target: STATE, allowed, "descriptors");
+        if let Some(shortage) = descriptors.shortage(configuration.limits.calls) {
+            tracing::warn!(target: STATE, "{shortage}");
+        }
+    }
     Ok(Server::start(ServerOptions { http: configuration.http, store, settings, keys }).await?)
 }
 

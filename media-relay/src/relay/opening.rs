@@ -15,9 +15,12 @@ impl Relay {
         if self.spot(session, id).is_some() {
             return;
         }
+        let not_added = |reason| Event::NotAdded { session, termination: id, reason };
+        if self.ports.in_use() >= self.terminations_max {
+            return self.tell(not_added(OpenError::NoDescriptor));
+        }
         let Some(port) = self.ports.take(now) else {
-            let reason = OpenError::NoPortFree;
-            return self.tell(Event::NotAdded { session, termination: id, reason });
+            return self.tell(not_added(self.no_port_free(now)));
         };
         let (ssrc, sequence) = (self.random.next_u32(), self.random.next_u32() as u16);
         let continuity = Continuity::new(ssrc, sequence, self.random.next_u32());
@@ -58,24 +61,39 @@ impl Relay {
         self.check_silence_at(spot, now + self.silence_timeout);
     }
 
+    /// Another program has its port. Where one is taken many around it may be: each try goes twice as far as the one
+    /// before, and packets are not kept waiting for it.
     pub(super) fn try_another(&mut self, spot: Spot, now: Instant) {
         let Some(termination) = self.session_mut(spot.slot).at_mut(spot.place) else { return };
-        let may_try = match &mut termination.binding {
-            Binding::Trying { tries_left } if *tries_left > 0 => {
-                *tries_left -= 1;
-                true
+        let Binding::Trying { failed } = &mut termination.binding else { return };
+        *failed += 1;
+        let failed = *failed;
+        if failed.is_multiple_of(TRIES_PER_ROUND) {
+            if let Some((session, termination)) = self.names_of(spot) {
+                self.looking.push_back((now, session, termination));
             }
-            Binding::Trying { .. } | Binding::Bound => false,
-        };
-        match self.ports.take(now).filter(|_| may_try) {
-            Some(port) => {
-                if let Some(termination) = self.session_mut(spot.slot).at_mut(spot.place) {
-                    termination.local.set_port(port);
-                }
-                self.bind(spot);
-            }
-            None => self.not_added(spot, OpenError::NoPortFree, now),
+            return;
         }
+        self.ports.skip((1 << ((failed - 1) % STRIDES)) - 1);
+        self.take_another(spot, now);
+    }
+
+    pub(super) fn take_another(&mut self, spot: Spot, now: Instant) {
+        let Some(termination) = self.session(spot.slot).at(spot.place) else { return };
+        let has_seen_all =
+            matches!(termination.binding, Binding::Trying { failed } if failed >= self.ports.count());
+        let Some(port) = self.ports.take(now).filter(|_| !has_seen_all) else {
+            let reason = self.no_port_free(now);
+            return self.not_added(spot, reason, now);
+        };
+        if let Some(termination) = self.session_mut(spot.slot).at_mut(spot.place) {
+            termination.local.set_port(port);
+        }
+        self.bind(spot);
+    }
+
+    fn no_port_free(&self, now: Instant) -> OpenError {
+        OpenError::NoPortFree { free_in: self.ports.free_in(now) }
     }
 
     pub(super) fn not_added(&mut self, spot: Spot, reason: OpenError, now: Instant) {
@@ -164,3 +182,8 @@ impl Relay {
         self.free_slots.push(slot);
     }
 }
+
+/// Ports that are tried before packets have their turn.
+const TRIES_PER_ROUND: usize = 32;
+/// Strides double so often; the longest is a quarter of all ports there are.
+const STRIDES: usize = 14;

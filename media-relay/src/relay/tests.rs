@@ -19,6 +19,7 @@ fn relay(codecs: [Codec; 2], now: Instant) -> Relay {
         ringback: TonePlan::ringback("us").unwrap(),
         silence_timeout: Duration::from_secs(60),
         port_rest: Duration::from_secs(5),
+        sockets_max: usize::MAX,
         seed: [1; 32],
     });
     for session in [ONE, TWO] {

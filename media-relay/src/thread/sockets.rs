@@ -79,14 +79,23 @@ fn bound_socket(address: SocketAddr) -> io::Result<UdpSocket> {
         SocketAddr::V4(_) => socket.set_tos_v4(EXPEDITED),
         SocketAddr::V6(_) => socket.set_only_v6(true).and_then(|()| socket.set_tclass_v6(EXPEDITED)),
     };
+    // Whatever the system's default is: enough for the thread to be late, and no more that a flood could fill.
+    let _ =
+        socket.set_recv_buffer_size(BUFFER_OCTETS).and_then(|()| socket.set_send_buffer_size(BUFFER_OCTETS));
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     Ok(UdpSocket::from_std(socket.into()))
 }
 
 fn reason(error: &io::Error) -> BindError {
-    if error.kind() == ErrorKind::AddrInUse { BindError::PortTaken } else { BindError::AddressNotUsable }
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => BindError::NoDescriptor,
+        _ if error.kind() == ErrorKind::AddrInUse => BindError::PortTaken,
+        _ => BindError::AddressNotUsable,
+    }
 }
 
 /// DSCP 46 in the upper six bits.
 const EXPEDITED: u32 = 46 << 2;
+/// About 200 packets of 20 ms as the kernel counts them.
+const BUFFER_OCTETS: usize = 128 * 1024;

@@ -350,6 +350,7 @@ fn relay_config(settings: &Settings) -> media_relay::Config {
         ringback: settings.media.ringback.clone(),
         silence_timeout: settings.media.silence_timeout,
         port_rest: PORT_REST,
+        sockets_max: settings.sockets.media,
         seed: rand::random(),
     }
 }

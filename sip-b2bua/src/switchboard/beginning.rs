@@ -16,12 +16,13 @@ use call_control::{
     PartyType, PartyView, Refusal,
 };
 use call_store::FirstAnswer;
+use media_relay::OpenError;
 use rand::RngCore;
 use sip_core::{Command, Flow, Incoming, InviteId};
 use sip_message::{FieldName, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The leg of a phone that calls.
 const CALLER: LegId = LegId(1);
@@ -122,12 +123,21 @@ impl Switchboard {
         self.journal.begin(number, initiated, answer);
     }
 
-    pub(super) fn not_added(&mut self, number: CallNumber, reason: media_relay::OpenError, moment: Moment) {
+    pub(super) fn not_added(&mut self, number: CallNumber, reason: OpenError, moment: Moment) {
         if self.calls.stage(number).is_none() {
             return; // The other party had none either.
         }
         tracing::warn!(%reason, "a call was refused");
-        self.refuse_call(number, Refusal::NoMediaPort { retry_after: RETRY_AFTER }, moment);
+        let refusal = match reason {
+            OpenError::NoDescriptor => Refusal::NoDescriptor { retry_after: RETRY_AFTER },
+            OpenError::NoPortFree { free_in: Some(rest) } => {
+                Refusal::NoMediaPort { retry_after: whole_seconds(rest) }
+            }
+            OpenError::NoPortFree { free_in: None } | OpenError::AddressNotUsable => {
+                Refusal::NoMediaPort { retry_after: RETRY_AFTER }
+            }
+        };
+        self.refuse_call(number, refusal, moment);
     }
 
     /// The row is on disk: the request is answered, and the call begins.
@@ -171,7 +181,8 @@ impl Switchboard {
                 self.actions.push_back(Action::AnswerCall { ticket, answer: Err(refusal) });
             }
             Origin::Dialled { invite } => {
-                let fields = vec![(FieldName::RETRY_AFTER, RETRY_AFTER.as_secs().to_string().into())];
+                let after = refusal.retry_after().unwrap_or(RETRY_AFTER);
+                let fields = vec![(FieldName::RETRY_AFTER, after.as_secs().to_string().into())];
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 self.endpoint.handle_command(Command::Reject { invite, status, fields }, moment.now);
             }
@@ -217,4 +228,9 @@ impl Switchboard {
     fn flows_of(&self, number: &Number, now: Instant) -> Vec<Flow> {
         self.registrar.bindings_of(number.as_str(), now).into_iter().map(|binding| binding.flow).collect()
     }
+}
+
+/// At least one, and none too early.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
 }

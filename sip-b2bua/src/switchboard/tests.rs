@@ -4,7 +4,7 @@ use super::*;
 use crate::registrar::RegistrarConfig;
 use crate::routing::facing;
 use crate::scenario::Standard;
-use crate::settings::{Extension, Limits, MediaSettings, RegistrationTimes};
+use crate::settings::{Extension, Limits, MediaSettings, RegistrationTimes, SocketsMax};
 use crate::stored_flow;
 use audio::TonePlan;
 use call_control::{ClickToCall, Number, Refusal};
@@ -45,6 +45,7 @@ fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
             ringback: TonePlan::ringback("us").unwrap(),
         },
         limits: Limits { calls: 1, calls_per_second: 1, calls_per_key: 1 },
+        sockets: SocketsMax::default(),
         extensions: Vec::new(),
     };
     change(&mut settings);

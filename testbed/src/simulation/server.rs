@@ -6,7 +6,7 @@ use media_relay::Relay;
 use rand::Rng;
 use sip_b2bua::registrar::{Registrar, RegistrarConfig};
 use sip_b2bua::scenario::Scenarios;
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, Switchboard};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, Switchboard};
 use sip_core::{Endpoint, Transport, digest::Secret};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub(super) fn server(random: &mut impl Rng, scenarios: Arc<dyn Scenarios>) -> (S
         ringback: settings.media.ringback.clone(),
         silence_timeout: settings.media.silence_timeout,
         port_rest: Duration::from_secs(5),
+        sockets_max: settings.sockets.media,
         seed: random.random(),
     });
     (Switchboard::new(settings, scenarios, endpoint, registrar, random.random()), relay)
@@ -67,6 +68,7 @@ fn settings() -> Settings {
             ringback: TonePlan::ringback("us").expect("a known tone plan"),
         },
         limits: Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 },
+        sockets: SocketsMax::default(),
         extensions: (1..10).map(extension).collect(),
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use values::{key_name, permission};
 
 use audio::{Codec, TonePlan};
 use reader::{Document, Table};
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax};
 use sip_core::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -124,6 +124,7 @@ impl Configuration {
             registration: self.sip.registration,
             media: self.media.clone(),
             limits: self.limits,
+            sockets: SocketsMax::default(),
             extensions,
         }
     }

@@ -1,6 +1,6 @@
 //! Limits of the configuration, as a client meets them.
 
-use crate::running::{KEY, OTHER_KEY, Phone, Running, configuration};
+use crate::running::{KEY, OTHER_KEY, Phone, Running, configuration, dialbridge, status};
 
 #[test]
 fn a_key_that_has_its_calls_gets_no_further_one_and_another_key_does() {
@@ -18,4 +18,46 @@ fn a_key_that_has_its_calls_gets_no_further_one_and_another_key_does() {
     assert_eq!(running.click_to_call(KEY), 200);
     assert_eq!(running.click_to_call(KEY), 429);
     assert_eq!(running.click_to_call(OTHER_KEY), 200);
+}
+
+/// 112 descriptors: 64 for files, 12 for connections, 36 for the media of 9 calls.
+#[cfg(unix)]
+#[test]
+fn when_descriptors_run_out_calls_are_refused_by_that_name_and_the_api_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let users: Vec<String> = (1101..1112).map(|user| user.to_string()).collect();
+    let extension = |user: &String| format!("[[extensions]]\nnumber = \"{user}\"\npassword = \"b\"\n");
+    let extensions: String = users.iter().map(extension).collect();
+    std::fs::write(&file, configuration(folder.path(), "42600-42999", KEY) + &extensions).unwrap();
+    let running = Running::start_with_descriptors(&file, 112);
+    assert!(running.seen.contains("limits.calls is 2000, and the 112 descriptors"), "{}", running.seen);
+    let _phones: Vec<Phone> = users.iter().map(|user| Phone::ringing_for_ever(&running, user, "b")).collect();
+    let _callee = Phone::ringing_for_ever(&running, "1001", "secret-of-1001");
+    let answers: Vec<u16> = users.iter().map(|from| running.click_to_call_of(KEY, from, "1001")).collect();
+    assert_eq!(answers, [vec![200; 9], vec![503; 2]].concat());
+    let health = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(running.http, health).unwrap(), 200);
+    let list =
+        format!("GET /api/v1/calls HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\nConnection: close\r\n\r\n");
+    assert_eq!(status(running.http, &list).unwrap(), 200);
+}
+
+#[cfg(unix)]
+#[test]
+fn check_says_that_descriptors_are_too_few() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, configuration(folder.path(), "42600-42999", KEY)).unwrap();
+    let check = |limit: &str| {
+        let script = format!("ulimit -n {limit} && exec \"$0\" check --config \"$1\"");
+        let program = env!("CARGO_BIN_EXE_dialbridge");
+        let answer =
+            std::process::Command::new("sh").args(["-c", &script, program]).arg(&file).output().unwrap();
+        assert!(answer.status.success());
+        String::from_utf8(answer.stdout).unwrap()
+    };
+    assert!(check("112").contains("further calls will be refused with 503 no_descriptor"));
+    let hard = dialbridge(&["check", "--config", file.to_str().unwrap()]).output().unwrap();
+    assert!(!String::from_utf8(hard.stdout).unwrap().contains("no_descriptor"), "this machine allows enough");
 }

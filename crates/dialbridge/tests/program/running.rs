@@ -43,6 +43,19 @@ impl Running {
     pub(crate) fn start_with(file: &Path, log_level: &str, more: &[&str]) -> Self {
         let mut command = dialbridge(&["--config", file.to_str().unwrap()]);
         command.args(more);
+        Self::run(command, log_level)
+    }
+
+    /// One that may have so many descriptors, and no more.
+    #[cfg(unix)]
+    pub(crate) fn start_with_descriptors(file: &Path, descriptors: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_dialbridge")).args(["--config", file.to_str().unwrap()]);
+        Self::run(command, "info")
+    }
+
+    fn run(mut command: Command, log_level: &str) -> Self {
         let mut child = command.env("RUST_LOG", log_level).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut running =
@@ -77,7 +90,11 @@ impl Running {
 
     /// The status with which a click-to-call of this key is answered.
     pub(crate) fn click_to_call(&self, key: &str) -> u16 {
-        let body = r#"{"from":"1001","to":"1002"}"#;
+        self.click_to_call_of(key, "1001", "1002")
+    }
+
+    pub(crate) fn click_to_call_of(&self, key: &str, from: &str, to: &str) -> u16 {
+        let body = format!(r#"{{"from":"{from}","to":"{to}"}}"#);
         let request = format!(
             "POST /api/v1/calls/click-to-call HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
