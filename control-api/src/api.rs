@@ -2,6 +2,7 @@
 
 use crate::auth::Keys;
 use crate::turns::Turns;
+use crate::wrong_keys::WrongKeys;
 use axum::extract::FromRef;
 use call_control::Calls;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(crate) struct Api {
     pub(crate) calls: Arc<dyn Calls>,
     pub(crate) store: call_store::Store,
     keys: Keys,
+    wrong_keys: WrongKeys,
     pub(crate) turns: Turns,
     /// Places for those who read events.
     pub(crate) readers: Arc<Semaphore>,
@@ -23,13 +25,26 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(calls: Arc<dyn Calls>, store: call_store::Store, keys: Keys) -> Self {
-        Self { calls, store, keys, turns: Turns::default(), readers: Arc::new(Semaphore::new(READERS)) }
+        Self {
+            calls,
+            store,
+            keys,
+            wrong_keys: WrongKeys::default(),
+            turns: Turns::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
+        }
     }
 }
 
 impl FromRef<Api> for Keys {
     fn from_ref(api: &Api) -> Self {
         api.keys.clone()
+    }
+}
+
+impl FromRef<Api> for WrongKeys {
+    fn from_ref(api: &Api) -> Self {
+        api.wrong_keys.clone()
     }
 }
 

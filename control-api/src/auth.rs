@@ -1,6 +1,8 @@
 //! Who asks, and what they may: API keys and their permissions.
 
 use crate::error::{ApiError, Code};
+use crate::serve::Peer;
+use crate::wrong_keys::WrongKeys;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
@@ -185,13 +187,26 @@ pub(crate) struct Caller(pub(crate) ApiKey);
 impl<S: Sync> FromRequestParts<S> for Caller
 where
     Keys: FromRef<S>,
+    WrongKeys: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let key = presented(&parts.headers).filter(|key| is_key(key));
-        let found = Keys::from_ref(state).find(key.unwrap_or_default());
-        found.filter(|_| key.is_some()).map(Self).ok_or_else(ApiError::unauthorized)
+        let presented = presented(&parts.headers);
+        let key = presented.filter(|key| is_key(key));
+        let found = Keys::from_ref(state).find(key.unwrap_or_default()).filter(|_| key.is_some());
+        let peer = parts.extensions.get::<Peer>();
+        match (found, peer) {
+            (Some(key), peer) => {
+                peer.inspect(|peer| peer.trust());
+                Ok(Self(key))
+            }
+            (None, Some(peer)) if presented.is_some() => {
+                let counted = WrongKeys::from_ref(state).count(peer.address);
+                Err(counted.map_or_else(ApiError::too_many_wrong_keys, |()| ApiError::unauthorized()))
+            }
+            (None, _) => Err(ApiError::unauthorized()),
+        }
     }
 }
 

@@ -54,12 +54,16 @@ pub enum Code {
     NoTrunk,
     /// Too many calls at once; `Retry-After` says when to try again.
     TooManyCalls,
+    /// Too many wrong keys from one address; `Retry-After` says when another one will be looked at.
+    TooManyWrongKeys,
     /// A fault of the server.
     InternalError,
     /// No media port is free; `Retry-After` says when to try again.
     NoMediaPort,
     /// The process may not open more sockets; `Retry-After` says when to try again.
     NoDescriptor,
+    /// Too many connections are open; `Retry-After` says when to try again.
+    TooManyConnections,
     /// Too many read events at once; `Retry-After` says when to try again.
     TooManyReaders,
     /// Nothing can be written to disk, and nobody was rung; `Retry-After` says when to try again.
@@ -96,9 +100,11 @@ impl Code {
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::NoTrunk => (StatusCode::UNPROCESSABLE_ENTITY, "no_trunk"),
             Self::TooManyCalls => (StatusCode::TOO_MANY_REQUESTS, "too_many_calls"),
+            Self::TooManyWrongKeys => (StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             Self::NoMediaPort => (StatusCode::SERVICE_UNAVAILABLE, "no_media_port"),
             Self::NoDescriptor => (StatusCode::SERVICE_UNAVAILABLE, "no_descriptor"),
+            Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::TooManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),
             Self::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
@@ -154,6 +160,15 @@ impl ApiError {
             Code::Unauthorized,
             "A valid API key is needed, as X-API-Key: ak_... or as Authorization: Bearer ak_...",
         )
+    }
+
+    /// The answer to a wrong key where there were many.
+    pub(crate) fn too_many_wrong_keys(retry_after: Duration) -> Self {
+        Self::new(
+            Code::TooManyWrongKeys,
+            "Too many wrong API keys came from your address; a valid one is answered as ever",
+        )
+        .retry_after(retry_after)
     }
 
     /// The answer to a request for a call that nobody knows.

@@ -22,7 +22,11 @@ pub(crate) async fn healthz() -> Json<Health> {
 
 /// 200 when new calls can be taken; else the message says why not.
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<Json<Health>, ApiError> {
-    let message = match api.calls.readiness() {
+    readyz_of(api.calls.readiness())
+}
+
+pub(crate) fn readyz_of(readiness: Readiness) -> Result<Json<Health>, ApiError> {
+    let message = match readiness {
         Readiness::Ready => return Ok(Json(Health { status: "ready" })),
         Readiness::Draining => "The server is stopping; it takes no new calls",
         Readiness::StorageUnavailable => {

@@ -14,10 +14,13 @@
 //! ladder_svg lookup                                       what they show
 //! api                                                     what all routes hold
 //! turns auth                                              who asks, and when it is their turn
+//! wrong_keys                                              who does not know
 //! request                                                 what requests say
 //! request::body request::query request::header            in which part of them
 //! request::json refusal guard                             how it is read, refused and bounded
-//! error serve                                             how errors are answered; connections
+//! serve                                                   connections
+//! serve::patience serve::places                           how long they last, and who has them
+//! error                                                   how errors are answered
 //! ```
 
 mod api;
@@ -36,10 +39,12 @@ mod refusal;
 mod request;
 mod serve;
 mod turns;
+mod wrong_keys;
 
 pub use auth::{ApiKey, Keys, Permission, is_key, key_from_random, key_sha256};
 pub use error::Code;
-pub use serve::serve;
+pub use ipnet::IpNet;
+pub use serve::{Connections, serve};
 
 use api::Api;
 use axum::Router;
@@ -47,6 +52,15 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use call_control::Calls;
 use std::sync::Arc;
+
+/// How the server is, for a listener that is not for others.
+pub fn health_router(calls: Arc<dyn Calls>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(move || std::future::ready(health::readyz_of(calls.readiness()))))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::method_not_allowed)
+}
 
 /// All routes.
 pub fn router(calls: Arc<dyn Calls>, store: call_store::Store, keys: Keys) -> Router {

@@ -1,25 +1,45 @@
 //! The HTTP server: bounded connections, bounded waiting.
 
+mod patience;
+mod places;
+
+use crate::error::{ApiError, Code};
 use axum::body::Body;
-use axum::response::Response;
+use axum::http::{HeaderValue, Version, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use patience::{Patience, Progress, Watched};
+pub use places::Connections;
+pub(crate) use places::source;
+use places::{Entered, Places};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tower::ServiceExt;
 
-/// Connections at once; more wait in the listener's queue.
-const CONNECTIONS: u32 = 1024;
-/// From the first look for a request to the end of its header; also how long a connection may be idle.
+/// From the first octet of a request to the end of its header; a connection that has shown no key is not kept longer
+/// without a request either.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The same when most places are taken.
+const HEADER_TIME_NEARLY_FULL: Duration = Duration::from_secs(2);
+/// How long a connection that has shown a key may be idle, as it is told (`Keep-Alive`): longer than clients and proxies
+/// commonly keep one, so that it is they who close it.
+const IDLE_TIME_TOLD: Duration = Duration::from_secs(75);
+/// A request that was sent before that time is still answered.
+const IDLE_TIME_MORE: Duration = Duration::from_secs(5);
+/// When a client that found no place may come again.
+const PLACE_AGAIN: Duration = Duration::from_secs(2);
 /// Octets of a request line and header.
 const HEADER_LIMIT: usize = 32 * 1024;
 /// After the shutdown, for requests that are being answered.
@@ -45,47 +65,86 @@ impl Stopped {
     }
 }
 
+/// With every request: who asks, as far as the connection says.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    id: u64,
+    table: Arc<Table>,
+}
+
+impl Peer {
+    /// It has shown a good key: it keeps its connection.
+    pub(crate) fn trust(&self) {
+        self.table.places.lock().trust(self.id);
+    }
+}
+
+/// All connections, and the news that one has gone.
+#[derive(Debug)]
+struct Table {
+    places: Mutex<Places<Arc<Notify>>>,
+    left: Notify,
+}
+
 /// Serves `router` over HTTP/1.1 until `shutdown` is ready, then answers what has been asked and returns, after
 /// 10 s at the latest.
 ///
-/// At most 1,024 connections at once; a request has 10 s for its header.
+/// Whoever has shown no key has 10 s for the header of a request, and gives way to others when places are few. Others may
+/// be idle for 75 s.
 ///
 /// # Errors
 /// None that is known: what keeps a connection from being accepted is waited out.
-pub async fn serve(listener: TcpListener, router: axum::Router, shutdown: impl Future) -> io::Result<()> {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS as usize));
+pub async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    connections: Connections,
+    shutdown: impl Future,
+) -> io::Result<()> {
+    let table = Arc::new(Table { places: Mutex::new(Places::new(connections)), left: Notify::new() });
     let (stopping, stopped) = watch::channel(());
+    // Closed when the last connection is.
+    let (open, mut all_gone) = mpsc::channel::<Infallible>(1);
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            let permit = Arc::clone(&connections).acquire_owned().await.map_err(io::Error::other)?;
-            Ok((permit, accept(&listener).await))
-        };
-        let (permit, stream) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             _ = &mut shutdown => break,
-            accepted = accepted => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => return Err(error),
-            },
+            accepted = accept(&listener) => accepted,
         };
-        let connection = connection(stream, router.clone(), stopped.clone());
+        let (stream, from) = accepted;
+        let end = Arc::new(Notify::new());
+        let entered = tokio::select! {
+            biased;
+            _ = &mut shutdown => break,
+            entered = enter(&table, from.ip(), &end) => entered,
+        };
+        let peer = Peer { address: from.ip().to_canonical(), id: entered.id, table: Arc::clone(&table) };
+        let connection = Connection {
+            router: router.clone(),
+            stopped: stopped.clone(),
+            peer,
+            progress: Progress::new(),
+            is_for_health: entered.is_for_health,
+            is_nearly_full: entered.is_nearly_full,
+        };
+        let open = open.clone();
         tokio::spawn(async move {
-            connection.await;
-            drop(permit);
+            connection.serve(stream, &end).await;
+            drop(open);
         });
     }
     drop(listener);
     drop(stopping);
-    // All permits are free again when all connections are gone.
-    let _ = tokio::time::timeout(GRACE, connections.acquire_many(CONNECTIONS)).await;
+    drop(open);
+    let _ = tokio::time::timeout(GRACE, all_gone.recv()).await;
     Ok(())
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             // The client has gone, or descriptors have run out: the next try can succeed.
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -95,37 +154,132 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(stream: TcpStream, router: axum::Router, mut stopped: watch::Receiver<()>) {
-    // An answer is one small segment; waiting for more to send with it only delays it.
-    let _ = stream.set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_TIME));
-    let told = Stopped(stopped.clone());
-    let service = hyper::service::service_fn(move |request| answer(router.clone(), told.clone(), request));
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_buf_size(HEADER_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
-    let ended = tokio::select! {
-        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
-        _ = stopped.changed() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            poll_fn(|context| connection.poll_without_shutdown(context)).await
+/// Waits for a place; whoever has to give way for it is ended.
+async fn enter(table: &Table, peer: IpAddr, end: &Arc<Notify>) -> Entered<Arc<Notify>> {
+    loop {
+        let left = table.left.notified();
+        let entered = table.places.lock().enter(peer, Arc::clone(end), Instant::now());
+        match entered {
+            Ok(entered) => {
+                if let Some(other) = &entered.gives_way {
+                    other.notify_one();
+                }
+                return entered;
+            }
+            Err(until) => {
+                let _ = tokio::time::timeout_at(until.into(), left).await;
+            }
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
     }
-    linger(connection.into_parts().io.into_inner()).await;
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+/// One connection.
+struct Connection {
+    router: axum::Router,
+    stopped: watch::Receiver<()>,
+    peer: Peer,
+    progress: Progress,
+    is_for_health: bool,
+    is_nearly_full: bool,
+}
 
-fn answer(router: axum::Router, stopped: Stopped, request: hyper::Request<Incoming>) -> Answer {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(stopped);
-    Box::pin(router.oneshot(request))
+impl Connection {
+    async fn serve(self, stream: TcpStream, end: &Notify) {
+        // An answer is one small segment; waiting for more to send with it only delays it.
+        let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_TIME));
+        let this = &self;
+        let service =
+            hyper::service::service_fn(move |request| -> Answer<'_> { Box::pin(this.answer(request)) });
+        let stream = Watched { stream, progress: self.progress.clone() };
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // Said by `patience`, which tells a header from idleness.
+            .header_read_timeout(None)
+            .max_buf_size(HEADER_LIMIT)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut stopped = self.stopped.clone();
+        let serving = async {
+            tokio::select! {
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => return ended,
+                _ = stopped.changed() => {}
+            }
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|context| connection.poll_without_shutdown(context)).await
+        };
+        let is_whole = tokio::select! {
+            ended = serving => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                true
+            }
+            () = self.progress.runs_out(|| self.patience()) => true,
+            () = end.notified() => false,
+        };
+        let stream = connection.into_parts().io.into_inner().stream;
+        self.leave();
+        if is_whole {
+            linger(stream).await;
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        let header = if self.is_nearly_full { HEADER_TIME_NEARLY_FULL } else { HEADER_TIME };
+        match self.peer.table.places.lock().is_stranger(self.peer.id) {
+            true => Patience { header, idle: header },
+            false => Patience { header: HEADER_TIME, idle: IDLE_TIME_TOLD + IDLE_TIME_MORE },
+        }
+    }
+
+    fn leave(&self) {
+        self.peer.table.places.lock().leave(self.peer.id);
+        self.peer.table.left.notify_one();
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+        let answering = self.progress.answering();
+        let version = request.version();
+        let mut response = if self.is_for_health && !is_about_health(request.uri().path()) {
+            full().into_response()
+        } else {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Stopped(self.stopped.clone()));
+            request.extensions_mut().insert(self.peer.clone());
+            let Ok(response) = self.router.clone().oneshot(request).await;
+            response
+        };
+        if self.is_for_health {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        } else if version == Version::HTTP_11 && !response.headers().contains_key(header::CONNECTION) {
+            let told = match self.peer.table.places.lock().is_stranger(self.peer.id) {
+                true => HEADER_TIME - IDLE_TIME_MORE,
+                false => IDLE_TIME_TOLD,
+            };
+            if let Ok(told) = HeaderValue::try_from(format!("timeout={}", told.as_secs())) {
+                response.headers_mut().insert("keep-alive", told);
+            }
+        }
+        // Until its last octet is handed over.
+        Ok(response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _answering = &answering;
+                frame
+            }))
+        }))
+    }
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send + 'a>>;
+
+fn is_about_health(path: &str) -> bool {
+    ["/healthz", "/readyz"].contains(&path.strip_prefix("/api/v1").unwrap_or(path))
+}
+
+fn full() -> ApiError {
+    let message = "Too many connections are open; only /healthz and /readyz are answered on further ones";
+    ApiError::new(Code::TooManyConnections, message).retry_after(PLACE_AGAIN)
 }
 
 /// Closes so that the answer arrives: a socket closed with octets unread resets the connection, and the client may

@@ -1,6 +1,7 @@
 //! The server on a real port: slow, broken and talkative clients.
 
-use crate::fake::{Api, KEY};
+use crate::fake::{Api, KEY, KEY_OTHER};
+use control_api::Connections;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,10 +17,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(api: &Api) -> Self {
+        Self::start_with(api, Connections::default()).await
+    }
+
+    async fn start_with(api: &Api, connections: Connections) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(control_api::serve(listener, api.router.clone(), stopped));
+        let task = tokio::spawn(control_api::serve(listener, api.router.clone(), connections, stopped));
         Self { address, stop, task }
     }
 
@@ -142,4 +147,127 @@ async fn stopping_ends_idle_connections_and_takes_no_new_ones() {
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// A connection on which one request follows the other.
+struct Kept(TcpStream);
+
+impl Kept {
+    async fn open(server: &Server) -> Self {
+        Self(TcpStream::connect(server.address).await.unwrap())
+    }
+
+    /// The header of the answer; its body is read and let go.
+    async fn get(&mut self, path: &str, key: Option<&str>) -> String {
+        let key = key.map(|key| format!("X-API-Key: {key}\r\n")).unwrap_or_default();
+        self.0.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{key}\r\n").as_bytes()).await.unwrap();
+        let mut header = Vec::new();
+        while !header.ends_with(b"\r\n\r\n") {
+            let read = tokio::time::timeout(Duration::from_secs(10), self.0.read_u8()).await.unwrap();
+            let Ok(octet) = read else { break };
+            header.push(octet);
+        }
+        let header = String::from_utf8(header).unwrap().to_ascii_lowercase();
+        let length = header.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        self.0.read_exact(&mut body).await.unwrap();
+        header
+    }
+}
+
+const COUNT: &str = "/api/v1/calls/count";
+
+#[tokio::test]
+async fn half_sent_headers_of_one_address_keep_nobody_out() {
+    let api = Api::new().await;
+    let server = Server::start_with(&api, Connections { max: 100, ..Connections::default() }).await;
+    let mut with_key = Kept::open(&server).await;
+    assert!(with_key.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+    let mut half_sent = Vec::new();
+    for _ in 0..130 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        half_sent.push(stream);
+    }
+    let begun = Instant::now();
+    let health = server.converse(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(with_key.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"), "a key keeps its connection");
+    drop(half_sent);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn when_those_with_keys_have_all_places_the_health_is_still_answered() {
+    let api = Api::new().await;
+    let server = Server::start_with(&api, Connections { max: 4, ..Connections::default() }).await;
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        let mut connection = Kept::open(&server).await;
+        assert!(connection.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+        kept.push(connection);
+    }
+    for path in ["/healthz", "/api/v1/readyz"] {
+        let answer = Kept::open(&server).await.get(path, None).await;
+        assert!(answer.starts_with("http/1.1 200") && answer.contains("connection: close"), "{answer}");
+    }
+    let answer = Kept::open(&server).await.get(COUNT, Some(KEY)).await;
+    assert!(answer.starts_with("http/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
+    kept.pop();
+    let begun = Instant::now();
+    while !Kept::open(&server).await.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200") {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the place is free again");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_says_how_long_it_is_kept_and_is() {
+    let api = Api::new().await;
+    let server = Server::start(&api).await;
+    let (mut stranger, mut with_key) = (Kept::open(&server).await, Kept::open(&server).await);
+    let told = stranger.get("/healthz", None).await;
+    assert!(told.contains("keep-alive: timeout=5\r\n"), "{told}");
+    let told = with_key.get(COUNT, Some(KEY)).await;
+    assert!(told.contains("keep-alive: timeout=75\r\n"), "{told}");
+    let begun = Instant::now();
+    let ended = tokio::time::timeout(Duration::from_secs(14), stranger.0.read_u8()).await.unwrap();
+    assert!(ended.is_err() && begun.elapsed() > Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(with_key.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_keys_of_one_address_are_limited_and_good_ones_are_not() {
+    let api = Api::new().await;
+    let server = Server::start(&api).await;
+    let wrong = format!("ak_{}", "9".repeat(32));
+    let mut connection = Kept::open(&server).await;
+    for _ in 0..20 {
+        assert!(connection.get(COUNT, Some(&wrong)).await.starts_with("http/1.1 401"));
+    }
+    let refused =
+        [connection.get(COUNT, Some(&wrong)).await, connection.get(COUNT, Some("no key")).await].concat();
+    assert!(refused.starts_with("http/1.1 429") && refused.contains("retry-after: 1"), "{refused}");
+    assert!(connection.get(COUNT, None).await.starts_with("http/1.1 401"), "none is no wrong one");
+    assert!(connection.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_address_may_read_events_256_times_and_still_ask() {
+    let api = Api::new().await;
+    let server = Server::start(&api).await;
+    let mut readers = Vec::new();
+    for _ in 0..256 {
+        let mut reader = Kept::open(&server).await;
+        let answer = reader.get("/api/v1/events", Some(KEY_OTHER)).await;
+        assert!(answer.starts_with("http/1.1 200"), "{answer}");
+        readers.push(reader);
+    }
+    assert!(Kept::open(&server).await.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+    assert!(Kept::open(&server).await.get("/healthz", None).await.starts_with("http/1.1 200"));
+    drop(readers);
+    server.stop().await;
 }

@@ -22,4 +22,4 @@ mod signals;
 
 pub use command::run;
 pub use secret::Secret;
-pub use server::{Server, ServerOptions, StartError};
+pub use server::{HttpOptions, Server, ServerOptions, StartError};

@@ -65,7 +65,9 @@ fn fixed_changes(old: &Configuration, new: &Configuration) -> Vec<&'static str> 
     let (media, new_media) = (&old.media, &new.media);
     let (limits, new_limits) = (&old.limits, &new.limits);
     [
-        ("http.listen", old.http != new.http),
+        ("http.listen", old.http.listen != new.http.listen),
+        ("http.health_listen", old.http.health_listen != new.http.health_listen),
+        ("http.proxies", old.http.proxies != new.http.proxies),
         ("sip.domain", sip.domain != new_sip.domain),
         ("sip.listen", sip.listen != new_sip.listen),
         ("sip.external_address", sip.external_address != new_sip.external_address),

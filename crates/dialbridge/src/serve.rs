@@ -7,7 +7,7 @@ use crate::first_start::{self, Kept, Made};
 use crate::logging::{self, LogFormat, STATE};
 use crate::reload::Reload;
 use crate::signals::{Signals, Wish};
-use crate::{Server, ServerOptions, StartError, output};
+use crate::{HttpOptions, Server, ServerOptions, StartError, output};
 use call_store::{Store, StoreError};
 use std::error::Error;
 use std::io;
@@ -142,21 +142,26 @@ async fn open(configuration: &Configuration) -> Result<Store, Failure> {
 async fn start(configuration: &Configuration, store: Store, kept: Kept) -> Result<Server, Failure> {
     let Kept { domain, extensions, keys } = kept;
     let mut settings = configuration.settings(domain, extensions);
+    let mut http = HttpOptions::from(&configuration.http);
     if let Ok(descriptors) = Descriptors::raised() {
         settings.sockets = descriptors.sockets();
+        http.connections.max = descriptors.http_connections();
         let allowed = descriptors.allowed();
         tracing::info!(target: STATE, allowed, "descriptors");
         if let Some(shortage) = descriptors.shortage(configuration.limits.calls) {
             tracing::warn!(target: STATE, "{shortage}");
         }
     }
-    Ok(Server::start(ServerOptions { http: configuration.http, store, settings, keys }).await?)
+    Ok(Server::start(ServerOptions { http, store, settings, keys }).await?)
 }
 
 /// The one line that says that calls can be taken.
 fn announce_ready(server: &Server, rtp: &RangeInclusive<u16>) {
     let bound = server.b2bua().bound();
     let sip: Vec<String> = bound.iter().map(|(transport, at)| format!("{}:{at}", transport.word())).collect();
+    if let Some(health) = server.health() {
+        tracing::info!(target: STATE, %health, "health is answered");
+    }
     let (http, sip, rtp) = (server.http(), sip.join(","), format!("{}-{}", rtp.start(), rtp.end()));
     tracing::info!(target: STATE, %http, %sip, %rtp, "ready");
 }
@@ -235,7 +240,8 @@ mod tests {
 
     fn on_free_ports(folder: &Path) -> Configuration {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut configuration = Configuration { http: any, ..Configuration::default() };
+        let mut configuration = Configuration::default();
+        configuration.http.listen = any;
         configuration.sip.listen = vec![(Transport::Udp, any), (Transport::Tcp, any)];
         configuration.media.ports = 41_400..=41_499;
         configuration.data_folder = folder.join("data");

@@ -1,20 +1,21 @@
 //! The server as a value: B2BUA, API and store, wired.
 
+use crate::config::Http;
 use call_store::Store;
-use control_api::{ApiKey, Keys};
+use control_api::{ApiKey, Connections, Keys};
 use sip_b2bua::{B2bua, Extension, Settings};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What a server is started with.
 pub struct ServerOptions {
-    /// Where the API listens; port 0 takes a free one.
-    pub http: SocketAddr,
+    /// Where the API listens, and who has its connections.
+    pub http: HttpOptions,
     /// Registrations, calls and records; closed by [`Server::drain`].
     pub store: Store,
     /// Signalling, media and extensions.
@@ -23,13 +24,31 @@ pub struct ServerOptions {
     pub keys: Vec<ApiKey>,
 }
 
+/// The API's sockets; port 0 takes a free one.
+pub struct HttpOptions {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where it says how the server is, and nothing else.
+    pub health_listen: Option<SocketAddr>,
+    /// Who has its connections.
+    pub connections: Connections,
+}
+
+impl From<&Http> for HttpOptions {
+    fn from(http: &Http) -> Self {
+        let connections = Connections { proxies: http.proxies.clone(), ..Connections::default() };
+        Self { listen: http.listen, health_listen: http.health_listen, connections }
+    }
+}
+
 /// A running server. Dropped without [`Server::drain`] it ends its calls without a word.
 pub struct Server {
     http: SocketAddr,
+    health: Option<SocketAddr>,
     b2bua: B2bua,
     store: Store,
     keys: Keys,
-    stop_http: oneshot::Sender<()>,
+    stop_http: watch::Sender<()>,
     serving_http: JoinHandle<io::Result<()>>,
 }
 
@@ -37,10 +56,12 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address of the API cannot be had.
-    #[error("cannot listen on http {address}: {source}; {}", advice(.source.kind(), "http.listen"))]
+    #[error("cannot listen on http {address}: {source}; {}", advice(.source.kind(), .key))]
     Http {
         /// The address that was asked for.
         address: SocketAddr,
+        /// Which key of the configuration says so.
+        key: &'static str,
         /// What the system says.
         source: io::Error,
     },
@@ -55,16 +76,40 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; nothing is bound then.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { http: address, store, settings, keys } = options;
-        let http_fault = |source| StartError::Http { address, source };
-        let listener = TcpListener::bind(address).await.map_err(http_fault)?;
-        let http = listener.local_addr().map_err(http_fault)?;
+        let ServerOptions { http: HttpOptions { listen, health_listen, connections }, store, settings, keys } =
+            options;
+        let (listener, http) = bind(listen, "http.listen").await?;
+        let health_listener = match health_listen {
+            Some(address) => Some(bind(address, "http.health_listen").await?),
+            None => None,
+        };
         let b2bua = B2bua::start(settings, store.clone()).await?;
         let keys = Keys::new(keys);
         let router = control_api::router(Arc::new(b2bua.clone()), store.clone(), keys.clone());
-        let (stop_http, stopped) = oneshot::channel();
-        let serving_http = tokio::spawn(control_api::serve(listener, router, stopped));
-        Ok(Self { http, b2bua, store, keys, stop_http, serving_http })
+        let (stop_http, stopped) = watch::channel(());
+        let stop = || {
+            let mut stopped = stopped.clone();
+            async move { stopped.changed().await }
+        };
+        let health = health_listener.as_ref().map(|(_, address)| *address);
+        let serving_api = control_api::serve(listener, router, connections, stop());
+        let serving_health = health_listener.map(|(listener, _)| {
+            let router = control_api::health_router(Arc::new(b2bua.clone()));
+            let connections = Connections { max: HEALTH_CONNECTIONS, ..Connections::default() };
+            control_api::serve(listener, router, connections, stop())
+        });
+        let serving_http = tokio::spawn(async move {
+            match serving_health {
+                Some(serving_health) => tokio::try_join!(serving_api, serving_health).map(|_| ()),
+                None => serving_api.await,
+            }
+        });
+        Ok(Self { http, health, b2bua, store, keys, stop_http, serving_http })
+    }
+
+    /// Where it says how it is, if that is another address, the real port in.
+    pub fn health(&self) -> Option<SocketAddr> {
+        self.health
     }
 
     /// Where the API listens, the real port in.
@@ -109,6 +154,16 @@ impl Server {
         }
         self.store.close().await;
     }
+}
+
+/// On the address that is for nothing else.
+const HEALTH_CONNECTIONS: usize = 32;
+
+async fn bind(address: SocketAddr, key: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let fault = |source| StartError::Http { address, key, source };
+    let listener = TcpListener::bind(address).await.map_err(fault)?;
+    let bound = listener.local_addr().map_err(fault)?;
+    Ok((listener, bound))
 }
 
 /// What to do about an address that cannot be had.

@@ -31,6 +31,10 @@ fn mistakes_in_sections_and_addresses_are_named_by_line_and_key() {
         ("[http]\nlisen = \"0.0.0.0:1\"", "2 http.lisen: there is no such key; is listen meant?"),
         ("[sipp]\ndomain = \"a\"", "1 sipp: there is no such key; is sip meant?"),
         ("\n\nhttp = 3", "3 http: must be a table, not a whole number"),
+        (
+            "[http]\nproxies = [\"10.0.0.0/33\"]",
+            "2 http.proxies[0]: must be a network, such as 10.0.0.0/8, or an IP address; \"10.0.0.0/33\" is not",
+        ),
         ("[http]\nlisten = 8000", "2 http.listen: must be a string, not a whole number"),
         (
             "[http]\nlisten = \":8000\"",

@@ -15,6 +15,7 @@ pub use values::{ListenFault, PortsFault};
 pub(crate) use values::{key_name, permission};
 
 use audio::{Codec, TonePlan};
+use control_api::IpNet;
 use reader::{Document, Table};
 use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax};
 use sip_core::Transport;
@@ -27,7 +28,7 @@ use toml::de::DeTable;
 #[derive(Debug, Clone)]
 pub struct Configuration {
     /// Where the API listens.
-    pub http: SocketAddr,
+    pub http: Http,
     /// SIP.
     pub sip: Sip,
     /// Media.
@@ -40,6 +41,17 @@ pub struct Configuration {
     pub api_keys: Vec<KeyEntry>,
     /// Phones that may register.
     pub extensions: Vec<ExtensionEntry>,
+}
+
+/// The section `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Where else the server says how it is.
+    pub health_listen: Option<SocketAddr>,
+    /// Addresses whose connections many clients share.
+    pub proxies: Vec<IpNet>,
 }
 
 /// The section `[sip]`.
@@ -64,7 +76,7 @@ impl Default for Configuration {
     fn default() -> Self {
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
-            http: SocketAddr::new(any, 8000),
+            http: Http { listen: SocketAddr::new(any, 8000), health_listen: None, proxies: Vec::new() },
             sip: Sip {
                 domain: None,
                 listen: [Transport::Udp, Transport::Tcp].map(|t| (t, SocketAddr::new(any, 5060))).to_vec(),

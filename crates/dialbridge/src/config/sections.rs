@@ -1,9 +1,9 @@
 //! The tables that are there once.
 
-use super::Sip;
 use super::mistake::Fault;
 use super::reader::{Table, Value};
 use super::values;
+use super::{Http, Sip};
 use sip_b2bua::{Limits, MediaSettings, RegistrationTimes};
 use sip_core::Transport;
 use std::net::SocketAddr;
@@ -15,10 +15,20 @@ const SECONDS_MAX: u64 = 86_400;
 /// The shortest session interval (RFC 4028 §4).
 const SESSION_SECONDS_MIN: u64 = 90;
 
-pub(super) fn http(mut table: Table<'_>, default: SocketAddr) -> SocketAddr {
+pub(super) fn http(mut table: Table<'_>, default: Http) -> Http {
     let listen = table.optional("listen").and_then(|value| value.parsed(values::socket_address));
+    let health_listen =
+        table.optional("health_listen").and_then(|value| value.parsed(values::socket_address));
+    let proxies = table.optional("proxies").and_then(|value| {
+        let items = value.list("a list of networks such as [\"10.0.0.0/8\"]")?;
+        Some(items.iter().filter_map(|item| item.parsed(values::network)).collect())
+    });
     table.end();
-    listen.unwrap_or(default)
+    Http {
+        listen: listen.unwrap_or(default.listen),
+        health_listen: health_listen.or(default.health_listen),
+        proxies: proxies.unwrap_or(default.proxies),
+    }
 }
 
 pub(super) fn sip(mut table: Table<'_>, default: Sip, media_ports: &RangeInclusive<u16>) -> Sip {

@@ -3,6 +3,7 @@
 use super::mistake::{Fault, nearest};
 use audio::{Codec, TonePlan};
 use call_control::{Number, NumberError};
+use control_api::IpNet;
 use sip_core::Transport;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -67,6 +68,14 @@ pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, PortsFault> {
         return Err(PortsFault::TooSmall);
     }
     Ok(lowest..=highest)
+}
+
+/// A network such as 10.0.0.0/8, or one address.
+pub(super) fn network(text: &str) -> Result<IpNet, Fault> {
+    let address = text.parse().map(|address: IpAddr| address.into()).ok();
+    address
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| form("a network, such as 10.0.0.0/8, or an IP address", text))
 }
 
 /// An IP address and a port for TCP.

@@ -1,8 +1,8 @@
 //! What the demo plays on: a whole server and two phones on loopback, and a folder that is gone afterwards.
 
 use super::Problem;
-use crate::config::{Configuration, Sip};
-use crate::{Server, ServerOptions};
+use crate::config::{Configuration, Http, Sip};
+use crate::{HttpOptions, Server, ServerOptions};
 use call_control::Number;
 use call_store::Store;
 use control_api::{ApiKey, Permission};
@@ -66,7 +66,8 @@ impl Stage {
         let defaults = Configuration::default();
         let sip =
             Sip { domain: Some(DOMAIN.into()), listen: vec![(Transport::Udp, loopback)], ..defaults.sip };
-        let configuration = Configuration { http: loopback, sip, ..defaults };
+        let configuration =
+            Configuration { http: Http { listen: loopback, ..defaults.http }, sip, ..defaults };
         let extensions = ROLES.iter().zip(passwords).map(|(role, password)| Extension {
             number: Number::new(role.number).expect("digits are a number"),
             name: Some(role.name.into()),
@@ -77,7 +78,7 @@ impl Stage {
         let permissions = ["calls.click_to_call", "calls.read"];
         let permissions = permissions.into_iter().filter_map(Permission::new).collect();
         let options = ServerOptions {
-            http: configuration.http,
+            http: HttpOptions::from(&configuration.http),
             store,
             settings: configuration.settings(DOMAIN.into(), extensions.collect()),
             keys: vec![ApiKey { name: "demo".into(), sha256, permissions, caller_ids: None }],

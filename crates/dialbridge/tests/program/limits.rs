@@ -61,3 +61,23 @@ fn check_says_that_descriptors_are_too_few() {
     let hard = dialbridge(&["check", "--config", file.to_str().unwrap()]).output().unwrap();
     assert!(!String::from_utf8(hard.stdout).unwrap().contains("no_descriptor"), "this machine allows enough");
 }
+
+#[test]
+fn health_is_answered_on_an_address_of_its_own_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let text = configuration(folder.path(), "42500-42599", KEY);
+    let http = "[http]\nhealth_listen = \"127.0.0.1:0\"\nproxies = [\"10.0.0.0/8\", \"192.0.2.7\"]\n";
+    std::fs::write(&file, text.replace("[http]\n", http)).unwrap();
+    let running = Running::start(&file, "info");
+    let health =
+        running.seen.split("health=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let ask = |path: &str| {
+        status(
+            health,
+            &format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\nConnection: close\r\n\r\n"),
+        )
+        .unwrap()
+    };
+    assert_eq!(["/healthz", "/readyz", "/api/v1/calls", "/"].map(ask), [200, 200, 404, 404]);
+}
