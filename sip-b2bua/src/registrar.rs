@@ -16,6 +16,7 @@ pub use user_name::user_name;
 
 use call_store::StoredBinding;
 use guesses::Guesses;
+use phones::Challenged;
 use refusal::Refusal;
 use sip_core::digest::{Authenticator, Secret, Verdict};
 use sip_core::{Flow, Incoming, Transport};
@@ -82,6 +83,7 @@ pub struct Registrar {
     hosts: Vec<Host>,
     authenticator: Authenticator,
     guesses: Guesses,
+    challenged: Challenged,
     users: BTreeMap<Box<str>, User>,
     /// The time of the digest begins with the first request.
     epoch: Option<Instant>,
@@ -110,6 +112,7 @@ impl Registrar {
             hosts: vec![domain],
             authenticator: Authenticator::new(&config.domain, config.nonce_key, NONCE_LIFETIME),
             guesses: Guesses::default(),
+            challenged: Challenged::default(),
             users: users.collect(),
             epoch: None,
             next_expiry: None,
@@ -169,6 +172,9 @@ impl Registrar {
         let time = now.saturating_duration_since(*self.epoch.get_or_insert(now));
         let users = &self.users;
         let verdict = self.authenticator.verify(request, time, |name| Some(users.get(name)?.secret.clone()));
+        if let Verdict::Accepted { .. } | Verdict::Wrong { .. } = verdict {
+            self.challenged.has_answered(request, *flow);
+        }
         match verdict {
             Verdict::Accepted { username } if self.guesses.may_log_in(source, &username, now) => {
                 self.guesses.note_login(source, &username);
@@ -176,15 +182,17 @@ impl Registrar {
             }
             Verdict::Accepted { .. } => Authenticated::Dropped,
             Verdict::Wrong { username } => {
-                let is_heard = self.guesses.may_log_in(source, &username, now);
-                self.guesses.note_wrong(source, &username, now);
+                let is_heard = self.guesses.is_answered(source, &username, now);
+                if let Some(wrong) = self.guesses.note_wrong(source, &username, now) {
+                    tracing::warn!(%source, wrong, "wrong passwords; the next line about this address comes in a minute");
+                }
                 match is_heard {
-                    true => Authenticated::Challenge(self.challenge(request, false, time, random)),
+                    true => Authenticated::Challenge(self.challenge(incoming, false, time, random)),
                     false => Authenticated::Dropped,
                 }
             }
             Verdict::Challenge { stale } => {
-                Authenticated::Challenge(self.challenge(request, stale, time, random))
+                Authenticated::Challenge(self.challenge(incoming, stale, time, random))
             }
             Verdict::Malformed => Authenticated::Refused(request.response(StatusCode::BAD_REQUEST)),
         }
@@ -260,6 +268,11 @@ impl Registrar {
         changed
     }
 
+    /// How many wrong passwords have come.
+    pub const fn wrong_passwords(&self) -> u64 {
+        self.guesses.wrong()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.next_expiry
@@ -267,9 +280,10 @@ impl Registrar {
 }
 
 impl Registrar {
-    fn challenge(&self, request: &Request, stale: bool, time: Duration, random: u64) -> Response {
+    fn challenge(&mut self, incoming: &Incoming, stale: bool, time: Duration, random: u64) -> Response {
+        let Incoming { request, flow } = incoming;
         let mut response = request.response(StatusCode::UNAUTHORIZED);
-        let algorithms = phones::algorithms_for(request);
+        let algorithms = self.challenged.algorithms_for(request, *flow);
         for value in self.authenticator.challenges(algorithms, stale, time, random) {
             response.header.fields.push(FieldName::WWW_AUTHENTICATE, value);
         }
@@ -288,9 +302,7 @@ impl Registrar {
         let Some(user) = self.users.get_mut(name) else { return Ok(None) };
         let before: Vec<_> = user.latest().iter().filter(|binding| binding.is_live(now)).cloned().collect();
         let Some(bindings) = update.apply(&before, now, wall_ms)? else { return Ok(None) };
-        if bindings.len() > self.config.bindings_max {
-            return Err(Refusal::TooManyBindings);
-        }
+        let bindings = update.within(bindings, self.config.bindings_max).ok_or(Refusal::TooManyBindings)?;
         self.next_expiry = bindings.iter().map(|binding| binding.expires).fold(self.next_expiry, earlier);
         let changed = (name.into(), stored(name, &bindings));
         user.await_write(bindings);

@@ -24,3 +24,4 @@ pub use endpoint::{CallKey, Config, Endpoint, Served, Timers};
 pub use event::{Action, Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, RequestId, Responder};
 pub use flow::Flow;
 pub use sip_message::Transport;
+pub use transport::listening_flow;

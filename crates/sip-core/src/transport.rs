@@ -16,15 +16,29 @@ pub(crate) fn mark_source(request: &mut Request, flow: Flow) {
 /// Where the responses to a request go. Never anywhere but to the address it came from: `maddr` and a foreign
 /// sent-by of RFC 3261 §18.2.2 would make us a reflector.
 pub(crate) fn response_flow(via: Option<&Via>, flow: Flow) -> Flow {
-    match flow.transport {
-        Transport::Tcp => flow,
-        Transport::Udp => match via {
-            Some(via) if via.parameters.get("rport").is_none() => {
-                let port = via.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
-                Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
-            }
-            Some(_) | None => flow,
-        },
+    match via {
+        Some(via) if listens_where_it_says(via, flow) => {
+            let port = via.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
+            Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
+        }
+        Some(_) | None => flow,
+    }
+}
+
+/// Does the sender listen on the port of its Via, and not where it sent from? It does unless it asks for answers there
+/// (`rport`, RFC 3581 §4). But the port of an address that is not where the request came from means nothing outside of
+/// the NAT in between.
+fn listens_where_it_says(via: &Via, flow: Flow) -> bool {
+    let is_behind_nat = matches!(via.host, Host::Address(address) if address != flow.remote.ip());
+    flow.transport == Transport::Udp && via.parameters.get("rport").is_none() && !is_behind_nat
+}
+
+/// Along which flow the sender of a request is reached at its Contact: at the port of that, if it says by its Via that it
+/// listens on another one than it sends from, and both are on the host that it came from. Else along `flow`.
+pub fn listening_flow(via: Option<&Via>, contact: &SipUri, flow: Flow) -> Flow {
+    match via {
+        Some(via) if listens_where_it_says(via, flow) => target_flow(Some(contact), flow),
+        Some(_) | None => flow,
     }
 }
 

@@ -233,17 +233,23 @@ fn a_response_goes_where_the_request_came_from() {
         element.collect();
         element.sent[0].1.remote.to_string()
     };
-    assert_eq!(to("SIP/2.0/UDP 10.0.0.1:5090;branch=z9hG4bKx;rport", Transport::Udp), PEER);
-    assert_eq!(to("SIP/2.0/UDP 10.0.0.1:5090;branch=z9hG4bKx", Transport::Udp), "192.0.2.9:5090");
-    assert_eq!(to("SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKx", Transport::Udp), "192.0.2.9:5060");
-    assert_eq!(
-        to("SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKx;maddr=255.255.255.255", Transport::Udp),
-        "192.0.2.9:5060"
-    );
-    assert_eq!(
-        to("SIP/2.0/UDP 10.0.0.1:0;branch=z9hG4bKx;received=10.9.9.9", Transport::Udp),
-        "192.0.2.9:5060"
-    );
+    for (sent_by, goes) in [
+        ("192.0.2.9:5090;rport", PEER),
+        // RFC 3261 §18.2.2: the port of the sent-by, of an address and of a name.
+        ("192.0.2.9:5090", "192.0.2.9:5090"),
+        ("192.0.2.9", "192.0.2.9:5060"),
+        ("192.0.2.9:0;received=10.9.9.9", "192.0.2.9:5060"),
+        ("192.0.2.9;maddr=255.255.255.255", "192.0.2.9:5060"),
+        ("phone.example.com:5090", "192.0.2.9:5090"),
+        ("phone.example.com", "192.0.2.9:5060"),
+        // Behind a NAT, or with another address of a host that has several: that port means nothing here.
+        ("10.0.0.1:5090", PEER),
+        ("10.0.0.1;maddr=255.255.255.255", PEER),
+        ("10.0.0.1:5090;rport", PEER),
+        ("[2001:db8::1]:5090", PEER),
+    ] {
+        assert_eq!(to(&format!("SIP/2.0/UDP {sent_by};branch=z9hG4bKx"), Transport::Udp), goes, "{sent_by}");
+    }
     assert_eq!(to("SIP/2.0/TCP 10.0.0.1:5090;branch=z9hG4bKx", Transport::Tcp), PEER);
 }
 
@@ -422,7 +428,7 @@ fn a_cancel_or_ack_from_behind_another_port_is_not_for_this_invite() {
 #[test]
 fn every_response_goes_to_the_port_of_the_sent_by_when_there_is_no_rport() {
     let without = |text: String| {
-        text.replacen(&format!("{PEER};branch=z9hG4bK1;rport"), "10.0.0.1:5090;branch=z9hG4bK1", 1)
+        text.replacen(&format!("{PEER};branch=z9hG4bK1;rport"), "192.0.2.9:5090;branch=z9hG4bK1", 1)
     };
     let mut element = Element::new();
     element.receive(without(invite_text("z9hG4bK1")));

@@ -2,8 +2,8 @@
 
 use crate::stored_flow;
 use call_store::StoredBinding;
-use sip_core::Flow;
-use sip_message::{FieldName, Fields, Host, NameAddr};
+use sip_core::{Flow, Transport};
+use sip_message::{FieldName, Fields, Host, NameAddr, SipUri, Uri};
 use std::time::{Duration, Instant};
 
 /// A phone that registered, and how it is reached.
@@ -25,6 +25,8 @@ pub struct Binding {
     pub expires_at: i64,
     /// When it was last refreshed.
     pub registered: Instant,
+    /// The connection along which it registered is open (TCP).
+    pub(super) has_connection: bool,
     /// Call-ID of the last REGISTER.
     pub(super) call_id: Box<str>,
     /// CSeq number of the last REGISTER.
@@ -40,12 +42,42 @@ impl Binding {
     }
 
     /// Whether a Contact means this binding: an equivalent URI (RFC 3261 §10.3 step 7), or the same instance and the
-    /// same flow of it (RFC 5626 §6), so that a phone which comes back with another address does not ring twice.
+    /// same flow of it (RFC 5626 §6).
     pub(super) fn is_of(&self, contact: &NameAddr) -> bool {
-        let instance = instance_of(contact);
-        let is_same_flow = self.contact.parameters.value("reg-id") == contact.parameters.value("reg-id");
+        let flow = self.flow_number();
         self.contact.uri.is_equivalent(&contact.uri)
-            || (instance.is_some() && instance == self.instance.as_deref() && is_same_flow)
+            || (flow.is_some() && flow == flow_number(contact) && self.is_same_instance(contact))
+    }
+
+    /// Whether it was left behind by the phone that now comes with another Contact: the same instance, or the same
+    /// Call-ID, of which a phone has one (RFC 3261 §10.2.4). A connection that is open is not. Over UDP, where nothing
+    /// closes, a phone that says which instance it is has moved; of any other the port alone may be another one, as
+    /// after a restart or behind a NAT that forgot it.
+    pub(super) fn was_left_by(&self, contact: &NameAddr, call_id: &str) -> bool {
+        if self.flow_number() != flow_number(contact) || self.has_connection {
+            return false;
+        }
+        self.is_same_instance(contact)
+            || (*self.call_id == *call_id
+                && (self.flow.transport == Transport::Tcp || self.differs_in_port_only(contact)))
+    }
+
+    fn is_same_instance(&self, contact: &NameAddr) -> bool {
+        self.instance.is_some() && self.instance.as_deref() == instance_of(contact)
+    }
+
+    fn flow_number(&self) -> Option<&str> {
+        flow_number(&self.contact)
+    }
+
+    fn differs_in_port_only(&self, contact: &NameAddr) -> bool {
+        match (self.contact.uri.as_sip(), contact.uri.as_sip()) {
+            (Some(one), Some(other)) => {
+                let same_port = SipUri { port: one.port, ..other.clone() };
+                self.contact.uri.is_equivalent(&Uri::Sip(same_port))
+            }
+            (None, _) | (_, None) => false,
+        }
     }
 
     /// `q` in thousandths; 1 when absent or unreadable.
@@ -66,6 +98,7 @@ impl Binding {
         let uri = self.contact.uri.as_sip()?;
         let is_at_source = uri.host == Host::Address(self.flow.remote.ip());
         self.flow.remote.set_port(uri.port.unwrap_or(5060));
+        self.has_connection = false;
         is_at_source.then_some(self)
     }
 
@@ -109,10 +142,16 @@ impl Binding {
             expires: now + left,
             expires_at: row.expires_at,
             registered: now,
+            has_connection: false,
             call_id: row.call_id.clone(),
             cseq: row.cseq,
         })
     }
+}
+
+/// `reg-id` (RFC 5626 §4.2).
+fn flow_number(contact: &NameAddr) -> Option<&str> {
+    contact.parameters.value("reg-id")
 }
 
 pub(super) fn instance_of(contact: &NameAddr) -> Option<&str> {

@@ -1,8 +1,9 @@
 //! Who guesses passwords.
 //!
-//! Wrong passwords are counted by source and by user. A source over its bound is not heard for a while; nor is a
-//! user, who could be guessed at from many sources. But a user is always heard from where it has logged in before: nobody
-//! locks a phone out by guessing at its name, or from behind the same NAT.
+//! Wrong passwords are counted by source and by user. A source over its bound is not heard for a while. Of a user over
+//! its bound, at whom many sources guess, only first tries are heard: nobody locks a phone out by guessing at its name,
+//! and whoever guesses has two tries from each address that it owns. A user is always heard from where it has logged in
+//! before, so that nobody locks it out from behind the same NAT.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,12 +14,17 @@ pub(super) struct Guesses {
     by_source: Counts<IpAddr>,
     by_user: Counts<Box<str>>,
     homes: Homes,
+    wrong: u64,
 }
 
 /// Wrong passwords in [`WINDOW`] after which a source is not heard.
 const SOURCE_MAX: u32 = 20;
-/// The same for a user: more, so that one source cannot silence a user at new addresses.
+/// The same for a user, from all sources together.
 const USER_MAX: u32 = 100;
+/// Tries of one source that are heard all the same.
+const FIRST_TRIES: u32 = 2;
+/// A source is told of once in so long.
+const TELL: Duration = Duration::from_secs(60);
 const WINDOW: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(120);
 /// Entries of each table; the oldest gives way.
@@ -28,7 +34,8 @@ const NAME_MAX: usize = 64;
 
 impl Default for Guesses {
     fn default() -> Self {
-        Self { by_source: Counts::new(SOURCE_MAX), by_user: Counts::new(USER_MAX), homes: Homes::default() }
+        let (by_source, by_user) = (Counts::new(SOURCE_MAX), Counts::new(USER_MAX));
+        Self { by_source, by_user, homes: Homes::default(), wrong: 0 }
     }
 }
 
@@ -47,23 +54,48 @@ impl Guesses {
             .is_some_and(|((home, _), _)| *home == network)
     }
 
-    /// Whether the credentials of this user from this source count.
+    /// Whether the right credentials of this user from this source count.
     pub(super) fn may_log_in(&self, source: IpAddr, user: &str, now: Instant) -> bool {
-        let is_silenced = self.is_dropped(source, now) || self.by_user.is_over(key(user), now);
-        !is_silenced || self.homes.known.contains_key(&(network(source), user.into()))
+        let is_heard = !self.is_dropped(source, now)
+            && (!self.by_user.is_over(key(user), now)
+                || self.by_source.wrong(&network(source), now) < FIRST_TRIES);
+        is_heard || self.is_home_of(source, user)
+    }
+
+    /// Whether wrong credentials of this user from this source are answered.
+    pub(super) fn is_answered(&self, source: IpAddr, user: &str, now: Instant) -> bool {
+        let is_heard = !self.is_dropped(source, now) && !self.by_user.is_over(key(user), now);
+        is_heard || self.is_home_of(source, user)
+    }
+
+    fn is_home_of(&self, source: IpAddr, user: &str) -> bool {
+        self.homes.known.contains_key(&(network(source), user.into()))
     }
 
     pub(super) fn note_login(&mut self, source: IpAddr, user: &str) {
         self.homes.note(network(source), user);
     }
 
-    pub(super) fn note_wrong(&mut self, source: IpAddr, user: &str, now: Instant) {
-        self.by_source.count(network(source), now);
+    /// Counts one. When the source is to be told of: how many came from it since it was told of last.
+    pub(super) fn note_wrong(&mut self, source: IpAddr, user: &str, now: Instant) -> Option<u32> {
+        self.wrong += 1;
         self.by_user.count(key(user).into(), now);
+        let window = self.by_source.count(network(source), now);
+        window.untold += 1;
+        if window.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL) {
+            return None;
+        }
+        window.told_at = Some(now);
+        Some(std::mem::take(&mut window.untold))
+    }
+
+    /// How many there were.
+    pub(super) const fn wrong(&self) -> u64 {
+        self.wrong
     }
 }
 
-/// Windows of wrong passwords, one a key, the oldest key first in `order`.
+/// Windows of wrong passwords, one a key; the oldest key gives way, and one that is silenced only when all are.
 struct Counts<K> {
     most: u32,
     windows: BTreeMap<K, Window>,
@@ -74,6 +106,14 @@ struct Window {
     began: Instant,
     wrong: u32,
     silent_until: Option<Instant>,
+    told_at: Option<Instant>,
+    untold: u32,
+}
+
+impl Window {
+    fn is_silent(&self, now: Instant) -> bool {
+        self.silent_until.is_some_and(|until| now < until)
+    }
 }
 
 impl<K: Ord + Clone> Counts<K> {
@@ -85,14 +125,24 @@ impl<K: Ord + Clone> Counts<K> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.windows.get(key).and_then(|window| window.silent_until).is_some_and(|until| now < until)
+        self.windows.get(key).is_some_and(|window| window.is_silent(now))
     }
 
-    fn count(&mut self, key: K, now: Instant) {
+    /// How many there were in the window that is open.
+    fn wrong(&self, key: &K, now: Instant) -> u32 {
+        let open = self.windows.get(key).filter(|it| now.saturating_duration_since(it.began) <= WINDOW);
+        open.map_or(0, |window| window.wrong)
+    }
+
+    fn count(&mut self, key: K, now: Instant) -> &mut Window {
         if !self.windows.contains_key(&key) {
+            while self.windows.len() >= ENTRIES_MAX {
+                self.let_one_go(now);
+            }
             self.order.push_back(key.clone());
         }
-        let window = self.windows.entry(key).or_insert(Window { began: now, wrong: 0, silent_until: None });
+        let empty = Window { began: now, wrong: 0, silent_until: None, told_at: None, untold: 0 };
+        let window = self.windows.entry(key).or_insert(empty);
         if now.saturating_duration_since(window.began) > WINDOW {
             (window.began, window.wrong) = (now, 0);
         }
@@ -100,13 +150,26 @@ impl<K: Ord + Clone> Counts<K> {
         if window.wrong > self.most {
             window.silent_until = Some(now + SILENCE);
         }
-        while self.windows.len() > ENTRIES_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
+        window
+    }
+
+    fn let_one_go(&mut self, now: Instant) {
+        for _ in 0..SEARCHED {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if !self.windows.get(&oldest).is_some_and(|window| window.is_silent(now)) {
+                self.windows.remove(&oldest);
+                return;
+            }
+            self.order.push_back(oldest);
+        }
+        if let Some(oldest) = self.order.pop_front() {
             self.windows.remove(&oldest);
         }
     }
 }
+
+/// Silenced keys that are passed over in the search for one that may go.
+const SEARCHED: usize = 1_024;
 
 /// Where users have logged in, each pair with the number of its last login.
 #[derive(Default)]

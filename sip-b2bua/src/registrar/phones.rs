@@ -1,26 +1,104 @@
 //! Which challenges a phone can be given.
 //!
 //! RFC 8760 §2.4 wants one challenge for each algorithm, the strongest first, and a phone to take the first one that it
-//! knows. Some phones give up instead when they meet one that they do not know.
+//! knows. Some phones give up instead when they meet one that they do not know. Those that come again, without
+//! credentials, are given less each time; those that do not are known by name.
 
+use sip_core::Flow;
 use sip_core::digest::Algorithm;
-use sip_message::{FieldName, Request};
+use sip_message::{CallId, FieldName, Request};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 
 const STRONGEST_FIRST: &[Algorithm] = &[Algorithm::Sha256, Algorithm::Md5];
-/// SIPp 3.6 looks at the first challenge only, and knows MD5 only.
 const WEAKEST_FIRST: &[Algorithm] = &[Algorithm::Md5, Algorithm::Sha256];
-/// baresip before 3 gives up at any challenge but MD5, wherever it stands.
 const MD5_ONLY: &[Algorithm] = &[Algorithm::Md5];
 
-/// The algorithms to challenge with, in order, for the phone that sent `request`.
-pub(super) fn algorithms_for(request: &Request) -> &'static [Algorithm] {
-    let Some(phone) = request.header.fields.get(&FieldName::USER_AGENT) else { return WEAKEST_FIRST };
-    let is_one_of = |names: &[&str]| names.iter().any(|name| phone.starts_with(name));
-    if is_one_of(&["baresip v0.", "baresip v1.", "baresip v2."]) {
-        MD5_ONLY
-    } else if is_one_of(&["SIPp"]) {
-        WEAKEST_FIRST
-    } else {
-        STRONGEST_FIRST
+/// How the User-Agent of a phone begins, and what it can be given.
+const KNOWN: [(&str, &[Algorithm]); 6] = [
+    // Before 3 it gives up at any challenge but MD5, wherever it stands (seen with 1.0).
+    ("baresip v0.", MD5_ONLY),
+    ("baresip v1.", MD5_ONLY),
+    ("baresip v2.", MD5_ONLY),
+    // 3.6 looks at the first challenge only, and knows MD5 only (SIPp/sipp#652).
+    ("SIPp", WEAKEST_FIRST),
+    // What is built on PJSIP before 2.11 does the same (pjsip/pjproject#2712).
+    ("MicroSIP/3.1", WEAKEST_FIRST),
+    ("CSipSimple", WEAKEST_FIRST),
+];
+
+/// Phones that were challenged and have not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Challenged {
+    phones: HashMap<Phone, Tries>,
+    /// The oldest first; those that have answered may still stand here.
+    order: VecDeque<Phone>,
+}
+
+/// Where a request came from, and whose it says it is.
+type Phone = (SocketAddr, Box<str>);
+
+#[derive(Debug)]
+struct Tries {
+    last: (CallId, u32),
+    count: u32,
+}
+
+impl Challenged {
+    /// The algorithms to challenge this request with, in order.
+    pub(super) fn algorithms_for(&mut self, request: &Request, flow: Flow) -> &'static [Algorithm] {
+        let of_its_kind = algorithms_of_its_kind(request);
+        if request.header.fields.get(&FieldName::AUTHORIZATION).is_some() {
+            return of_its_kind;
+        }
+        match self.note(request, flow) {
+            1 => of_its_kind,
+            2 if of_its_kind == STRONGEST_FIRST => WEAKEST_FIRST,
+            tries if tries.is_multiple_of(4) => of_its_kind,
+            _ => MD5_ONLY,
+        }
+    }
+
+    /// It has answered a challenge: it understands what it was given.
+    pub(super) fn has_answered(&mut self, request: &Request, flow: Flow) {
+        self.phones.remove(&phone(request, flow));
+    }
+
+    /// How many times it has come without credentials.
+    fn note(&mut self, request: &Request, flow: Flow) -> u32 {
+        let this = (request.header.call_id.clone(), request.header.cseq.number);
+        let phone = phone(request, flow);
+        if let Some(tries) = self.phones.get_mut(&phone) {
+            if tries.last != this {
+                (tries.last, tries.count) = (this, tries.count.saturating_add(1));
+            }
+            return tries.count;
+        }
+        while self.order.len() >= PHONES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.phones.remove(&oldest);
+        }
+        self.order.push_back(phone.clone());
+        self.phones.insert(phone, Tries { last: this, count: 1 });
+        1
     }
 }
+
+fn algorithms_of_its_kind(request: &Request) -> &'static [Algorithm] {
+    let Some(agent) = request.header.fields.get(&FieldName::USER_AGENT) else { return WEAKEST_FIRST };
+    KNOWN
+        .iter()
+        .find_map(|(name, algorithms)| agent.starts_with(name).then_some(*algorithms))
+        .unwrap_or(STRONGEST_FIRST)
+}
+
+fn phone(request: &Request, flow: Flow) -> Phone {
+    let user = request.header.from.uri.as_sip().and_then(|uri| uri.user.as_deref()).unwrap_or_default();
+    (flow.remote, user.get(..user.floor_char_boundary(NAME_MAX)).unwrap_or_default().into())
+}
+
+/// Phones that are remembered.
+const PHONES_MAX: usize = 4_096;
+/// Octets of a name by which a phone is remembered.
+const NAME_MAX: usize = 64;

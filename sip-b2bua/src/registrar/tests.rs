@@ -223,6 +223,60 @@ mod login {
         assert_eq!(challenges_to(""), ["MD5", "SHA-256"]);
     }
 
+    /// The algorithms of each challenge to a phone that comes again and again without credentials.
+    fn challenges_again(world: &mut World, lines: &str, numbers: std::ops::Range<u32>) -> Vec<String> {
+        let challenge = |number: u32| {
+            let request = request("1001", &format!("CSeq: {number} REGISTER\n{CONTACT}\n{lines}"));
+            let Registration::Stateless(response) = world.register(&request, udp(PHONE)) else {
+                panic!("401")
+            };
+            let values = response.header.fields.get_all(&FieldName::WWW_AUTHENTICATE);
+            let words = values.map(|value| if value.contains("SHA-256") { "SHA" } else { "MD5" });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        numbers.map(challenge).collect()
+    }
+
+    #[test]
+    fn a_phone_that_does_not_answer_its_challenge_is_given_another_one() {
+        let mut world = World::new();
+        let tries = challenges_again(&mut world, "User-Agent: Phone/1", 1..6);
+        assert_eq!(tries, ["SHA MD5", "MD5 SHA", "MD5", "SHA MD5", "MD5"]);
+        let again = challenges_again(&mut world, "User-Agent: Phone/1", 5..6);
+        assert_eq!(again, ["MD5"], "the same one, sent again");
+    }
+
+    #[test]
+    fn a_phone_that_answers_is_given_the_strongest_first_each_time() {
+        let mut world = World::new();
+        for number in 1..6 {
+            let lines = format!("CSeq: {number} REGISTER\n{CONTACT}\nUser-Agent: Phone/1");
+            let password = if number == 3 { "guess" } else { "1001" };
+            let request = request("1001", &lines);
+            let Registration::Stateless(response) = world.register(&request, udp(PHONE)) else {
+                panic!("401")
+            };
+            let first = response.header.fields.get(&FieldName::WWW_AUTHENTICATE).unwrap();
+            assert!(first.contains("SHA-256"), "{number}: {first}");
+            world.register(&with_credentials(&request, &response, "1001", password), udp(PHONE));
+        }
+    }
+
+    #[test]
+    fn credentials_that_are_not_filled_in_are_challenged() {
+        for value in [
+            "Digest username=\"1001\", realm=\"example.com\", nonce=\"\", uri=\"sip:example.com\", response=\"\"",
+            "Digest username=\"1001\", realm=\"\", nonce=\"\", uri=\"sip:example.com\", response=\"\", algorithm=MD5",
+            "Digest username=\"1001\", realm=\"example.com\", uri=\"sip:example.com\"",
+            "Digest username=\"1001\", realm=\"example.com\", nonce=\"\", uri=\"sip:example.com\", response=\"\", algorithm=AKAv1-MD5",
+            "Digest username=\"1001\", realm=\"example.com\", nonce=\"x\", uri=\"sip:example.com\", response=\"\"",
+        ] {
+            let mut request = request("1001", CONTACT);
+            request.header.fields.push(FieldName::AUTHORIZATION, value);
+            assert_eq!(status_of(&World::new().register(&request, udp(PHONE))), Some(401), "{value}");
+        }
+    }
+
     #[test]
     fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
         let mut world = World::new();
@@ -327,12 +381,37 @@ mod login {
         }
         assert_eq!(wrong(&mut world, "203.0.113.77:1", "1001"), None);
         assert_eq!(world.status(&format!("CSeq: 12 REGISTER\n{CONTACT}")), 200);
+        let elsewhere = udp("203.0.113.99:1");
+        let lines = format!("Call-ID: new\n{CONTACT}");
+        let right = world.log_in_as(&request("1001", &lines), elsewhere, "1001", "1001");
+        assert_eq!(status_of(&right), Some(200), "the right password at once, from a new address");
+        wrong(&mut world, "203.0.113.78:1", "1001");
+        wrong(&mut world, "203.0.113.78:1", "1001");
+        let third = world.log_in_as(&request("1001", &lines), udp("203.0.113.78:1"), "1001", "1001");
+        assert!(matches!(third, Registration::Dropped), "of one that has guessed");
+    }
+
+    #[test]
+    fn a_user_stays_silenced_whatever_other_names_are_guessed_at() {
+        let mut world = World::new();
+        for source in 0..10 {
+            for _ in 0..12 {
+                wrong(&mut world, &format!("203.0.113.{source}:1"), "1001");
+            }
+        }
+        for number in 0..10_500_u32 {
+            let source = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+            wrong(&mut world, &format!("{source}:1"), &format!("no{number}"));
+        }
+        assert_eq!(wrong(&mut world, "198.51.100.66:1", "1001"), None);
+        assert_eq!(world.registrar.wrong_passwords(), 120 + 10_500 + 1);
     }
 
     #[test]
     fn credentials_that_cannot_be_read_are_refused_without_state() {
         let mut world = World::new();
-        for value in ["Digest", "Digest username=\"1001", "Digest username=\"1001\", realm=\"example.com\""] {
+        let no_uri = "Digest username=\"1001\", realm=\"example.com\", nonce=\"1\", response=\"2\"";
+        for value in ["Digest username=\"1001", no_uri] {
             let mut request = request("1001", CONTACT);
             request.header.fields.push(FieldName::AUTHORIZATION, value);
             let registration = world.register(&request, udp(PHONE));
@@ -419,7 +498,7 @@ mod bindings {
         world.wait(100);
         assert_eq!(world.status("CSeq: 11 REGISTER\nContact: <sip:%31001@PHONE.example.net;x=y>"), 200);
         assert_eq!(world.left(), [600]);
-        assert_eq!(world.status("CSeq: 12 REGISTER\nContact: <sip:1001@phone.example.net:5060>"), 200);
+        assert_eq!(world.status("Call-ID: 2\nContact: <sip:1001@phone.example.net:5060>"), 200);
         assert_eq!(world.left(), [600, 600]);
     }
 
@@ -510,15 +589,127 @@ mod bindings {
     #[test]
     fn too_many_contacts_are_refused_all_or_nothing() {
         let mut world = World::new();
-        assert_eq!(world.status("Contact: <sip:a@192.0.2.7>, <sip:b@192.0.2.7>"), 200);
-        assert_eq!(world.status("CSeq: 11 REGISTER\nContact: <sip:c@192.0.2.7>, <sip:d@192.0.2.7>"), 403);
-        assert_eq!(world.uris("1001").len(), 2);
-        let swapped =
-            "CSeq: 12 REGISTER\nContact: <sip:c@192.0.2.7>, <sip:d@192.0.2.7>, <sip:a@192.0.2.7>;expires=0";
-        assert_eq!(world.status(swapped), 200);
+        let four = "Contact: <sip:a@192.0.2.7>, <sip:b@192.0.2.7>, <sip:c@192.0.2.7>, <sip:d@192.0.2.7>";
+        assert_eq!(world.status(four), 403);
+        assert_eq!(world.uris("1001").len(), 0);
+    }
+
+    #[test]
+    fn when_there_is_no_room_the_oldest_gives_way() {
+        let mut world = World::new();
+        for (number, user) in ["a", "b", "c"].into_iter().enumerate() {
+            let lines = format!("Call-ID: {user}\nCSeq: {number} REGISTER\nContact: <sip:{user}@192.0.2.7>");
+            assert_eq!(world.status(&lines), 200);
+            world.wait(1);
+        }
+        assert_eq!(world.status("Call-ID: a\nCSeq: 9 REGISTER\nContact: <sip:a@192.0.2.7>"), 200);
+        world.wait(1);
+        assert_eq!(world.status("Call-ID: d\nContact: <sip:d@192.0.2.7>"), 200);
+        assert_eq!(
+            world.uris("1001"),
+            ["sip:d@192.0.2.7", "sip:a@192.0.2.7", "sip:c@192.0.2.7"],
+            "b came longest ago"
+        );
+    }
+
+    #[test]
+    fn a_phone_that_connects_again_and_again_is_not_locked_out_and_open_connections_stay() {
+        let mut world = World::new();
+        let log_in = |world: &mut World, port: u16| {
+            let lines = format!("Call-ID: {port}\nContact: <sip:1001@10.0.0.7:{port};transport=tcp>");
+            let flow = tcp(&format!("192.0.2.7:{port}"));
+            world.wait(1);
+            (status_of(&world.log_in_as(&request("1001", &lines), flow, "1001", "1001")), flow)
+        };
+        for port in 40_000..40_011 {
+            let (status, flow) = log_in(&mut world, port);
+            assert_eq!(status, Some(200), "{port}");
+            // It goes without a word; the listening form of it stays in the list.
+            world.registrar.flow_closed(flow, world.now);
+        }
+        for port in 41_000..41_003 {
+            assert_eq!(log_in(&mut world, port).0, Some(200));
+        }
+        assert_eq!(log_in(&mut world, 41_003).0, Some(403), "three connections are open");
         assert_eq!(world.uris("1001").len(), 3);
-        world.wait(601);
-        assert_eq!(world.status("CSeq: 13 REGISTER\nContact: <sip:e@192.0.2.7>"), 200);
+    }
+
+    #[test]
+    fn a_phone_with_a_new_port_takes_the_place_it_had() {
+        let mut world = World::new();
+        for number in 1..12 {
+            let lines = format!("CSeq: {number} REGISTER\nContact: <sip:1001@192.0.2.7:{}>", 5_000 + number);
+            assert_eq!(world.status(&lines), 200);
+            assert_eq!(world.uris("1001").len(), 1, "the same Call-ID, another port");
+        }
+        assert_eq!(world.status("CSeq: 20 REGISTER\nContact: <sip:1001@192.0.2.8:5000>"), 200);
+        assert_eq!(world.uris("1001").len(), 2, "another host is another contact");
+        assert_eq!(world.status("CSeq: 3 REGISTER\nContact: <sip:1001@192.0.2.7:5003>"), 500, "overtaken");
+        assert_eq!(world.status("Call-ID: 2\nContact: <sip:1001@192.0.2.7:6000>"), 200);
+        assert_eq!(world.uris("1001").len(), 3, "another phone behind the same address");
+    }
+
+    #[test]
+    fn an_instance_without_a_connection_is_replaced_and_one_with_it_is_not() {
+        let mut world = World::new();
+        let log_in = |world: &mut World, port: u16| {
+            let lines = format!(
+                "Call-ID: {port}\nContact: <sip:1001@192.0.2.7:{port};transport=tcp>;+sip.instance=\"<urn:uuid:1>\""
+            );
+            let flow = tcp(&format!("192.0.2.7:{port}"));
+            assert_eq!(
+                status_of(&world.log_in_as(&request("1001", &lines), flow, "1001", "1001")),
+                Some(200)
+            );
+            flow
+        };
+        let first = log_in(&mut world, 40_001);
+        log_in(&mut world, 40_002);
+        assert_eq!(world.uris("1001").len(), 2);
+        world.registrar.flow_closed(first, world.now);
+        log_in(&mut world, 40_003);
+        let uris = world.uris("1001");
+        assert!(uris.len() == 2 && !uris.iter().any(|uri| uri.contains("40001")), "{uris:?}");
+    }
+
+    #[test]
+    fn a_phone_that_moved_and_takes_back_where_it_was_is_where_it_is() {
+        let instance = ";+sip.instance=\"<urn:uuid:1>\"";
+        for reg_id in ["", ";reg-id=1"] {
+            for swapped in [false, true] {
+                let mut world = World::new();
+                let old = format!("<sip:1001@192.0.2.7:5000>{instance}{reg_id}");
+                let new = format!("<sip:1001@192.0.2.7:5001>{instance}{reg_id}");
+                assert_eq!(world.status(&format!("CSeq: 1 REGISTER\nContact: {old}")), 200);
+                let gone = format!("{old};expires=0");
+                let contacts = if swapped { [&gone, &new] } else { [&new, &gone] };
+                let lines = format!("CSeq: 2 REGISTER\nContact: {}\nContact: {}", contacts[0], contacts[1]);
+                assert_eq!(world.status(&lines), 200);
+                assert_eq!(world.uris("1001"), ["sip:1001@192.0.2.7:5001"], "{reg_id} {swapped}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_phone_that_listens_elsewhere_than_it_sends_from_is_rung_where_it_listens() {
+        for (via, contact, rung) in [
+            ("192.0.2.7:5060", "192.0.2.7:5070", "192.0.2.7:5070"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7:5060"),
+            ("phone.example.com", "192.0.2.7:5070", "192.0.2.7:5070"),
+            ("192.0.2.7:5060;rport", "192.0.2.7:5070", PHONE),
+            ("10.0.0.7:5060", "10.0.0.7:5060", PHONE),
+            ("10.0.0.7:5060", "192.0.2.7:5070", PHONE),
+            ("192.0.2.7:5060", "10.0.0.7:5070", PHONE),
+        ] {
+            let mut world = World::new();
+            let mut request = request("1001", &format!("Contact: <sip:1001@{contact}>"));
+            request.header.via = parsed(
+                format!("OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n").as_bytes(),
+            ).header.via;
+            world.log_in(&request, udp(PHONE), "1001");
+            let [binding] = &world.registrar.bindings_of("1001", world.now)[..] else { panic!("not one") };
+            assert_eq!(binding.flow, udp(rung), "{via} {contact}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, instance_of, user_agent};
 use super::{Refusal, RegistrarConfig};
-use sip_core::{Flow, Incoming};
+use sip_core::{Flow, Incoming, Transport};
 use sip_message::{Contacts, FieldName, Host, NameAddr, Request, SipUri};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -60,20 +60,49 @@ impl<'a> Update<'a> {
             }
             Wish::Set(contacts) => contacts,
         };
-        let mut after = before.to_vec();
+        let call_id = &*self.request.header.call_id.0;
+        let (mut kept, mut set) = (before.to_vec(), Vec::<Binding>::new());
         for (contact, lifetime) in contacts {
+            // What another Contact of this request means was not left behind.
+            let is_named = |binding: &Binding| contacts.iter().any(|(contact, _)| binding.is_of(contact));
+            let goes = |binding: &Binding| {
+                binding.is_of(contact)
+                    || (!lifetime.is_zero() && binding.was_left_by(contact, call_id) && !is_named(binding))
+            };
             before
                 .iter()
-                .filter(|binding| binding.is_of(contact))
+                .filter(|binding| goes(binding))
                 .try_for_each(|binding| self.check_order(binding))?;
-            after.retain(|binding| !binding.is_of(contact));
+            kept.retain(|binding| !goes(binding));
+            // Nor is it taken back what this request sets, unless it names the very address.
+            set.retain(|binding| match lifetime.is_zero() {
+                true => !binding.contact.uri.is_equivalent(&contact.uri),
+                false => !binding.is_of(contact),
+            });
             if !lifetime.is_zero() {
-                after.push(self.binding(contact, *lifetime, now, wall_ms));
+                set.push(self.binding(contact, *lifetime, now, wall_ms));
             }
         }
-        let is_change =
-            after.len() != before.len() || contacts.iter().any(|(_, lifetime)| !lifetime.is_zero());
-        Ok(is_change.then_some(after))
+        let is_change = !set.is_empty() || kept.len() != before.len();
+        kept.append(&mut set);
+        Ok(is_change.then_some(kept))
+    }
+
+    /// As many of them as there may be: whoever proves its password wins over the phone that came longest ago, unless
+    /// the connection of that one is open. `None`: none can go.
+    pub(super) fn within(&self, mut bindings: Vec<Binding>, most: usize) -> Option<Vec<Binding>> {
+        while bindings.len() > most {
+            let may_go =
+                bindings.iter().enumerate().filter(|(_, it)| !it.has_connection && !self.has_set(it));
+            let (oldest, _) = may_go.min_by_key(|(_, binding)| binding.registered)?;
+            bindings.remove(oldest);
+        }
+        Some(bindings)
+    }
+
+    fn has_set(&self, binding: &Binding) -> bool {
+        let header = &self.request.header;
+        (&binding.call_id, binding.cseq) == (&header.call_id.0, header.cseq.number)
     }
 
     /// A request that was overtaken by a later one of the same Call-ID must not undo it.
@@ -85,18 +114,28 @@ impl<'a> Update<'a> {
         }
     }
 
+    /// Along which flow it is rung: that of its proxy, if it has one.
+    fn way_to(&self, contact: &NameAddr) -> Flow {
+        let top = self.request.header.via.first();
+        match contact.uri.as_sip().filter(|_| self.path.is_empty()) {
+            Some(uri) => sip_core::listening_flow(top, uri, self.flow),
+            None => self.flow,
+        }
+    }
+
     fn binding(&self, contact: &NameAddr, lifetime: Duration, now: Instant, wall_ms: i64) -> Binding {
         let header = &self.request.header;
         let lifetime_ms = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         Binding {
             contact: contact.clone(),
-            flow: self.flow,
+            flow: self.way_to(contact),
             path: self.path.clone(),
             instance: instance_of(contact).map(Into::into),
             user_agent: user_agent(&header.fields),
             expires: now + lifetime,
             expires_at: wall_ms.saturating_add(lifetime_ms),
             registered: now,
+            has_connection: self.flow.transport == Transport::Tcp,
             call_id: header.call_id.0.clone(),
             cseq: header.cseq.number,
         }

@@ -23,7 +23,7 @@ pub enum Verdict {
         /// As it stands in the field.
         username: Box<str>,
     },
-    /// None given, for another realm, of an unknown scheme or algorithm, with a nonce that is not ours (such as one from
+    /// None given, or not filled in, for another realm, of an unknown scheme or algorithm, with a nonce that is not ours (such as one from
     /// before a restart), or right with a stale nonce: challenge.
     Challenge {
         /// The password was right, only the nonce was too old or used: the client may try again by itself.
@@ -96,6 +96,9 @@ impl Authenticator {
         let values = request.header.fields.get_all(&FieldName::AUTHORIZATION).take(FIELDS_MAX);
         for value in values.filter(|value| is_digest(value)) {
             let Ok(params) = value.parse::<AuthParams>() else { return Verdict::Malformed };
+            if is_unfilled(&params) {
+                continue;
+            }
             match Credentials::read(&params) {
                 None => return Verdict::Malformed,
                 Some(credentials) if credentials.realm == &*self.realm => {
@@ -162,6 +165,12 @@ impl Authenticator {
     }
 }
 
+/// A phone that has no challenge yet may say who it is all the same, with an empty nonce and response (3GPP TS 24.229
+/// §5.1.1.2.2) or without them: that is no attempt, and it needs a challenge to make one.
+fn is_unfilled(params: &AuthParams) -> bool {
+    params.value("response").is_none_or(str::is_empty)
+}
+
 /// The parameters of an Authorization field, not yet believed.
 struct Credentials<'a> {
     username: &'a str,
@@ -183,7 +192,7 @@ impl<'a> Credentials<'a> {
             realm: params.value("realm")?,
             nonce: params.value("nonce")?,
             uri: params.value("uri")?,
-            response: params.value("response").filter(|response| !response.is_empty())?,
+            response: params.value("response")?,
             algorithm: params.value("algorithm"),
             qop: params.value("qop"),
             count: params.value("nc"),
@@ -470,13 +479,13 @@ mod tests {
         let mut server = server();
         let good = login(&server);
         let parameters = good.strip_prefix("Digest ").unwrap();
-        for name in ["username", "realm", "nonce", "uri", "response", "nc", "cnonce"] {
+        for name in ["username", "realm", "nonce", "uri", "nc", "cnonce"] {
             let kept: Vec<_> =
                 parameters.split(", ").filter(|part| !part.starts_with(&format!("{name}="))).collect();
             let value = format!("Digest {}", kept.join(", "));
             assert_eq!(verify(&mut server, &value), Verdict::Malformed, "{value}");
         }
-        for value in ["Digest", "Digest ", "Digest username", "digest \"", &format!("{good}, nc=00000001")] {
+        for value in ["Digest username", "digest \"", &format!("{good}, nc=00000001")] {
             assert_eq!(verify(&mut server, value), Verdict::Malformed, "{value}");
         }
         for (from, to) in
@@ -488,7 +497,9 @@ mod tests {
         let (before, response) = good.split_once("response=\"").unwrap();
         let (_, after) = response.split_once('"').unwrap();
         let empty = format!("{before}response=\"\"{after}");
-        assert_eq!(verify(&mut server, &empty), Verdict::Malformed);
+        for unfilled in [&empty, "Digest", "Digest "] {
+            assert_eq!(verify(&mut server, unfilled), CHALLENGE, "{unfilled}");
+        }
         assert_eq!(verify(&mut server, &good), accepted());
     }
 
