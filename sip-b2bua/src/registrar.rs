@@ -60,6 +60,9 @@ pub enum Authenticated {
 /// All bindings that a user has after a change; they take the place of those on disk.
 pub type Changed = (Box<str>, Vec<StoredBinding>);
 
+/// Where a phone was reached before, and where it is now.
+pub type Moved = (Flow, Flow);
+
 /// What becomes of a REGISTER.
 #[derive(Debug)]
 pub enum Registration {
@@ -71,6 +74,8 @@ pub enum Registration {
         response: Response,
         /// Present when the bindings are others than before.
         changed: Option<Changed>,
+        /// Where its phones were reached before, and where they are now.
+        moved: Vec<Moved>,
     },
     /// No answer at all.
     Dropped,
@@ -209,13 +214,13 @@ impl Registrar {
             Authenticated::Dropped => return Registration::Dropped,
         };
         match self.update(&name, incoming, now, wall_ms) {
-            Ok(changed) => {
+            Ok((changed, moved)) => {
                 let response = self.listing(&name, &incoming.request, now, wall_ms);
-                Registration::Answered { response, changed }
+                Registration::Answered { response, changed, moved }
             }
             Err(refusal) => {
                 let response = refusal.response(&incoming.request, self.config.min);
-                Registration::Answered { response, changed: None }
+                Registration::Answered { response, changed: None, moved: Vec::new() }
             }
         }
     }
@@ -252,6 +257,7 @@ impl Registrar {
         if flow.transport == Transport::Udp {
             return Vec::new();
         }
+        self.users.values_mut().for_each(|user| user.note_closed(flow));
         self.change_each(now, |binding| match binding.flow == flow {
             true => binding.clone().without_connection(),
             false => Some(binding.clone()),
@@ -296,17 +302,20 @@ impl Registrar {
         incoming: &Incoming,
         now: Instant,
         wall_ms: i64,
-    ) -> Result<Option<Changed>, Refusal> {
+    ) -> Result<(Option<Changed>, Vec<Moved>), Refusal> {
+        let unchanged = (None, Vec::new());
         self.check_owner(name, incoming)?;
         let update = Update::read(incoming, &self.config)?;
-        let Some(user) = self.users.get_mut(name) else { return Ok(None) };
+        let Some(user) = self.users.get_mut(name) else { return Ok(unchanged) };
         let before: Vec<_> = user.latest().iter().filter(|binding| binding.is_live(now)).cloned().collect();
-        let Some(bindings) = update.apply(&before, now, wall_ms)? else { return Ok(None) };
+        let Some(bindings) = update.apply(&before, now, wall_ms)? else { return Ok(unchanged) };
         let bindings = update.within(bindings, self.config.bindings_max).ok_or(Refusal::TooManyBindings)?;
         self.next_expiry = bindings.iter().map(|binding| binding.expires).fold(self.next_expiry, earlier);
         let changed = (name.into(), stored(name, &bindings));
+        let moved = update.moved(user.disconnected().chain(&before), &bindings);
+        user.have_returned(&moved);
         user.await_write(bindings);
-        Ok(Some(changed))
+        Ok((Some(changed), moved))
     }
 
     /// Nobody may touch the bindings of another (RFC 3261 §10.3 steps 4 and 5).

@@ -24,9 +24,11 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// RFC 3261 §12.1.2: the dialog that `response` to our INVITE made. All that matters stands in the response.
-    pub(crate) fn from_response(response: &Response, flow: Flow) -> Self {
+    /// RFC 3261 §12.1.2: the dialog that `response` to our INVITE made. All that matters stands in the response; in one
+    /// without a Contact, which there has to be, it is where the INVITE was sent to.
+    pub(crate) fn from_response(response: &Response, flow: Flow, sent_to: Option<&Uri>) -> Self {
         let header = &response.header;
+        let target = contact_of(header);
         let mut route_set = record_routes(header);
         route_set.reverse();
         Self {
@@ -35,16 +37,21 @@ impl Dialog {
             remote: header.to.clone(),
             local_cseq: header.cseq.number,
             remote_cseq: None,
-            remote_target: contact_of(header).unwrap_or_else(|| header.to.uri.clone()),
+            is_rebound: target.is_none(),
+            remote_target: target.unwrap_or_else(|| sent_to.unwrap_or(&header.to.uri).clone()),
             route_set,
             flow,
-            is_rebound: false,
         }
     }
 
     /// RFC 3261 §13.2.2.4: the dialog of a 2xx goes on from the early dialog with the same tags.
-    pub(crate) fn confirm(response: &Response, flow: Flow, early: Option<Self>) -> Self {
-        let mut dialog = Self::from_response(response, flow);
+    pub(crate) fn confirm(
+        response: &Response,
+        flow: Flow,
+        sent_to: Option<&Uri>,
+        early: Option<Self>,
+    ) -> Self {
+        let mut dialog = Self::from_response(response, flow, sent_to);
         if let Some(early) = early {
             dialog.local_cseq = early.local_cseq;
         }

@@ -8,6 +8,7 @@ mod compose;
 mod in_dialog;
 mod inviting;
 mod late_success;
+mod moving;
 mod outbox;
 mod perform;
 mod provisional;

@@ -107,3 +107,63 @@ fn a_call_of_the_peer_moves_too() {
     element.receive_along(request_text("OPTIONS", "1", "p", &local, 2, ""), elsewhere(Transport::Tcp));
     assert_eq!(flow_of_bye(&mut element, id), elsewhere(Transport::Tcp));
 }
+
+/// An INVITE of ours that rings along that flow.
+fn ringing(transport: Transport) -> (Element, InviteId, Request) {
+    let mut element = Element::new();
+    let id = element.invite(new_invite(flow(transport)));
+    let invite = element.last_request(&Method::INVITE).clone();
+    element.receive_along(response_to(&invite, 180, "p", ""), flow(transport));
+    (element, id, invite)
+}
+
+#[test]
+fn a_phone_that_loses_its_connection_while_it_rings_may_answer_along_another_one() {
+    let (mut element, id, invite) = ringing(Transport::Tcp);
+    element.endpoint.handle_unreachable(flow(Transport::Tcp), element.now);
+    element.collect();
+    assert!(element.gone().is_none());
+    element.receive_along(response_to(&invite, 200, "p", "answer"), elsewhere(Transport::Tcp));
+    assert_eq!(element.sent.last().unwrap().2.header().cseq.method, Method::ACK);
+    assert_eq!(element.sent.last().unwrap().1, elsewhere(Transport::Tcp));
+    assert_eq!(flow_of_bye(&mut element, id), elsewhere(Transport::Tcp));
+}
+
+#[test]
+fn a_phone_that_has_said_nothing_when_its_connection_is_lost_is_gone() {
+    let mut element = Element::new();
+    element.invite(new_invite(flow(Transport::Tcp)));
+    element.endpoint.handle_unreachable(flow(Transport::Tcp), element.now);
+    element.collect();
+    assert!(element.gone().is_some());
+}
+
+#[test]
+fn whoever_comes_back_along_another_way_is_told_there() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let (before, after) = (flow(transport), elsewhere(transport));
+        let (mut element, id, _) = standing(transport);
+        element.endpoint.handle_moved(before, after);
+        assert_eq!(flow_of_bye(&mut element, id), after, "{transport:?}");
+        let (mut element, id, _) = ringing(transport);
+        element.endpoint.handle_moved(before, after);
+        element.hang_up(id, None);
+        let (_, along, cancel) = element.sent.last().unwrap();
+        assert_eq!((&cancel.header().cseq.method, *along), (&Method::CANCEL, after), "{transport:?}");
+        let (mut element, id, _) = standing(transport);
+        element.endpoint.handle_moved(after, before);
+        assert_eq!(flow_of_bye(&mut element, id), before, "somebody else moved");
+    }
+}
+
+#[test]
+fn an_answer_without_contact_is_acknowledged_where_the_invite_was_sent() {
+    let (mut element, id, invite) = ringing(Transport::Udp);
+    let answer = String::from_utf8(response_to(&invite, 200, "p", "answer")).unwrap();
+    let without: Vec<&str> = answer.split("\r\n").filter(|line| !line.starts_with("Contact")).collect();
+    element.receive_along(without.join("\r\n"), flow(Transport::Udp));
+    let ack = element.last_request(&Method::ACK);
+    assert_eq!(ack.uri.to_string(), invite.uri.to_string());
+    assert_eq!(element.sent.last().unwrap().1, flow(Transport::Udp));
+    assert_eq!(flow_of_bye(&mut element, id), flow(Transport::Udp));
+}

@@ -79,7 +79,7 @@ impl World {
 
     fn log_in(&mut self, request: &Request, flow: Flow, name: &str) -> Answer {
         match self.log_in_as(request, flow, name, name) {
-            Registration::Answered { response, changed } => Answer { response, changed },
+            Registration::Answered { response, changed, .. } => Answer { response, changed },
             other @ (Registration::Stateless(_) | Registration::Dropped) => panic!("{name}: {other:?}"),
         }
     }
@@ -670,6 +670,30 @@ mod bindings {
         log_in(&mut world, 40_003);
         let uris = world.uris("1001");
         assert!(uris.len() == 2 && !uris.iter().any(|uri| uri.contains("40001")), "{uris:?}");
+    }
+
+    #[test]
+    fn a_phone_that_comes_back_is_said_to_have_moved() {
+        let mut world = World::new();
+        // Behind a NAT: its binding goes with the connection.
+        let mut log_in = |port: u16, number: u32, closed: Option<Flow>| {
+            if let Some(flow) = closed {
+                world.registrar.flow_closed(flow, world.now);
+            }
+            let lines = format!("CSeq: {number} REGISTER\nContact: <sip:1001@10.0.0.7:{port};transport=tcp>");
+            let flow = tcp(&format!("192.0.2.7:{port}"));
+            match world.log_in_as(&request("1001", &lines), flow, "1001", "1001") {
+                Registration::Answered { moved, .. } => (flow, moved),
+                other @ (Registration::Stateless(_) | Registration::Dropped) => panic!("{other:?}"),
+            }
+        };
+        let (first, moved) = log_in(40_001, 1, None);
+        assert_eq!(moved, []);
+        let (second, moved) = log_in(40_002, 2, Some(first));
+        assert_eq!(moved, [(first, second)]);
+        assert_eq!(log_in(40_002, 3, None).1, [], "a refresh");
+        let (third, moved) = log_in(40_003, 4, Some(second));
+        assert_eq!(moved, [(second, third)]);
     }
 
     #[test]

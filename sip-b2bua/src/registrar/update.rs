@@ -100,6 +100,21 @@ impl<'a> Update<'a> {
         Some(bindings)
     }
 
+    /// Which of the phones that were reached elsewhere `before` this request has brought: each with its way then, and now.
+    pub(super) fn moved<'b>(
+        &self,
+        before: impl Iterator<Item = &'b Binding>,
+        after: &[Binding],
+    ) -> Vec<(Flow, Flow)> {
+        let call_id = &*self.request.header.call_id.0;
+        let now_at = |old: &Binding| {
+            let same = |new: &&Binding| old.is_of(&new.contact) || old.was_left_by(&new.contact, call_id);
+            after.iter().filter(|new| self.has_set(new)).find(same).map(|new| new.flow)
+        };
+        let moved = before.filter_map(|old| Some((old.flow, now_at(old)?)));
+        moved.filter(|(before, after)| before != after).collect()
+    }
+
     fn has_set(&self, binding: &Binding) -> bool {
         let header = &self.request.header;
         (&binding.call_id, binding.cseq) == (&header.call_id.0, header.cseq.number)

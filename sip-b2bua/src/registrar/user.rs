@@ -1,6 +1,7 @@
 //! The bindings of one user: those that hold, and those that will once they are on disk.
 
 use super::binding::Binding;
+use sip_core::Flow;
 use sip_core::digest::Secret;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,11 +12,16 @@ pub(super) struct User {
     bindings: Vec<Binding>,
     /// What each REGISTER whose answer waits for the disk makes of them, in the order in which they came.
     unwritten: VecDeque<Vec<Binding>>,
+    /// Phones whose connection was closed, as they were: they may be in a call, and come back along another one.
+    disconnected: VecDeque<Binding>,
 }
+
+/// Phones that are remembered when their connection is closed.
+const DISCONNECTED_MAX: usize = 8;
 
 impl User {
     pub(super) const fn new(secret: Secret) -> Self {
-        Self { secret, bindings: Vec::new(), unwritten: VecDeque::new() }
+        Self { secret, bindings: Vec::new(), unwritten: VecDeque::new(), disconnected: VecDeque::new() }
     }
 
     pub(super) fn bindings(&self) -> &[Binding] {
@@ -51,6 +57,25 @@ impl User {
     /// None of the REGISTERs that wait takes effect (RFC 3261 §10.3 step 7). Tells whether any did wait.
     pub(super) fn take_back(&mut self) -> bool {
         !std::mem::take(&mut self.unwritten).is_empty()
+    }
+
+    pub(super) fn disconnected(&self) -> impl Iterator<Item = &Binding> {
+        self.disconnected.iter()
+    }
+
+    /// A connection is closed.
+    pub(super) fn note_closed(&mut self, flow: Flow) {
+        let closed = self.bindings.iter().find(|binding| binding.flow == flow && binding.has_connection);
+        if let Some(mut binding) = closed.cloned() {
+            binding.has_connection = false;
+            self.disconnected.truncate(DISCONNECTED_MAX - 1);
+            self.disconnected.push_front(binding);
+        }
+    }
+
+    /// These are reached elsewhere now.
+    pub(super) fn have_returned(&mut self, moved: &[(Flow, Flow)]) {
+        self.disconnected.retain(|binding| moved.iter().all(|(before, _)| *before != binding.flow));
     }
 
     /// Replaces or drops each binding. Tells whether that changed which there are, or where they are.

@@ -94,10 +94,13 @@ impl Switchboard {
         let random = self.random.next_u64();
         match self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random) {
             Registration::Stateless(response) => self.endpoint.respond_statelessly(incoming, response),
-            Registration::Answered { response, changed: None } => {
+            Registration::Answered { response, changed: None, .. } => {
                 self.endpoint.respond(incoming, response, moment.now);
             }
-            Registration::Answered { response, changed: Some((user, bindings)) } => {
+            Registration::Answered { response, changed: Some((user, bindings)), moved } => {
+                for (before, after) in moved {
+                    self.endpoint.handle_moved(before, after);
+                }
                 let (endpoint, journal) = (&mut self.endpoint, &mut self.journal);
                 self.left_behind.tell_returned(&user, incoming.flow, endpoint, journal, moment);
                 let (user_name, incoming) = (user.clone(), incoming.clone());

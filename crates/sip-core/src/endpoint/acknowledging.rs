@@ -126,7 +126,7 @@ impl Endpoint {
         }
         let Some(early) = usage.stage.early_mut() else { return };
         let begun = early.remove(response.header.to.tag().unwrap_or_default());
-        let mut dialog = Dialog::confirm(response, usage.flow, begun);
+        let mut dialog = Dialog::confirm(response, usage.flow, usage.sent_to.as_ref(), begun);
         let (ack, flow) = (dialog.ack(response.header.cseq.number), dialog.flow());
         self.send_ack(invite, ack_key(response), ack, flow);
         let mut bye = dialog.request(Method::BYE);

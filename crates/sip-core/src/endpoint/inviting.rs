@@ -18,6 +18,7 @@ impl Endpoint {
         let from = new.from.with_tag(&key::tag(local_tag));
         let contact = contact(new.contact_user.as_deref(), new.flow);
         let first = FirstInvite { cseq: 1, late_offer: new.offer.is_none() };
+        let sent_to = Some(new.uri.clone());
         let mut request = Request::new(Method::INVITE, new.uri, from, new.to, call_id.clone(), first.cseq);
         request.header.contact = Some(contact.clone());
         for route in &new.route {
@@ -35,7 +36,7 @@ impl Endpoint {
         let stage = Stage::outgoing(Outgoing::start(self.config.timers), first);
         let authentication = Authentication::new(new.credentials);
         let usage = Usage::new(call_id.clone(), local_tag, new.flow, contact, stage);
-        self.add_usage(invite, Usage { session, authentication, ..usage });
+        self.add_usage(invite, Usage { sent_to, session, authentication, ..usage });
         self.emit_invite(invite, InviteEvent::Sent { call_id });
         self.send_invite(invite, request, Attempts::default(), now);
     }
@@ -79,9 +80,11 @@ impl Endpoint {
     ) {
         let timers = self.config.timers;
         let held = self.config.holds_ack.then_some(Held::ForUser);
-        let Some(flow) = self.usages.get(&invite).map(|usage| usage.flow) else { return };
+        let Some(usage) = self.usages.get(&invite) else { return };
+        let (flow, sent_to) = (usage.flow, usage.sent_to.clone());
         let wanted = ending.is_none();
-        self.advance(invite, |stage| stage.answered(&response, flow, ending, held, timers));
+        let way = (flow, sent_to.as_ref());
+        self.advance(invite, |stage| stage.answered(&response, way, ending, held, timers));
         self.drive(invite, now);
         if wanted {
             self.agree_by_response(invite, &response, now);

@@ -38,7 +38,7 @@ impl Endpoint {
         if self.transactions.len() >= self.config.transactions_max {
             return;
         }
-        let mut dialog = Dialog::confirm(response, flow, None);
+        let mut dialog = Dialog::confirm(response, flow, None, None);
         dialog.answer_to_source();
         let machine = Established::unwanted(Ending::new(GoneCause::Cancelled, None), self.config.timers);
         let stage = Stage::resumed(machine, header.cseq.number, dialog);

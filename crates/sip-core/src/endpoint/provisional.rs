@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::compose::body_of;
 use super::transactions::Owner;
-use super::usage::{FirstInvite, Stage};
+use super::usage::{FirstInvite, Stage, Usage};
 use crate::authentication::Attempts;
 use crate::dialog::Dialog;
 use crate::invite::{Action, Answer, IncomingEvent};
@@ -73,9 +73,10 @@ impl Endpoint {
     pub(super) fn prack(&mut self, invite: InviteId, response: &Response, rseq: u32, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         let tag: Box<str> = response.header.to.tag().unwrap_or_default().into();
-        let flow = usage.flow;
-        let Some(early) = usage.stage.early_mut() else { return };
-        let dialog = early.entry(tag).or_insert_with(|| Dialog::from_response(response, flow));
+        let Usage { flow, sent_to, stage, .. } = &mut **usage;
+        let Some(early) = stage.early_mut() else { return };
+        let dialog =
+            early.entry(tag).or_insert_with(|| Dialog::from_response(response, *flow, sent_to.as_ref()));
         let mut prack = dialog.request(Method::PRACK);
         let flow = dialog.flow();
         let cseq = &response.header.cseq;

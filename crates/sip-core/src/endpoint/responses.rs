@@ -19,7 +19,10 @@ impl Endpoint {
         }
         let known = ClientKey::of(&response).and_then(|key| self.client_keys.get(&key).copied());
         match known {
-            Some(id) if self.is_response_to(id, &response) => self.handle_client_response(id, response, now),
+            Some(id) if self.is_response_to(id, &response) => {
+                self.follow_response(id, flow);
+                self.handle_client_response(id, response, now);
+            }
             Some(_) => {}
             None => self.handle_stray(response, flow, now),
         }

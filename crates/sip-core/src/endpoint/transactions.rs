@@ -238,18 +238,6 @@ impl Endpoint {
         }
     }
 
-    /// Nothing can be sent along `flow` (the connection was refused or closed): transactions that wait on it fail
-    /// (RFC 3261 §17.1.4).
-    pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
-        let waiting = self.transactions.iter().filter(|(_, entry)| entry.flow == flow);
-        let waiting: Vec<_> =
-            waiting.filter(|(_, entry)| entry.machine.is_pending()).map(|(id, _)| *id).collect();
-        for id in waiting {
-            self.fail(id, Failure::Unreachable, now);
-            self.abandon(id, now);
-        }
-    }
-
     pub(super) fn time_out_transaction(&mut self, id: TransactionId, now: Instant) {
         if let Some(entry) = self.transactions.get_mut(&id) {
             entry.due = None;
@@ -370,7 +358,7 @@ impl Machine {
     }
 
     /// Tells whether a client transaction has no final response.
-    fn is_pending(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         match self {
             Self::ClientInvite(machine, _) => machine.is_pending(),
             Self::Client(machine, _) => machine.is_pending(),

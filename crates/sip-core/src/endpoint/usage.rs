@@ -9,7 +9,7 @@ use crate::authentication::Authentication;
 use crate::dialog::Dialog;
 use crate::invite::{self, Action, Ending, Established, Held, Incoming, Outgoing};
 use crate::{Flow, Timers, transport};
-use sip_message::{CallId, Contacts, Method, NameAddr, Response};
+use sip_message::{CallId, Contacts, Method, NameAddr, Response, Uri};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -20,6 +20,8 @@ pub(super) struct Usage {
     pub(super) local_tag: u64,
     /// Along which the INVITE went or came.
     pub(super) flow: Flow,
+    /// Request-URI of our INVITE.
+    pub(super) sent_to: Option<Uri>,
     pub(super) contact: Contacts,
     pub(super) stage: Stage,
     /// The session description that the peer has of us: sent again by a refresh.
@@ -91,6 +93,7 @@ impl Usage {
             call_id,
             local_tag,
             flow,
+            sent_to: None,
             contact,
             stage,
             session: Vec::new(),
@@ -137,7 +140,7 @@ impl Stage {
     pub(super) fn answered(
         self,
         response: &Response,
-        flow: Flow,
+        (flow, sent_to): (Flow, Option<&Uri>),
         ending: Option<Ending>,
         held: Option<Held>,
         timers: Timers,
@@ -145,7 +148,7 @@ impl Stage {
         match self {
             Self::Outgoing { first, mut early, .. } => {
                 let begun = early.remove(response.header.to.tag().unwrap_or_default());
-                let dialog = Dialog::confirm(response, flow, begun);
+                let dialog = Dialog::confirm(response, flow, sent_to, begun);
                 let machine = match ending {
                     Some(ending) => Established::unwanted(ending, timers),
                     None => {

@@ -28,7 +28,7 @@ use std::time::Instant;
 /// | `INFO` | Requested | Requested | Requested | Requested | 481 INFO | 481 INFO |
 /// | `PRACK` | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK | 481 PRACK |
 /// | `hang-up` | – | CANCEL | – | – | – | – |
-/// | `unreachable` | Gone(Unreachable) | Gone(Unreachable) | Gone(Unreachable) | Gone(Unreachable) | – | – |
+/// | `unreachable` | Gone(Unreachable) | – | Gone(Unreachable) | Gone(Unreachable) | – | – |
 /// | `silence` | INVITE ×6, Gone(TimedOut) | – | INVITE ×6, Gone(TimedOut) | CANCEL ×10, Gone(TimedOut) | INVITE ×6 | CANCEL ×10 |
 ///
 /// A 2xx from Over on: another branch (`calls::each_further_branch_that_answers_is_acknowledged_and_hung_up_by_its_own_tags`),
@@ -102,6 +102,11 @@ impl Outgoing {
             deadlines: Deadlines::new(),
             actions: VecDeque::new(),
         }
+    }
+
+    /// Tells whether the peer has it, and nobody has given it up.
+    pub(crate) const fn is_proceeding(&self) -> bool {
+        matches!(self.state, State::Proceeding)
     }
 
     /// The INVITE rang in an earlier life.
