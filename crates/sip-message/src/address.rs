@@ -161,7 +161,6 @@ mod tests {
             "Bell, Alexander <sip:a@h>",
             "< sip:a@h >",
             "<sip:a@h",
-            "<sip:a@h>;;",
             "sip:a@h?x=1",
             "<sip:a@h> x",
             "<sip:a@h>,",

@@ -71,6 +71,10 @@ impl Parameters {
     pub(crate) fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
         let mut parameters = Self::default();
         while scanner.separator(b';') {
+            // Some write one too many, and nothing behind it.
+            if matches!(scanner.peek(), None | Some(b';' | b',')) {
+                continue;
+            }
             let name = scanner.token()?;
             parameters.append(name, Value::scan(scanner)?)?;
         }
@@ -107,6 +111,9 @@ impl Parameters {
     pub(crate) fn scan_uri(scanner: &mut Scanner<'_>) -> Option<Self> {
         let mut parameters = Self::default();
         while scanner.eat(b';') {
+            if matches!(scanner.peek(), None | Some(b';' | b'?')) {
+                continue;
+            }
             let name = scanner.take_while(is_uri_octet);
             let value =
                 scanner.eat(b'=').then(|| scanner.take_while(|octet| is_uri_octet(octet) || octet == b'='));
@@ -247,8 +254,17 @@ mod tests {
 
     #[test]
     fn empty_and_repeated_names_are_refused() {
-        for text in [";;", ";", ";=x", ";a=1;A=2", ";a=\"x", ";a=<b>"] {
+        for text in [";=x", ";a=1;A=2", ";a=\"x", ";a=<b>"] {
             assert_eq!(header(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_semicolon_too_many_is_passed_over() {
+        for (text, kept) in
+            [(";", ""), (";;", ""), (";a=1;", ";a=1"), (";;a=1", ";a=1"), (";a ; ;b=2", ";a;b=2")]
+        {
+            assert_eq!(header(text).expect(text).to_string(), kept, "{text}");
         }
     }
 

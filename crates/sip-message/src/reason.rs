@@ -98,9 +98,7 @@ mod tests {
 
     #[test]
     fn what_is_no_reason_is_refused() {
-        for text in
-            ["", ";cause=1", "SIP;cause=65536", "SIP;cause=x", "SIP;text=\"open", "SIP cause=1", "SIP;;"]
-        {
+        for text in ["", ";cause=1", "SIP;cause=65536", "SIP;cause=x", "SIP;text=\"open", "SIP cause=1"] {
             assert!(text.parse::<Reason>().is_err(), "{text}");
         }
     }

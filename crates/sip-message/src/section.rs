@@ -57,7 +57,8 @@ impl<'a> Section<'a> {
             }
             if pending.as_ref().is_some_and(|field: &Pending<'_>| field.value.len() > limits::FIELD_OCTETS) {
                 section.note(ParseErrorKind::FieldTooLarge);
-                return section;
+                // What it is answered with stands in it.
+                pending = pending.filter(|field| ANSWERED_WITH.contains(&field.name));
             }
         }
     }
@@ -132,7 +133,7 @@ impl<'a> Pending<'a> {
 
     fn fold(&mut self, line: &[u8]) {
         let more = trim(line);
-        if self.value.len() <= limits::FIELD_OCTETS && !more.is_empty() {
+        if !more.is_empty() {
             let value = self.value.to_mut();
             if !value.is_empty() {
                 value.push(b' ');
@@ -141,6 +142,10 @@ impl<'a> Pending<'a> {
         }
     }
 }
+
+/// Fields of a request that its response repeats (RFC 3261 §8.2.6.2).
+const ANSWERED_WITH: [FieldName; 5] =
+    [FieldName::VIA, FieldName::FROM, FieldName::TO, FieldName::CALL_ID, FieldName::CSEQ];
 
 fn trim(mut octets: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = octets

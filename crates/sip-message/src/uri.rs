@@ -313,8 +313,6 @@ mod tests {
             "sip:a@b@c",
             "sip:a b@h",
             "<sip:a@h>",
-            "sip:a@h;",
-            "sip:a@h;;lr",
             "sip:a@h:65536",
             "sip:a@h:-1",
             "sip:a@h:",

@@ -118,7 +118,6 @@ mod tests {
             "SIP/2.0/UDP h:65536",
             "SIP/2.0 h",
             "SIP/2.0/UDP h:",
-            "SIP/2.0/UDP h;;",
             "SIP/2.0/UDP ;branch=x",
             "SIP/2.0/UDP h x",
             "SIP/2.0/UDP[::1]",

@@ -44,6 +44,11 @@ impl Endpoint {
         if let Some(id) = known {
             return self.repeat(id, now);
         }
+        if let Some(mistake) = mistake_in(&request) {
+            let mut response = request.response(StatusCode::BAD_REQUEST);
+            response.reason = format!("Bad Request ({mistake})").into();
+            return self.send_statelessly(&request, response, flow);
+        }
         if request.method == Method::CANCEL {
             return self.handle_cancel(request, flow, now);
         }
@@ -141,5 +146,26 @@ impl Endpoint {
     /// A final response without a body that needs no state.
     pub(super) fn answer_statelessly(&mut self, request: &Request, status: StatusCode, flow: Flow) {
         self.send_statelessly(request, request.response(status), flow);
+    }
+}
+
+/// What can be read of a request, and still cannot be meant: it would be taken for something else. A tag and a branch that
+/// are absent are those of RFC 2543.
+fn mistake_in(request: &Request) -> Option<&'static str> {
+    let header = &request.header;
+    let is_empty = |value: Option<Option<&str>>| value.is_some_and(|value| value.is_none_or(str::is_empty));
+    let fields = &header.fields;
+    if is_empty(header.from.parameters.get("tag")) {
+        Some("empty tag in From")
+    } else if is_empty(header.to.parameters.get("tag")) {
+        Some("empty tag in To")
+    } else if header.via.first().is_some_and(|via| is_empty(via.parameters.get("branch"))) {
+        Some("empty branch in Via")
+    } else if fields.addresses(&FieldName::ROUTE).is_err() {
+        Some("malformed Route")
+    } else if fields.addresses(&FieldName::RECORD_ROUTE).is_err() {
+        Some("malformed Record-Route")
+    } else {
+        None
     }
 }
