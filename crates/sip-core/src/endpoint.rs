@@ -2,6 +2,7 @@
 
 mod abilities;
 mod acknowledging;
+mod amplification;
 mod answering;
 mod commands;
 mod compose;

@@ -425,3 +425,71 @@ fn what_is_required_is_known_for_its_method_only() {
     element.receive(require(request_text("REFER", &invite.header.call_id.0, "p", local, 2, "")));
     assert_eq!(element.last_response().status.code(), 405);
 }
+
+/// Tags and branches that are there and empty would be taken for those that are absent.
+#[test]
+fn what_is_there_and_empty_is_400_and_what_is_absent_is_of_rfc_2543() {
+    let whole = options_text("SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKx;rport", "one");
+    let with = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from}: {whole}");
+        let mut element = Element::new();
+        element.receive(whole.replacen(from, to, 1));
+        element.last_response().status.code()
+    };
+    let from = whole.lines().find(|line| line.starts_with("From")).unwrap();
+    let (_, tag) = from.split_once(";tag=").unwrap();
+    let tag = format!(";tag={tag}");
+    for (one, other, status) in [
+        (&*tag, ";tag=", 400),
+        (&*tag, ";tag", 400),
+        (&*tag, "", 200),
+        (&*tag, &*format!("{tag};"), 200),
+        (&*tag, &*format!(";{tag}"), 200),
+        (";branch=z9hG4bKx", ";branch=", 400),
+        (";branch=z9hG4bKx", ";branch", 400),
+        (";branch=z9hG4bKx", "", 200),
+        (";branch=z9hG4bKx", ";;branch=z9hG4bKx;", 200),
+        ("CSeq:", "Route: <<\r\nCSeq:", 400),
+        ("CSeq:", "Record-Route: x\r\nCSeq:", 400),
+        ("CSeq:", "Route: <sip:a.example;lr>;\r\nCSeq:", 200),
+    ] {
+        assert_eq!(with(one, other), status, "{one:?} {other:?}");
+    }
+}
+
+#[test]
+fn a_field_that_is_too_long_is_513_whichever_it_is() {
+    let long = "a".repeat(12_000);
+    let whole = options_text("SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKx;rport", "one");
+    let from = whole.lines().find(|line| line.starts_with("From")).unwrap();
+    let (before, _) = from.split_once(";tag=").unwrap();
+    for (one, other) in [
+        (from, &*format!("{before};tag={long}")),
+        ("branch=z9hG4bKx", &*format!("branch=z9hG4bK{long}")),
+        ("Call-ID: one", &*format!("Call-ID: {long}")),
+        ("CSeq:", &*format!("Subject: {long}\r\nCSeq:")),
+    ] {
+        let mut element = Element::new();
+        element.receive(whole.replacen(one, other, 1));
+        let response = element.last_response();
+        assert_eq!(response.status.code(), 513, "{one}");
+    }
+}
+
+#[test]
+fn what_has_its_place_in_a_dialog_and_names_none_is_481() {
+    for method in ["BYE", "INFO", "UPDATE", "PRACK"] {
+        let mut element = Element::new();
+        let text = options_text("SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKx;rport", "one");
+        element.receive(text.replace("OPTIONS", method));
+        assert_eq!(element.last_response().status.code(), 481, "{method}");
+    }
+}
+
+/// A request outside of dialogs.
+fn options_text(via: &str, call_id: &str) -> String {
+    format!(
+        "OPTIONS sip:a.example SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:bob@b.example>;tag=p\r\n\
+         To: <sip:a.example>\r\nCall-ID: {call_id}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+}

@@ -26,6 +26,15 @@ impl Fields {
         self.0.retain(|(other, _)| other != name);
     }
 
+    /// Leaves the first ones of that name, so many of them.
+    pub fn keep(&mut self, name: &FieldName, mut count: usize) {
+        self.0.retain(|(other, _)| {
+            let goes = other == name && count == 0;
+            count -= usize::from(other == name && !goes);
+            !goes
+        });
+    }
+
     /// The first value of that name.
     pub fn get(&self, name: &FieldName) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)

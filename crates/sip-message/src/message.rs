@@ -21,6 +21,8 @@ pub struct Request {
     pub header: Header,
     /// Octets that nobody here looks into.
     pub body: Vec<u8>,
+    /// Octets of the message as it came; 0 for one of our own.
+    pub octets: usize,
 }
 
 /// A response (RFC 3261 §7.2).
@@ -96,7 +98,7 @@ impl Request {
             contact: None,
             fields: Fields::default(),
         };
-        Self { method, uri: uri.into(), header, body: Vec::new() }
+        Self { method, uri: uri.into(), header, body: Vec::new(), octets: 0 }
     }
 
     /// Status line, Via, From, To, Call-ID, CSeq (and Timestamp in a 100) as RFC 3261 §8.2.6 asks; no To tag is

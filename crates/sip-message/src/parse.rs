@@ -34,7 +34,7 @@ fn read(section: &Section<'_>) -> Result<Message, ParseErrorKind> {
     match start {
         StartLine::Request { method, uri } => {
             check_request(&method, &header)?;
-            Ok(Message::Request(Request { method, uri, header, body }))
+            Ok(Message::Request(Request { method, uri, header, body, octets: section.octets }))
         }
         StartLine::Response { status, reason } => match header.contact {
             Some(Contacts::Star) => Err(ParseErrorKind::Malformed("Contact")),

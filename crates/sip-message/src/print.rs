@@ -1,54 +1,82 @@
 //! How messages are printed: whatever the values hold, lines end only where this module ends them.
 use crate::scan::{is_token_octet, is_unreserved};
-use crate::{Contacts, Header, NameAddr, Request, Response};
+use crate::{Contacts, Header, Request, Response};
 use std::fmt::{self, Display, Write as _};
 
 impl Request {
     /// The octets of the message, Content-Length computed.
     pub fn print(&self) -> Vec<u8> {
-        octets(&format_args!("{} {} SIP/2.0", self.method, self.uri), &self.header, &self.body)
+        octets(&format_args!("{} {} SIP/2.0", self.method, self.uri), &self.header, &self.body, &LONG)
     }
 }
 
 impl Response {
     /// The octets of the message, Content-Length computed.
     pub fn print(&self) -> Vec<u8> {
-        octets(&format_args!("SIP/2.0 {} {}", self.status, Line(&self.reason)), &self.header, &self.body)
+        self.print_with(&LONG)
+    }
+
+    /// The same, with the fields that every message has under their compact names (RFC 3261 §7.3.3).
+    pub fn print_compact(&self) -> Vec<u8> {
+        self.print_with(&COMPACT)
+    }
+
+    fn print_with(&self, names: &Names) -> Vec<u8> {
+        let start = format_args!("SIP/2.0 {} {}", self.status, Line(&self.reason));
+        octets(&start, &self.header, &self.body, names)
     }
 }
 
-fn octets(start: &dyn Display, header: &Header, body: &[u8]) -> Vec<u8> {
+/// How the fields that every message has are named.
+struct Names {
+    via: &'static str,
+    from: &'static str,
+    to: &'static str,
+    call_id: &'static str,
+    contact: &'static str,
+    content_length: &'static str,
+}
+
+const LONG: Names = Names {
+    via: "Via",
+    from: "From",
+    to: "To",
+    call_id: "Call-ID",
+    contact: "Contact",
+    content_length: "Content-Length",
+};
+const COMPACT: Names =
+    Names { via: "v", from: "f", to: "t", call_id: "i", contact: "m", content_length: "l" };
+
+fn octets(start: &dyn Display, header: &Header, body: &[u8], names: &Names) -> Vec<u8> {
     let mut text = String::with_capacity(1024 + body.len());
+    let Names { via: via_name, from, to, call_id, contact: contact_name, content_length } = names;
     line(&mut text, start);
     for via in &header.via {
-        line(&mut text, &format_args!("Via: {via}"));
+        line(&mut text, &format_args!("{via_name}: {via}"));
     }
     if let Some(hops) = header.max_forwards {
         line(&mut text, &format_args!("Max-Forwards: {hops}"));
     }
-    line(&mut text, &format_args!("From: {}", header.from));
-    line(&mut text, &format_args!("To: {}", header.to));
-    line(&mut text, &format_args!("Call-ID: {}", header.call_id));
+    line(&mut text, &format_args!("{from}: {}", header.from));
+    line(&mut text, &format_args!("{to}: {}", header.to));
+    line(&mut text, &format_args!("{call_id}: {}", header.call_id));
     line(&mut text, &format_args!("CSeq: {}", header.cseq));
     match &header.contact {
         None => {}
-        Some(Contacts::Star) => line(&mut text, &"Contact: *"),
-        Some(Contacts::List(list)) => contacts(&mut text, list),
+        Some(Contacts::Star) => line(&mut text, &format_args!("{contact_name}: *")),
+        Some(Contacts::List(list)) => {
+            list.iter().for_each(|contact| line(&mut text, &format_args!("{contact_name}: {contact}")));
+        }
     }
     for (name, value) in header.fields.iter() {
         line(&mut text, &format_args!("{name}: {}", Line(value)));
     }
-    line(&mut text, &format_args!("Content-Length: {}", body.len()));
+    line(&mut text, &format_args!("{content_length}: {}", body.len()));
     line(&mut text, &"");
     let mut octets = text.into_bytes();
     octets.extend_from_slice(body);
     octets
-}
-
-fn contacts(text: &mut String, list: &[NameAddr]) {
-    for contact in list {
-        line(text, &format_args!("Contact: {contact}"));
-    }
 }
 
 fn line(text: &mut String, content: &dyn Display) {

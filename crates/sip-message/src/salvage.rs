@@ -36,7 +36,11 @@ pub(crate) fn read(section: &Section<'_>, kind: ParseErrorKind) -> Option<Box<Sa
     };
     let status = kind.status();
     let reason = format!("{} ({kind})", status.reason()).into();
-    Some(Box::new(Salvage { status, reason, request: Request { method, uri, header, body: Vec::new() } }))
+    Some(Box::new(Salvage {
+        status,
+        reason,
+        request: Request { method, uri, header, body: Vec::new(), octets: section.octets },
+    }))
 }
 
 /// All Via values that can be read, the topmost among them. Whoever speaks another version of SIP puts it into

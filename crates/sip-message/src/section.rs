@@ -9,6 +9,8 @@ pub(crate) struct Section<'a> {
     pub(crate) fields: Vec<Field>,
     /// What follows the empty line.
     pub(crate) body: &'a [u8],
+    /// Of all of it.
+    pub(crate) octets: usize,
     /// With one, `fields` holds what was read up to it or past it.
     pub(crate) problem: Option<ParseErrorKind>,
 }
@@ -24,7 +26,8 @@ impl<'a> Section<'a> {
     /// Begins with the start line: empty lines before it are gone already.
     pub(crate) fn read(octets: &'a [u8]) -> Self {
         let mut lines = Lines { rest: octets, left: limits::HEADER_OCTETS };
-        let mut section = Self { start_line: b"", fields: Vec::new(), body: b"", problem: None };
+        let mut section =
+            Self { start_line: b"", fields: Vec::new(), body: b"", octets: octets.len(), problem: None };
         match lines.next() {
             Some(line) => section.start_line = line,
             None => {

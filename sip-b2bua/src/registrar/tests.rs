@@ -286,7 +286,7 @@ mod login {
             let Registration::Stateless(response) = answer else { panic!("{answer:?}") };
             let fields = response.header.fields.iter().map(|(name, value)| {
                 let (before, nonce) = value.split_once("nonce=\"").unwrap();
-                format!("{name}: {before}{}", nonce.get(56..).unwrap())
+                format!("{name}: {before}{}", nonce.get(48..).unwrap())
             });
             answers.push((response.status, response.reason.clone(), fields.collect::<Vec<_>>()));
         }

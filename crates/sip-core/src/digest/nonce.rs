@@ -28,7 +28,7 @@ pub(super) struct Nonce {
 /// Nonces whose use is counted.
 const COUNTED_MAX: usize = 65_536;
 /// Octets of the HMAC that go into a nonce.
-const MAC_OCTETS: usize = 16;
+const MAC_OCTETS: usize = 12;
 const CONTENT_OCTETS: usize = 12;
 
 impl Nonces {

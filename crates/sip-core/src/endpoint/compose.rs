@@ -1,6 +1,7 @@
 //! What every message of ours carries (RFC 3261 §8.1.1, §8.2.6).
 
 use super::Endpoint;
+use super::amplification::fitted;
 use crate::transaction::key;
 use crate::{Flow, Incoming, transport};
 use sip_message::{FieldName, Header, Method, Reason, Request, Response};
@@ -42,7 +43,9 @@ impl Endpoint {
         }
         self.dress_response(&mut response);
         let flow = transport::response_flow(request.header.via.first(), flow);
-        self.send(flow, response.print());
+        if let Some(octets) = fitted(request, response, flow) {
+            self.send(flow, octets);
+        }
     }
 
     /// Answers a request outside of dialogs once and keeps nothing: for strangers (RFC 3261 §8.2.7). The To tag is a hash
