@@ -19,7 +19,7 @@
 //! request::body request::query request::header            in which part of them
 //! request::json refusal guard                             how it is read, refused and bounded
 //! serve                                                   connections
-//! serve::patience serve::places                           how long they last, and who has them
+//! serve::patience                                         how long they last
 //! error                                                   how errors are answered
 //! ```
 

@@ -1,7 +1,6 @@
 //! The HTTP server: bounded connections, bounded waiting.
 
 mod patience;
-mod places;
 
 use crate::error::{ApiError, Code};
 use axum::body::Body;
@@ -11,11 +10,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use patience::{Patience, Progress, Watched};
-pub use places::Connections;
-pub(crate) use places::source;
-use places::{Entered, Places};
+use places::{Capacity, Entered, Places};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -40,6 +38,10 @@ const IDLE_TIME_TOLD: Duration = Duration::from_secs(75);
 const IDLE_TIME_MORE: Duration = Duration::from_secs(5);
 /// When a client that found no place may come again.
 const PLACE_AGAIN: Duration = Duration::from_secs(2);
+/// Connections of one source that have shown no key.
+const STRANGERS_OF_ONE: usize = 64;
+/// Connections beyond all, on which the server says how it is.
+const FOR_HEALTH: usize = 16;
 /// Octets of a request line and header.
 const HEADER_LIMIT: usize = 32 * 1024;
 /// After the shutdown, for requests that are being answered.
@@ -80,9 +82,25 @@ impl Peer {
     }
 }
 
+/// What an operator says of connections.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// At once.
+    pub max: usize,
+    /// Addresses whose connections many clients share: they do not count as those of one.
+    pub proxies: Vec<IpNet>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { max: 1024, proxies: Vec::new() }
+    }
+}
+
 /// All connections, and the news that one has gone.
 #[derive(Debug)]
 struct Table {
+    proxies: Vec<IpNet>,
     places: Mutex<Places<Arc<Notify>>>,
     left: Notify,
 }
@@ -101,7 +119,9 @@ pub async fn serve(
     connections: Connections,
     shutdown: impl Future,
 ) -> io::Result<()> {
-    let table = Arc::new(Table { places: Mutex::new(Places::new(connections)), left: Notify::new() });
+    let Connections { max, proxies } = connections;
+    let capacity = Capacity { all: max, strangers_of_one: STRANGERS_OF_ONE, beyond: FOR_HEALTH };
+    let table = Arc::new(Table { proxies, places: Mutex::new(Places::new(capacity)), left: Notify::new() });
     let (stopping, stopped) = watch::channel(());
     // Closed when the last connection is.
     let (open, mut all_gone) = mpsc::channel::<Infallible>(1);
@@ -125,7 +145,7 @@ pub async fn serve(
             stopped: stopped.clone(),
             peer,
             progress: Progress::new(),
-            is_for_health: entered.is_for_health,
+            is_for_health: entered.is_beyond,
             is_nearly_full: entered.is_nearly_full,
         };
         let open = open.clone();
@@ -156,9 +176,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 /// Waits for a place; whoever has to give way for it is ended.
 async fn enter(table: &Table, peer: IpAddr, end: &Arc<Notify>) -> Entered<Arc<Notify>> {
+    let is_proxy = table.proxies.iter().any(|proxy| proxy.contains(&peer.to_canonical()));
     loop {
         let left = table.left.notified();
-        let entered = table.places.lock().enter(peer, Arc::clone(end), Instant::now());
+        let entered = table.places.lock().enter(peer, is_proxy, Arc::clone(end), Instant::now());
         match entered {
             Ok(entered) => {
                 if let Some(other) = &entered.gives_way {

@@ -1,8 +1,8 @@
 //! Wrong keys: so many of one source are answered as such, and one a minute is logged.
 
-use crate::serve::source;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use places::source;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;

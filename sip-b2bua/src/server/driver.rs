@@ -156,6 +156,8 @@ impl Driver {
             Received::Octets { flow, octets } => {
                 self.show_on_wire(false, flow, &octets);
                 self.feed(|board| board.handle_octets(&octets, flow, present()));
+                self.perform();
+                self.sockets.handled(flow, octets.len());
             }
             Received::Unframed { flow, error } => {
                 self.show_on_wire(false, flow, &error.header);
@@ -220,6 +222,7 @@ impl Driver {
                 Action::Storage(state) => self.shared.note_storage(&state),
                 Action::View(call) => self.shared.show(call),
                 Action::Forget(id) => self.shared.forget(id),
+                Action::Trust(flow) => self.sockets.trust(flow),
                 Action::Announce(event) => self.shared.announce(event),
             }
         }

@@ -96,7 +96,8 @@ impl B2bua {
     /// See [`StartError`].
     pub async fn start(settings: Settings, store: Store) -> Result<Self, StartError> {
         let (received_in, received) = mpsc::channel(RECEIVE_QUEUE);
-        let sockets = Sockets::bind(&settings.listen, settings.external_address, &received_in)
+        let most = settings.sockets.connections;
+        let sockets = Sockets::bind(&settings.listen, settings.external_address, most, &received_in)
             .await
             .map_err(|(transport, address, source)| StartError::Bind {
                 transport: transport.word(),

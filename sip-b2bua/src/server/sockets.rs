@@ -40,10 +40,14 @@ impl Sockets {
     pub(crate) async fn bind(
         listen: &[(Transport, SocketAddr)],
         external: Option<IpAddr>,
+        connections_max: usize,
         received: &mpsc::Sender<Received>,
     ) -> Result<Self, (Transport, SocketAddr, io::Error)> {
-        let mut sockets =
-            Self { udp: Vec::new(), tcp: tcp::Connections::new(received.clone()), bound: Vec::new() };
+        let mut sockets = Self {
+            udp: Vec::new(),
+            tcp: tcp::Connections::new(received.clone(), connections_max),
+            bound: Vec::new(),
+        };
         for (transport, address) in listen.iter().copied() {
             let local = LocalAddresses::new(external);
             let bound = match transport {
@@ -78,6 +82,20 @@ impl Sockets {
                     socket.send(flow.remote, &octets);
                 }
             }
+        }
+    }
+
+    /// What came along `flow`, of so many octets, has been handled.
+    pub(crate) fn handled(&mut self, flow: Flow, octets: usize) {
+        if flow.transport == Transport::Tcp {
+            self.tcp.handled(flow, octets);
+        }
+    }
+
+    /// A phone has logged in along `flow`.
+    pub(crate) fn trust(&mut self, flow: Flow) {
+        if flow.transport == Transport::Tcp {
+            self.tcp.trust(flow);
         }
     }
 

@@ -73,6 +73,8 @@ pub enum Action {
     View(Arc<Call>),
     /// The API finds the call in the store from now on.
     Forget(CallId),
+    /// A phone has logged in along this flow.
+    Trust(Flow),
     /// An event is on disk: it may be told.
     Announce(NumberedEvent),
 }

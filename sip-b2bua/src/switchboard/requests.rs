@@ -1,6 +1,6 @@
 //! Requests outside of dialogs: what phones and strangers ask of the server itself.
 
-use super::Switchboard;
+use super::{Action, Switchboard};
 use crate::journal::RegisterKey;
 use crate::moment::Moment;
 use crate::registrar::{Authenticated, Registration};
@@ -92,7 +92,11 @@ impl Switchboard {
             return self.endpoint.respond_statelessly(incoming, unavailable(incoming));
         }
         let random = self.random.next_u64();
-        match self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random) {
+        let registration = self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random);
+        if let Registration::Answered { .. } = registration {
+            self.actions.push_back(Action::Trust(incoming.flow));
+        }
+        match registration {
             Registration::Stateless(response) => self.endpoint.respond_statelessly(incoming, response),
             Registration::Answered { response, changed: None, .. } => {
                 self.endpoint.respond(incoming, response, moment.now);
@@ -127,6 +131,7 @@ impl Switchboard {
             }
             Authenticated::Dropped => {}
             Authenticated::Extension(user) => {
+                self.actions.push_back(Action::Trust(incoming.flow));
                 if !self.is_dialled(&user, incoming, moment) {
                     let response = self.answer_to_dialling(incoming);
                     self.endpoint.respond(incoming, response, moment.now);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a broken promise is a failure")]
 
 mod commands;
+mod connections;
 mod limits;
 mod log;
 mod running;

@@ -153,6 +153,8 @@ impl World {
             Action::View(call) => {
                 self.views.insert(call.call_id, call);
             }
+            // There are no strangers in here.
+            Action::Trust(_) => {}
             Action::Forget(id) => {
                 self.views.remove(&id);
                 let is_kept = self.disk.call(id).is_some_and(|call| call.end.is_some());

@@ -1,33 +1,28 @@
-//! Who may have a connection: decided without sockets and clock.
+//! Who may have a connection, of the API or of signalling: decided without sockets and clock.
 //!
-//! Whoever has shown a good key on a connection keeps it, and so do the proxies. All others are strangers: one source of
-//! them has few places, and when all places are taken the oldest stranger gives way. One that has only just come is given
-//! a moment to show what it wants.
+//! Whoever has shown that it is known here keeps its connection. All others are strangers: one source of them has few
+//! places, and when all places are taken the oldest stranger gives way. One that has only just come is given a moment to
+//! show what it wants.
 
-use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// What an operator says of connections.
-#[derive(Debug, Clone)]
-pub struct Connections {
-    /// At once.
-    pub max: usize,
-    /// Addresses whose connections many clients share.
-    pub proxies: Vec<IpNet>,
-}
-
-impl Default for Connections {
-    fn default() -> Self {
-        Self { max: 1024, proxies: Vec::new() }
-    }
+/// How many there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Connections at once.
+    pub all: usize,
+    /// Of these, strangers from one address, or from one network of IPv6.
+    pub strangers_of_one: usize,
+    /// Beyond all, for those who want next to nothing.
+    pub beyond: usize,
 }
 
 /// All connections; `H` ends one of them.
 #[derive(Debug)]
-pub(super) struct Places<H> {
-    config: Connections,
+pub struct Places<H> {
+    capacity: Capacity,
     /// By the order in which they came.
     held: BTreeMap<u64, Held<H>>,
     next: u64,
@@ -43,35 +38,41 @@ struct Held<H> {
 
 /// A connection has its place.
 #[derive(Debug)]
-pub(super) struct Entered<H> {
+pub struct Entered<H> {
     /// To leave with.
-    pub(super) id: u64,
-    /// All it may ask for is how the server is.
-    pub(super) is_for_health: bool,
+    pub id: u64,
+    /// It is one of those beyond all.
+    pub is_beyond: bool,
     /// There is little room, and strangers are to be quick.
-    pub(super) is_nearly_full: bool,
+    pub is_nearly_full: bool,
     /// The one that gives way.
-    pub(super) gives_way: Option<H>,
+    pub gives_way: Option<H>,
 }
 
 impl<H> Places<H> {
-    pub(super) fn new(config: Connections) -> Self {
-        Self { config, held: BTreeMap::new(), next: 0 }
+    /// Nobody is there.
+    pub const fn new(capacity: Capacity) -> Self {
+        Self { capacity, held: BTreeMap::new(), next: 0 }
     }
 
-    /// A place for a connection from `peer`.
+    /// A place for a connection from `peer`, which may be known already.
     ///
     /// # Errors
     /// There is none before this time, unless somebody leaves.
-    pub(super) fn enter(&mut self, peer: IpAddr, handle: H, now: Instant) -> Result<Entered<H>, Instant> {
-        let peer = peer.to_canonical();
-        let source = source(peer);
-        let is_stranger = !self.config.proxies.iter().any(|proxy| proxy.contains(&peer));
-        let gives_way = if self.held.len() >= self.config.max + HEALTH {
+    pub fn enter(
+        &mut self,
+        peer: IpAddr,
+        is_known: bool,
+        handle: H,
+        now: Instant,
+    ) -> Result<Entered<H>, Instant> {
+        let (source, is_stranger) = (source(peer), !is_known);
+        let Capacity { all, strangers_of_one, beyond } = self.capacity;
+        let gives_way = if self.held.len() >= all + beyond {
             Some(self.oldest_stranger(|_| true, now)?)
-        } else if self.held.len() >= self.config.max {
+        } else if self.held.len() >= all {
             self.oldest_stranger(|_| true, now).ok()
-        } else if is_stranger && self.strangers_of(source) >= STRANGERS_OF_ONE {
+        } else if is_stranger && self.strangers_of(source) >= strangers_of_one {
             self.oldest_stranger(|held| held.source == source, now).ok()
         } else {
             None
@@ -80,23 +81,25 @@ impl<H> Places<H> {
         let id = self.next;
         self.next += 1;
         self.held.insert(id, Held { source, since: now, is_stranger, handle });
-        let is_for_health = self.held.len() > self.config.max;
-        let is_nearly_full = self.held.len() > self.config.max / 4 * 3;
-        Ok(Entered { id, is_for_health, is_nearly_full, gives_way })
+        let is_beyond = self.held.len() > all;
+        let is_nearly_full = self.held.len() > all / 4 * 3;
+        Ok(Entered { id, is_beyond, is_nearly_full, gives_way })
     }
 
-    /// It has shown a good key.
-    pub(super) fn trust(&mut self, id: u64) {
+    /// It has shown that it is known.
+    pub fn trust(&mut self, id: u64) {
         if let Some(held) = self.held.get_mut(&id) {
             held.is_stranger = false;
         }
     }
 
-    pub(super) fn is_stranger(&self, id: u64) -> bool {
+    /// It has not, or has left.
+    pub fn is_stranger(&self, id: u64) -> bool {
         self.held.get(&id).is_none_or(|held| held.is_stranger)
     }
 
-    pub(super) fn leave(&mut self, id: u64) {
+    /// The connection is closed.
+    pub fn leave(&mut self, id: u64) {
         self.held.remove(&id);
     }
 
@@ -115,17 +118,13 @@ impl<H> Places<H> {
 }
 
 /// What counts as one: an address, or of IPv6 what one customer of a provider has (RFC 6177 §2).
-pub(crate) fn source(peer: IpAddr) -> IpAddr {
+pub fn source(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 
-/// Of one source, above which the oldest of them gives way.
-const STRANGERS_OF_ONE: usize = 64;
-/// Places beyond the others, for those who ask how the server is.
-const HEALTH: usize = 16;
 /// How long a stranger keeps its place whoever else comes.
 const MOMENT: Duration = Duration::from_secs(1);
 
@@ -134,7 +133,7 @@ mod tests {
     use super::*;
 
     fn places(max: usize) -> Places<u64> {
-        Places::new(Connections { max, proxies: vec!["10.0.0.0/8".parse().unwrap()] })
+        Places::new(Capacity { all: max, strangers_of_one: 64, beyond: 16 })
     }
 
     fn address(text: &str) -> IpAddr {
@@ -158,7 +157,7 @@ mod tests {
         /// Its id is also its handle.
         fn enter(&mut self, peer: &str) -> Entered<u64> {
             let next = self.places.next;
-            self.places.enter(address(peer), next, self.now).unwrap()
+            self.places.enter(address(peer), peer.starts_with("10."), next, self.now).unwrap()
         }
     }
 
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn those_with_a_key_and_proxies_do_not_count_and_never_give_way() {
+    fn those_who_are_known_do_not_count_and_never_give_way() {
         let mut bench = Bench::new(300);
         for id in 0..256 {
             assert_eq!(bench.enter("192.0.2.1").id, id);
@@ -187,17 +186,13 @@ mod tests {
         bench.wait(60_000);
         for _ in 0..16 {
             let entered = bench.enter("192.0.2.1");
-            assert!(entered.is_for_health && entered.gives_way.is_none() && entered.is_nearly_full);
+            assert!(entered.is_beyond && entered.gives_way.is_none() && entered.is_nearly_full);
         }
         bench.wait(500);
         let peer = address("192.0.2.9");
-        assert_eq!(bench.places.enter(peer, 0, bench.now).unwrap_err(), bench.now + MOMENT / 2);
+        assert_eq!(bench.places.enter(peer, false, 0, bench.now).unwrap_err(), bench.now + MOMENT / 2);
         bench.wait(500);
-        assert_eq!(
-            bench.enter("192.0.2.9").gives_way,
-            Some(300),
-            "the first of those who ask for the health"
-        );
+        assert_eq!(bench.enter("192.0.2.9").gives_way, Some(300), "the first of those beyond all");
         bench.places.leave(0);
         bench.places.leave(1);
         assert!(!bench.places.is_stranger(2) && bench.places.is_stranger(0));
@@ -208,12 +203,12 @@ mod tests {
         let mut bench = Bench::new(40);
         for host in 1..=40 {
             let entered = bench.enter(&format!("192.0.2.{host}"));
-            assert_eq!((entered.is_for_health, entered.is_nearly_full), (false, host > 30));
+            assert_eq!((entered.is_beyond, entered.is_nearly_full), (false, host > 30));
         }
         bench.places.trust(0);
         bench.wait(1000);
         let entered = bench.enter("198.51.100.1");
-        assert_eq!((entered.gives_way, entered.is_for_health), (Some(1), false));
+        assert_eq!((entered.gives_way, entered.is_beyond), (Some(1), false));
     }
 
     #[test]
