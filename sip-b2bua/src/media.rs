@@ -2,9 +2,9 @@
 
 use audio::{Codec, Impairment};
 use media_relay::{Description, Payload, Statistics};
-use sdp::{AudioStream, Direction, Format};
+use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer, SdpError};
 use sip_core::Flow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The address of the relay as a party is told it.
@@ -30,11 +30,42 @@ pub(crate) fn formats(codecs: &[Codec]) -> Vec<Format> {
     formats
 }
 
-/// `format` and the telephone-event that goes with it, out of `offered`, as an answer names them: by the numbers of its
-/// offer.
+/// `format` and what goes with it, out of `offered`, as an answer names them: by the numbers of its offer. That is the
+/// telephone-event of its clock rate (RFC 4733 §2.1), and the one of 8,000, which many phones have beside any codec.
 pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
-    let events = offered.iter().filter(|event| goes_with(event, format)).cloned();
+    let rates = [format.clock_rate, USUAL_RATE];
+    let goes_with = |event: &&Format| event.is_telephone_event() && rates.contains(&event.clock_rate);
+    let mut events: Vec<Format> = offered.iter().filter(goes_with).cloned().collect();
+    events.sort_by_key(|event| event.clock_rate != format.clock_rate);
     std::iter::once(format.clone()).chain(events).collect()
+}
+
+/// The answer to our offer, from a phone that is reached along `flow`.
+pub(crate) fn read_answer(offer: &Offer, body: &[u8], flow: Flow) -> Result<AudioStream, SdpError> {
+    let stream = offer.read_answer(body)?;
+    check_address(&stream, flow)?;
+    Ok(stream)
+}
+
+/// The offer of a phone that is reached along `flow`.
+pub(crate) fn read_offer(body: &[u8], flow: Flow) -> Result<ReceivedOffer, SdpError> {
+    let offer = ReceivedOffer::parse(body)?;
+    offer.audio().map_or(Ok(()), |stream| check_address(stream, flow))?;
+    Ok(offer)
+}
+
+/// Addresses that only one host or one link knows stand for another one here, unless the phone is there itself.
+fn check_address(stream: &AudioStream, flow: Flow) -> Result<(), SdpError> {
+    let near = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local()),
+        IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local()),
+    };
+    let own = near(flow.remote.ip());
+    let is_foreign = |ip: IpAddr| near(ip) != (false, false) && near(ip) != own;
+    match [stream.rtp.ip(), stream.rtcp.ip()].into_iter().find(|ip| is_foreign(*ip)) {
+        Some(ip) => Err(SdpError::ForbiddenAddress(ip)),
+        None => Ok(()),
+    }
 }
 
 /// The same as an offer, each under a payload type of its own.
@@ -113,10 +144,6 @@ pub(crate) fn mean_opinion_score(codec: &str, figures: &Statistics) -> Option<f6
     Some((audio::mean_opinion_score(codec, impairment) * 10.0).round() / 10.0)
 }
 
-fn goes_with(event: &Format, format: &Format) -> bool {
-    event.is_telephone_event() && event.clock_rate == format.clock_rate
-}
-
 fn format(codec: Codec) -> Format {
     let opus = codec == Codec::Opus;
     Format {
@@ -142,6 +169,8 @@ fn telephone_event(payload_type: u8, clock_rate: u32) -> Format {
 const OPUS: u8 = 107;
 const TELEPHONE_EVENT: u8 = 101;
 const TELEPHONE_EVENT_48K: u8 = 110;
+/// Of most codecs, and of most phones' digits.
+const USUAL_RATE: u32 = 8_000;
 /// RFC 3551 §6.
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 const PACKET_TIME: Duration = Duration::from_millis(20);
@@ -155,7 +184,7 @@ mod tests {
         let ours = formats(&Codec::ALL);
         for payload_type in [OPUS, TELEPHONE_EVENT, TELEPHONE_EVENT_48K] {
             let opus = Format { payload_type, ..format(Codec::Opus) };
-            assert_eq!(offered_with_events(&opus, &ours).len(), 2, "no digits under {payload_type}");
+            assert_eq!(offered_with_events(&opus, &ours).len(), 3, "no digits under {payload_type}");
             for offered in [offered_with_events(&opus, &ours), beginning_with(&opus, &ours)] {
                 let mut numbers: Vec<u8> = offered.iter().map(|format| format.payload_type).collect();
                 assert_eq!(numbers[0], payload_type);

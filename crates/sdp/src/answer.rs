@@ -40,6 +40,18 @@ impl ReceivedOffer {
         self.audio.as_ref().map(|(_, stream)| stream)
     }
 
+    /// Does it close the audio stream that there was, with port 0 (RFC 3264 §8.2)? Some phones hold so.
+    pub fn closes_audio(&self) -> bool {
+        self.audio.is_none() && self.medias.iter().any(|media| is_audio_over_rtp(media) && media.port == 0)
+    }
+
+    /// The answer that refuses or closes every stream (RFC 3264 §6, §8.2): the octets of the body. `rtp`: where we would
+    /// receive.
+    pub fn answer_without_audio(&self, origin: &Origin, rtp: SocketAddr) -> Vec<u8> {
+        let stream = AudioStream::new(rtp, Vec::new());
+        print_session(origin, &stream, self.medias.iter().map(refused_media).collect())
+    }
+
     /// The answer (RFC 3264 §6): one m= line for each of the offer, all but the audio stream refused with
     /// port 0; `formats` in our order of preference that are in the offer, with the offer's payload types;
     /// direction the reverse of the offer's, limited by

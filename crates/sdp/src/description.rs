@@ -81,9 +81,9 @@ fn is_printable(media: &Media) -> bool {
 }
 
 const BODY_OCTETS_MAX: usize = 64 * 1024;
-const LINE_OCTETS_MAX: usize = 4 * 1024;
+const LINE_OCTETS_MAX: usize = 16 * 1024;
 const MEDIA_MAX: usize = 8;
-const LINES_MAX: usize = 256;
+const LINES_MAX: usize = 2_000;
 
 #[cfg(test)]
 mod tests {
@@ -119,11 +119,11 @@ mod tests {
         let medium = "m=audio 4000 RTP/AVP 0\r\n";
         assert!(parse(&with_lines("", medium, 8)).is_ok());
         assert!(matches!(parse(&with_lines("", medium, 9)), Err(SdpError::TooManyMedia { .. })));
-        assert!(parse(&with_lines(medium, "a=x\r\n", 250)).is_ok());
-        assert!(matches!(parse(&with_lines(medium, "a=x\r\n", 256)), Err(SdpError::TooManyLines { .. })));
-        assert!(matches!(parse(&with_lines("", "a=x\r\n", 256)), Err(SdpError::TooManyLines { .. })));
+        assert!(parse(&with_lines(medium, "a=x\r\n", 1_990)).is_ok());
+        assert!(matches!(parse(&with_lines(medium, "a=x\r\n", 2_000)), Err(SdpError::TooManyLines { .. })));
+        assert!(matches!(parse(&with_lines("", "a=x\r\n", 2_000)), Err(SdpError::TooManyLines { .. })));
         assert!(matches!(
-            parse(&with_lines("", &"a".repeat(5000), 1)),
+            parse(&with_lines("", &"a".repeat(17_000), 1)),
             Err(SdpError::LineTooLong { line: 2, .. })
         ));
         assert!(matches!(parse(&[b'v'; 70_000]), Err(SdpError::TooLong { octets: 70_000, .. })));

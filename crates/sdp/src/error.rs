@@ -71,7 +71,8 @@ pub enum SdpError {
     /// The address is a host name. It may be resolved; nothing here does.
     #[error("the connection address is the host name {0}")]
     HostName(Box<str>),
-    /// Nothing may be sent to this address: multicast, broadcast, 0/8 (but 0.0.0.0).
+    /// Nothing may be sent to this address: multicast, reserved, 0/8 (but 0.0.0.0), or one that only the phone's own host or
+    /// link knows.
     #[error("nothing may be sent to the connection address {0}")]
     ForbiddenAddress(IpAddr),
 }

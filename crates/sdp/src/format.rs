@@ -44,11 +44,8 @@ pub(crate) fn formats_of(payload_types: &[u8], attributes: &[Attribute]) -> Vec<
     payload_types
         .iter()
         .filter_map(|&payload_type| {
-            let rtpmap = value_for(attributes, "rtpmap", payload_type);
-            let (name, clock_rate, channels) = match rtpmap {
-                Some(value) => parse_rtpmap(value)?,
-                None => static_encoding(payload_type)?,
-            };
+            let rtpmap = value_for(attributes, "rtpmap", payload_type).and_then(parse_rtpmap);
+            let (name, clock_rate, channels) = rtpmap.or_else(|| static_encoding(payload_type))?;
             let fmtp =
                 value_for(attributes, "fmtp", payload_type).filter(|value| !value.is_empty()).map(Into::into);
             Some(Format { payload_type, name: name.into(), clock_rate, channels, fmtp })
@@ -90,7 +87,17 @@ fn parse_rtpmap(value: &str) -> Option<(&str, u32, u8)> {
         }
         None => 1,
     };
-    Some((name, clock_rate, channels))
+    Some(as_registered(name, clock_rate, channels))
+}
+
+/// Some write what the encoding does instead of what its registration says: G.722 samples at 16 kHz and has a clock of
+/// 8,000 (RFC 3551 §4.5.2), opus has two channels however many are sent (RFC 7587 §7).
+fn as_registered(name: &str, clock_rate: u32, channels: u8) -> (&str, u32, u8) {
+    match clock_rate {
+        16_000 if name.eq_ignore_ascii_case("G722") => (name, 8_000, channels),
+        48_000 if name.eq_ignore_ascii_case("opus") => (name, clock_rate, 2),
+        _ => (name, clock_rate, channels),
+    }
 }
 
 /// Digits only: no sign, no overflow.
@@ -189,6 +196,25 @@ mod tests {
         assert_eq!(formats.len(), 1, "96 has no name");
         assert_eq!(formats[0].channels, 2);
         assert_eq!(formats[0].fmtp.as_deref(), Some("minptime=10; useinbandfec=1"));
+    }
+
+    #[test]
+    fn what_is_unmistakable_is_read_however_it_is_written() {
+        let lines = attributes(&[
+            "rtpmap:9 G722/16000",
+            "rtpmap:96 g722/8000/1",
+            "rtpmap:107 opus/48000",
+            "rtpmap:108 Opus/48000/1",
+            "rtpmap:0 PCMU",
+            "rtpmap:8 PCMA/8000/1",
+        ]);
+        let formats = formats_of(&[9, 96, 107, 108, 0, 8], &lines);
+        let read: Vec<_> = formats.iter().map(|it| (it.payload_type, it.clock_rate, it.channels)).collect();
+        let g722 = [(9, 8_000, 1), (96, 8_000, 1)];
+        assert_eq!(
+            read,
+            [&g722[..], &[(107, 48_000, 2), (108, 48_000, 2), (0, 8_000, 1), (8, 8_000, 1)]].concat()
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::direction::Direction;
 use crate::error::SdpError;
 use crate::format::{Format, decimal, formats_of, payload_types};
 use sdp_types::{AddrType, Attribute, Connection, Media, Session};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// The audio stream of a session description, as offer or answer say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,16 +45,21 @@ impl AudioStream {
         self.formats.iter().find(|format| format.is_audio())
     }
 
-    /// The telephone-event format with this clock rate, which is that of the codec beside it (RFC 4733 §2.1).
+    /// The telephone-event format with this clock rate, which is that of the codec beside it (RFC 4733 §2.1), else any.
     pub fn telephone_event(&self, clock_rate: u32) -> Option<&Format> {
-        self.formats.iter().find(|format| format.is_telephone_event() && format.clock_rate == clock_rate)
+        let mut events = self.formats.iter().filter(|format| format.is_telephone_event());
+        events.clone().find(|format| format.clock_rate == clock_rate).or_else(|| events.next())
     }
 
-    /// Takes out telephone-event formats whose clock rate no audio format has.
+    /// Takes out telephone-event formats whose clock rate no audio format has (RFC 4733 §2.1), where there are others: many
+    /// phones have one at 8,000 and no other, whatever their codec.
     pub(crate) fn drop_unpaired_telephone_events(&mut self) {
         let rates: Vec<u32> =
             self.formats.iter().filter(|format| format.is_audio()).map(|format| format.clock_rate).collect();
-        self.formats.retain(|format| !format.is_telephone_event() || rates.contains(&format.clock_rate));
+        let is_paired = |format: &Format| rates.contains(&format.clock_rate);
+        if self.formats.iter().any(|format| format.is_telephone_event() && is_paired(format)) {
+            self.formats.retain(|format| !format.is_telephone_event() || is_paired(format));
+        }
     }
 
     /// Reads a medium for which [`is_audio_over_rtp`] holds. The RTCP address is that of a stream without
@@ -121,7 +126,8 @@ fn parse_address(family: &AddrType, text: &str) -> Result<IpAddr, SdpError> {
 fn is_forbidden(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            v4.is_multicast() || v4 == Ipv4Addr::BROADCAST || (v4.octets()[0] == 0 && !v4.is_unspecified())
+            // 0/8 is this network, 240/4 is reserved, the broadcast address among it (RFC 6890 §2.2.2).
+            v4.is_multicast() || v4.octets()[0] >= 240 || (v4.octets()[0] == 0 && !v4.is_unspecified())
         }
         IpAddr::V6(v6) => v6.is_multicast(),
     }

@@ -274,7 +274,11 @@ fn an_answer_keeps_the_answerers_payload_types() {
 #[test]
 fn an_answer_without_rtpmap_means_what_was_offered() {
     let answer = read("m=audio 4000 RTP/AVP 107 101\r\n").expect("an answer");
-    assert_eq!(payload_types(&answer), [107], "101 was telephone-event/8000, which opus does not go with");
+    assert_eq!(
+        payload_types(&answer),
+        [107, 101],
+        "101 was telephone-event/8000, and there is none at 48000"
+    );
     assert!(answer.formats[0].is_named("opus"));
 }
 
@@ -284,8 +288,43 @@ fn what_was_not_offered_is_not_in_the_answer() {
     assert_eq!(payload_types(&answer), [8]);
     assert_eq!(read("m=audio 4000 RTP/AVP 18\r\n"), Err(SdpError::NoCommonFormat));
     assert_eq!(read("m=audio 4000 RTP/AVP 101\r\n"), Err(SdpError::NoCommonFormat));
-    let mono = read("m=audio 4000 RTP/AVP 99\r\na=rtpmap:99 opus/48000\r\n");
-    assert_eq!(mono, Err(SdpError::NoCommonFormat), "opus is opus/48000/2");
+}
+
+#[test]
+fn an_answer_may_write_what_was_offered_otherwise() {
+    for (rtpmap, payload_type) in [
+        ("99 opus/48000", 99),
+        ("99 opus/48000/1", 99),
+        ("0 PCMU", 0),
+        ("0 PCMU/8000/1", 0),
+        ("8 pcma/8000", 8),
+    ] {
+        let answer = read(&format!("m=audio 4000 RTP/AVP {payload_type}\r\na=rtpmap:{rtpmap}\r\n"));
+        assert_eq!(payload_types(&answer.expect(rtpmap)), [payload_type]);
+    }
+}
+
+#[test]
+fn of_two_telephone_events_the_one_beside_its_codec_stays() {
+    let both = "m=audio 4000 RTP/AVP 107 101 97\r\na=rtpmap:97 telephone-event/48000\r\n";
+    assert_eq!(payload_types(&read(both).expect("an answer")), [107, 97]);
+    let narrow = read("m=audio 4000 RTP/AVP 107 101\r\n").expect("an answer");
+    assert_eq!(narrow.telephone_event(48_000).map(|event| event.payload_type), Some(101));
+}
+
+#[test]
+fn an_offer_that_closes_its_audio_is_answered_in_kind() {
+    let body = "v=0\r\nc=IN IP4 10.0.0.7\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n";
+    let offer = ReceivedOffer::parse(body.as_bytes()).expect("readable");
+    assert!(offer.closes_audio() && offer.audio().is_none());
+    let origin = Origin { session_id: 1, version: 2 };
+    let answer = offer.answer_without_audio(&origin, "192.0.2.1:20000".parse().expect("an address"));
+    let text = String::from_utf8(answer).expect("text");
+    assert!(text.contains("\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n"), "{text}");
+    for open in ["m=audio 4000 RTP/AVP 0\r\n", "m=video 0 RTP/AVP 96\r\n", ""] {
+        let body = format!("v=0\r\nc=IN IP4 10.0.0.7\r\n{open}");
+        assert!(!ReceivedOffer::parse(body.as_bytes()).expect("readable").closes_audio(), "{open}");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod limits;
 mod list;
 mod message;
 mod method;
+mod multipart;
 mod parameters;
 mod parse;
 mod print;

@@ -78,6 +78,17 @@ impl Message {
     }
 }
 
+impl Message {
+    /// Puts the part of a type out of a body of several (RFC 5621) into the place of that body.
+    pub fn unwrap_part(&mut self, wanted: &str) {
+        let (header, body) = match self {
+            Self::Request(request) => (&mut request.header, &mut request.body),
+            Self::Response(response) => (&mut response.header, &mut response.body),
+        };
+        crate::multipart::unwrap(&mut header.fields, body, wanted);
+    }
+}
+
 impl Request {
     /// A request with Max-Forwards 70, and nothing in `via`, `contact` and `fields`.
     pub fn new(

@@ -23,7 +23,8 @@ impl Leg {
         if fork.early.as_ref().is_some_and(|answer| answer.branch != branch) {
             return;
         }
-        let Some(Ok(stream)) = fork.offer.as_ref().map(|offer| offer.read_answer(body)) else { return };
+        let answer = fork.offer.as_ref().map(|offer| media::read_answer(offer, body, fork.flow));
+        let Some(Ok(stream)) = answer else { return };
         if fork.early.as_ref().is_some_and(|answer| answer.stream == stream) {
             return;
         }
@@ -58,7 +59,7 @@ impl Fork {
         let early = self.early.as_ref().filter(|early| early.branch.as_deref() == response.header.to.tag());
         let stream = match early {
             Some(early) if response.body.is_empty() => early.stream.clone(),
-            Some(_) | None => self.offer.as_ref()?.read_answer(&response.body).ok()?,
+            Some(_) | None => media::read_answer(self.offer.as_ref()?, &response.body, self.flow).ok()?,
         };
         self.agreed_to(&stream)
     }

@@ -34,12 +34,12 @@ impl Leg {
     ) -> Option<Self> {
         let formats = media::formats(codecs);
         let body = &incoming.request.body;
-        let offer = if body.is_empty() { None } else { Some(ReceivedOffer::parse(body).ok()?) };
+        let flow = incoming.flow;
+        let offer = if body.is_empty() { None } else { Some(media::read_offer(body, flow).ok()?) };
         if let Some(offer) = &offer {
             let audio = offer.audio()?;
             audio.formats.iter().find(|format| formats.iter().any(|our| our.is_same_encoding(format)))?;
         }
-        let flow = incoming.flow;
         // The relay has no address for it yet: see `announce`.
         let announced = Announced { rtp: SocketAddr::new(flow.local.ip(), 0) };
         let mut leg =

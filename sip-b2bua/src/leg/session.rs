@@ -7,9 +7,10 @@
 use super::outgoing::ForkState;
 use super::{Leg, LegEvent, State};
 use crate::media;
-use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer, SdpError};
+use sdp::{AudioStream, Direction, Format, Offer, SdpError};
 use sip_core::{Command, Flow};
 use sip_message::StatusCode;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The session with the phone that answered.
 #[derive(Debug)]
@@ -110,7 +111,17 @@ impl Leg {
             self.sip(Command::AnswerOffer { invite, body });
             return self.reoffer_anew();
         };
-        let answered = ReceivedOffer::parse(body).and_then(|offer| {
+        let received = media::read_offer(body, flow);
+        if let Ok(offer) = &received
+            && offer.closes_audio()
+        {
+            let body = offer.answer_without_audio(&self.origin, announced.rtp);
+            talk.late = None;
+            self.sip(Command::AnswerOffer { invite, body });
+            self.close_audio(flow);
+            return self.reoffer_anew();
+        }
+        let answered = received.and_then(|offer| {
             let offered = offer.audio().cloned().ok_or(SdpError::NoAudio)?;
             let format = talk.choose(&offered, &self.formats).ok_or(SdpError::NoCommonFormat)?;
             let formats = media::with_events(format, &self.formats);
@@ -145,13 +156,28 @@ impl Leg {
             return;
         }
         let Some(offer) = talk.late.take().or_else(|| talk.reoffer.take()) else { return };
-        let Ok(stream) = offer.read_answer(body) else { return };
         let flow = self.forks[from_fork].flow;
+        let is_free = offer.stream().direction == Direction::SendRecv;
+        let stream = match media::read_answer(&offer, body, flow) {
+            Ok(stream) => stream,
+            Err(SdpError::AudioRefused) if is_free => return self.close_audio(flow),
+            Err(_) => return,
+        };
         self.redescribe(&stream, &offer.stream().formats, flow);
         // An answer says what the party wants only where the offer allows everything.
-        if offer.stream().direction == Direction::SendRecv {
+        if is_free {
             self.wishes(stream.direction);
         }
+    }
+
+    /// The party has closed its stream with port 0, which is another word for hold until it opens it again.
+    fn close_audio(&mut self, flow: Flow) {
+        let State::Talking(talk) = &self.state else { return };
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let formats = media::with_events(&talk.format, &self.formats);
+        let stream = AudioStream { direction: Direction::Inactive, ..AudioStream::new(nowhere, formats) };
+        self.redescribe(&stream, &stream.formats, flow);
+        self.wishes(Direction::Inactive);
     }
 
     /// The session stays as it was.

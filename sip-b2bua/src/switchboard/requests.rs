@@ -2,11 +2,11 @@
 
 use super::{Action, Switchboard};
 use crate::journal::RegisterKey;
+use crate::media;
 use crate::moment::Moment;
 use crate::registrar::{Authenticated, Registration};
 use call_control::Number;
 use rand::RngCore;
-use sdp::ReceivedOffer;
 use sip_core::Incoming;
 use sip_message::{FieldName, Method, Response, StatusCode, Uri};
 use std::collections::BTreeMap;
@@ -168,7 +168,7 @@ impl Switchboard {
         if !accepts.is_empty() && !accepts.iter().any(takes_sdp) {
             return request.response(StatusCode::NOT_ACCEPTABLE);
         }
-        if !request.body.is_empty() && ReceivedOffer::parse(&request.body).is_err() {
+        if !request.body.is_empty() && media::read_offer(&request.body, incoming.flow).is_err() {
             return request.response(StatusCode::NOT_ACCEPTABLE_HERE);
         }
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());

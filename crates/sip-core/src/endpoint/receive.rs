@@ -1,7 +1,7 @@
 //! Requests that come in: which transaction, dialog or user they are for (RFC 3261 §8.2, §17.2.3).
 
 use super::abilities::refusal_of;
-use super::compose::RETRY_AFTER_OVERLOAD;
+use super::compose::{RETRY_AFTER_OVERLOAD, SDP};
 use super::transactions::Machine;
 use super::{Endpoint, TransactionId};
 use crate::invite::IncomingEvent;
@@ -13,7 +13,11 @@ use std::time::Instant;
 impl Endpoint {
     /// One datagram, or one message that was cut from a stream.
     pub fn handle_octets(&mut self, octets: &[u8], flow: Flow, now: Instant) {
-        match Message::parse(octets) {
+        let read = Message::parse(octets).map(|mut message| {
+            message.unwrap_part(SDP);
+            message
+        });
+        match read {
             Ok(Message::Request(request)) => self.handle_request(request, flow, now),
             Ok(Message::Response(response)) => self.handle_response(response, flow, now),
             Err(error) => self.refuse_unreadable(error.salvage, flow),
