@@ -1,7 +1,7 @@
 //! What the relay says to signalling.
 
 use crate::names::{PlayId, SessionId, TerminationId};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// What happened.
@@ -130,6 +130,8 @@ pub struct Statistics {
     pub round_trip: Option<Duration>,
     /// Dropped because they came from elsewhere than the phone.
     pub packets_from_strangers: u64,
+    /// From where these came: the first addresses of them.
+    pub strangers: [Option<IpAddr>; STRANGERS_MAX],
     /// Dropped because they are no RTP or RTCP (RFC 3550 A.1, A.2).
     pub packets_malformed: u64,
     /// Received, but of a payload type that was not agreed: not forwarded.
@@ -137,3 +139,6 @@ pub struct Statistics {
     /// When the first packet was accepted.
     pub first_packet_at: Option<Instant>,
 }
+
+/// Addresses of strangers that are told.
+const STRANGERS_MAX: usize = 4;

@@ -429,7 +429,7 @@ impl Relay {
     fn route_of(&mut self, port: u16, source: SocketAddr) -> Option<Spot> {
         let spot = self.route(port)?;
         if self.is_own(source) {
-            self.sessions[spot.slot].as_mut()?.at_mut(spot.place)?.inward.count_stranger();
+            self.sessions[spot.slot].as_mut()?.at_mut(spot.place)?.inward.count_stranger(source);
             return None;
         }
         Some(spot)

@@ -4,7 +4,7 @@ use audio::{Codec, Impairment};
 use media_relay::{Description, Payload, Statistics};
 use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer, SdpError};
 use sip_core::Flow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The address of the relay as a party is told it.
@@ -42,30 +42,25 @@ pub(crate) fn with_events(format: &Format, offered: &[Format]) -> Vec<Format> {
 
 /// The answer to our offer, from a phone that is reached along `flow`.
 pub(crate) fn read_answer(offer: &Offer, body: &[u8], flow: Flow) -> Result<AudioStream, SdpError> {
-    let stream = offer.read_answer(body)?;
-    check_address(&stream, flow)?;
-    Ok(stream)
+    let read = offer.read_answer(body).and_then(|stream| {
+        stream.check_reach(flow.remote.ip())?;
+        Ok(stream)
+    });
+    read.inspect_err(|error| note(error, flow))
 }
 
 /// The offer of a phone that is reached along `flow`.
 pub(crate) fn read_offer(body: &[u8], flow: Flow) -> Result<ReceivedOffer, SdpError> {
-    let offer = ReceivedOffer::parse(body)?;
-    offer.audio().map_or(Ok(()), |stream| check_address(stream, flow))?;
-    Ok(offer)
+    let read = ReceivedOffer::parse(body).and_then(|offer| {
+        offer.audio().map_or(Ok(()), |stream| stream.check_reach(flow.remote.ip()))?;
+        Ok(offer)
+    });
+    read.inspect_err(|error| note(error, flow))
 }
 
-/// Addresses that only one host or one link knows stand for another one here, unless the phone is there itself.
-fn check_address(stream: &AudioStream, flow: Flow) -> Result<(), SdpError> {
-    let near = |ip: IpAddr| match ip.to_canonical() {
-        IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local()),
-        IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local()),
-    };
-    let own = near(flow.remote.ip());
-    let is_foreign = |ip: IpAddr| near(ip) != (false, false) && near(ip) != own;
-    match [stream.rtp.ip(), stream.rtcp.ip()].into_iter().find(|ip| is_foreign(*ip)) {
-        Some(ip) => Err(SdpError::ForbiddenAddress(ip)),
-        None => Ok(()),
-    }
+/// The messages of a call may be too many to be kept, and then say nothing of it.
+fn note(error: &SdpError, flow: Flow) {
+    tracing::info!(phone = %flow.remote, %error, "a session description cannot be used");
 }
 
 /// The same as an offer, each under a payload type of its own.

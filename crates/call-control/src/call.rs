@@ -4,6 +4,7 @@ use crate::{CallerId, Disposition, End, EndReason, EndedBy, Number, VariableName
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use time::OffsetDateTime;
 
@@ -215,6 +216,15 @@ pub struct Media {
     pub packets_received: u64,
     /// RTP packets that were expected and did not come (RFC 3550 A.3).
     pub packets_lost: u64,
+    /// RTP packets that came from elsewhere than the phone, and were turned away.
+    #[serde(default)]
+    pub packets_from_strangers: u64,
+    /// From where these came: the first addresses of them, at most four.
+    #[serde(default)]
+    pub strangers: Vec<IpAddr>,
+    /// RTP packets of a payload type that was not agreed, among those received: they were not passed on.
+    #[serde(default)]
+    pub packets_not_agreed: u64,
     /// Interarrival jitter (RFC 3550 A.8), milliseconds.
     pub jitter_ms: f64,
     /// How a listener would judge it: a mean opinion score by the E-model (ITU-T G.107), 1 to 4.5. Absent before

@@ -77,6 +77,12 @@ pub enum FindingCode {
     OneWayAudio,
     /// No audio came from either.
     NoAudio,
+    /// Audio came from elsewhere than the phone.
+    Strangers,
+    /// A phone sent what was not agreed.
+    NotAgreed,
+    /// A session description cannot be read.
+    DescriptionUnreadable,
     /// Much of the audio was lost or came late.
     PoorAudio,
     /// A party held the call.

@@ -39,7 +39,10 @@ pub(crate) fn read(call: &Call, trace: &[u8]) -> Option<(Ladder, Vec<Option<Mess
         }
         let number = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
         let first = *first_copies.entry((entry.sent, entry.far_end.address, octets)).or_insert(number);
-        let read = Message::parse(octets).ok();
+        let read = Message::parse(octets).ok().map(|mut message| {
+            message.unwrap_part(SDP);
+            message
+        });
         messages.push(LadderMessage {
             number,
             at,
@@ -132,13 +135,15 @@ fn has_sdp(message: &Message) -> bool {
 }
 
 /// The session description in a message.
+const SDP: &str = "application/sdp";
+
 pub(crate) fn session_description(message: &Message) -> Option<&[u8]> {
     let (header, body) = match message {
         Message::Request(request) => (&request.header, &request.body),
         Message::Response(response) => (&response.header, &response.body),
     };
     let kind = header.fields.get(&FieldName::CONTENT_TYPE)?.split(';').next()?;
-    (kind.trim().eq_ignore_ascii_case("application/sdp") && !body.is_empty()).then_some(body.as_slice())
+    (kind.trim().eq_ignore_ascii_case(SDP) && !body.is_empty()).then_some(body.as_slice())
 }
 
 #[cfg(test)]

@@ -51,6 +51,22 @@ impl AudioStream {
         events.clone().find(|format| format.clock_rate == clock_rate).or_else(|| events.next())
     }
 
+    /// Addresses that only one host or one link knows stand for another one here, unless the phone is there itself.
+    ///
+    /// # Errors
+    /// Its RTP or RTCP goes to such a one, and `peer`, from where it was sent, is elsewhere.
+    pub fn check_reach(&self, peer: IpAddr) -> Result<(), SdpError> {
+        let near = |ip: IpAddr| match ip.to_canonical() {
+            IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local()),
+            IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local()),
+        };
+        let is_foreign = |ip: IpAddr| near(ip) != (false, false) && near(ip) != near(peer);
+        match [self.rtp.ip(), self.rtcp.ip()].into_iter().find(|ip| is_foreign(*ip)) {
+            Some(ip) => Err(SdpError::ForbiddenAddress(ip)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes out telephone-event formats whose clock rate no audio format has (RFC 4733 §2.1), where there are others: many
     /// phones have one at 8,000 and no other, whatever their codec.
     pub(crate) fn drop_unpaired_telephone_events(&mut self) {

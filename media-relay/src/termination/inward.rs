@@ -75,7 +75,7 @@ impl Inward {
             return None;
         };
         let Some(description) = description else {
-            self.count_stranger();
+            self.count_stranger(source);
             return None;
         };
         let evidence = Evidence { source, ssrc: header.ssrc, sequence: Some(header.sequence) };
@@ -84,7 +84,7 @@ impl Inward {
             Verdict::Accepted => {}
             Verdict::Undecided => return None,
             Verdict::Stranger => {
-                self.count_stranger();
+                self.count_stranger(source);
                 return None;
             }
         }
@@ -155,7 +155,7 @@ impl Inward {
         match verdict {
             // A phone that is muted and sends only reports is there.
             Verdict::Accepted => self.is_alive(now),
-            Verdict::Stranger => self.count_stranger(),
+            Verdict::Stranger => self.count_stranger(source),
             Verdict::Undecided => {}
         }
         verdict == Verdict::Accepted
@@ -167,7 +167,7 @@ impl Inward {
         if self.rtp.address().or(announced) == Some(source) {
             self.figures.packets_not_agreed += 1;
         } else {
-            self.count_stranger();
+            self.count_stranger(source);
         }
     }
 
@@ -204,14 +204,19 @@ impl Inward {
         }
     }
 
-    pub(crate) fn count_stranger(&mut self) {
+    pub(crate) fn count_stranger(&mut self, source: SocketAddr) {
         self.figures.packets_from_strangers += 1;
+        let ip = source.ip().to_canonical();
+        let place = self.figures.strangers.iter_mut().find(|known| known.is_none_or(|known| known == ip));
+        if let Some(place) = place {
+            *place = Some(ip);
+        }
     }
 
     fn count_malformed(&mut self, description: Option<&Description>, source: SocketAddr) {
         let is_phone = self.rtp.address() == Some(source)
             || description.is_some_and(|description| description.rtp == source || description.rtcp == source);
-        if is_phone { self.figures.packets_malformed += 1 } else { self.count_stranger() }
+        if is_phone { self.figures.packets_malformed += 1 } else { self.count_stranger(source) }
     }
 
     pub(crate) fn rtp_address(&self) -> Option<SocketAddr> {

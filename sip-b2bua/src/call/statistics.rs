@@ -28,6 +28,9 @@ impl RunningCall {
             if let Some(media) = &mut self.view.party_mut(party).media {
                 media.packets_received = figures.packets_received;
                 media.packets_lost = figures.packets_lost;
+                media.packets_from_strangers = figures.packets_from_strangers;
+                media.strangers = figures.strangers.into_iter().flatten().collect();
+                media.packets_not_agreed = figures.packets_not_agreed;
                 media.mos = media::mean_opinion_score(&media.codec, figures);
                 media.jitter_ms = (figures.jitter_ms * 100.0).round() / 100.0;
                 media.first_packet_ms_after_answer = first.map(|(packet, answer)| {

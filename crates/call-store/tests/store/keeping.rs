@@ -21,6 +21,9 @@ fn ended(n: u32) -> Call {
         codec: "PCMU".into(),
         packets_received: u64::MAX,
         packets_lost: 0,
+        packets_from_strangers: 0,
+        strangers: Vec::new(),
+        packets_not_agreed: 0,
         // More digits than a quick reader of decimal numbers gets right.
         jitter_ms: 0.091_769_949_100_660_61,
         mos: Some(4.4),

@@ -7,6 +7,7 @@ use call_control::{
 };
 use sdp::{AudioStream, ReceivedOffer};
 use sip_message::{Header, Message, Method, Response};
+use std::error::Error;
 use std::time::Duration;
 
 /// Messages that one finding shows at most: the first ones, and the last.
@@ -144,6 +145,19 @@ impl<'e> Seen<'e> {
         match self.message {
             Message::Response(response) if response.header.cseq.method == *method => Some(response),
             Message::Response(_) | Message::Request(_) => None,
+        }
+    }
+
+    /// What is wrong with its session description, the line included where it is a line.
+    pub(super) fn description_error(self) -> Option<String> {
+        let peer = self.shown.address.ip();
+        let read = ReceivedOffer::parse(session_description(self.message)?);
+        match read.and_then(|offer| offer.audio().map_or(Ok(()), |audio| audio.check_reach(peer))) {
+            Ok(()) => None,
+            Err(error) => Some(match error.source() {
+                Some(source) => format!("{error} ({source})"),
+                None => error.to_string(),
+            }),
         }
     }
 

@@ -12,6 +12,8 @@ const TALK: Duration = Duration::from_secs(2);
 const LOSS: f64 = 0.03;
 /// Mean opinion score below which many users are dissatisfied (ITU-T G.107, annex B).
 const SCORE: f64 = 3.6;
+/// Packets that are more than a stray one.
+const WORTH_TELLING: u64 = 10;
 /// Packets without which there is nothing to judge: a second.
 const PACKETS: u64 = 50;
 
@@ -19,6 +21,9 @@ pub(super) fn find(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     findings.extend(unheard(evidence));
     findings.extend(PARTIES.into_iter().filter_map(|party| no_common_codec(evidence, party)));
     findings.extend(PARTIES.into_iter().filter_map(|party| private_address(evidence, party)));
+    findings.extend(PARTIES.into_iter().filter_map(|party| strangers(evidence, party)));
+    findings.extend(PARTIES.into_iter().filter_map(|party| not_agreed(evidence, party)));
+    findings.extend(PARTIES.into_iter().filter_map(|party| unreadable(evidence, party)));
     findings.extend(PARTIES.into_iter().filter_map(|party| poor(evidence, party)));
     findings.extend(transcoded(evidence));
 }
@@ -92,6 +97,10 @@ fn no_common_codec(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
     if end.reason != EndReason::NoCommonCodec || end.party != Some(party) || end.sip_status.is_some() {
         return None;
     }
+    // Said by that, and better.
+    if unreadable(evidence, party).is_some() {
+        return None;
+    }
     let dialog = evidence.answered(party);
     let invite = dialog.as_ref().and_then(|dialog| dialog.invites.first().copied());
     let answer = dialog.as_ref().and_then(Dialog::final_response).map(|(seen, _)| seen);
@@ -119,6 +128,7 @@ fn private_address(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
     let hidden = |seen: &Seen<'_>| {
         let announced = seen.audio().map(|audio| audio.rtp.ip().to_canonical());
         !seen.is_sent()
+            && seen.description_error().is_none()
             && announced
                 .is_some_and(|ip| kind_of(ip).is_some() && ip != seen.shown.address.ip().to_canonical())
     };
@@ -158,6 +168,58 @@ fn kind_of(ip: IpAddr) -> Option<&'static str> {
         IpAddr::V4(_) | IpAddr::V6(_) if ip.is_loopback() => Some("a loopback address"),
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
+}
+
+/// What was turned away.
+fn strangers(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
+    let media = evidence.call.party(party).media.as_ref()?;
+    let count = media.packets_from_strangers;
+    let (first, others) = media.strangers.split_first()?;
+    if count < WORTH_TELLING {
+        return None;
+    }
+    let from = match others {
+        [] => format!("{first}, which is"),
+        [..] => format!("{first} and other addresses, which are"),
+    };
+    let [_, theirs] = sdp_of(evidence, party);
+    let at = theirs.and_then(Seen::audio).map(|audio| format!(" ({})", audio.rtp)).unwrap_or_default();
+    let number = evidence.number(party);
+    let sentence = format!(
+        "{count} packets came from {from} not where the phone of {number} said it would be{at}: they were turned away. If \
+         that is the phone, its audio leaves by another network than its messages; let it find out its public address \
+         (STUN, or its setting for NAT). If it is not, somebody tries ports."
+    );
+    let severity = if is_unheard(evidence, party) { Severity::Fault } else { Severity::Hint };
+    Some(finding(FindingCode::Strangers, severity, party, sentence, theirs))
+}
+
+/// What came from the phone and means nothing.
+fn not_agreed(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
+    let media = evidence.call.party(party).media.as_ref()?;
+    let (count, all) = (media.packets_not_agreed, media.packets_received);
+    if count < WORTH_TELLING {
+        return None;
+    }
+    let sentence = format!(
+        "{count} of {all} packets of {} were in a format that was not agreed, and were not passed on: comfort noise, a \
+         codec that the phone changed to by itself, or keep-alives. If something is missing from what was said, look at \
+         the codecs of the phone.",
+        evidence.number(party)
+    );
+    let severity = if count == all { Severity::Fault } else { Severity::Hint };
+    let shown = sdp_of(evidence, party).into_iter().flatten();
+    Some(finding(FindingCode::NotAgreed, severity, party, sentence, shown))
+}
+
+/// A description of the phone that says nothing to us, and why.
+fn unreadable(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
+    let (seen, error) = evidence
+        .of(party)
+        .filter(|seen| !seen.is_sent())
+        .find_map(|seen| Some((seen, seen.description_error()?)))?;
+    let sentence = format!("A session description of {} cannot be used: {error}.", evidence.phone(seen));
+    Some(finding(FindingCode::DescriptionUnreadable, Severity::Fault, party, sentence, [seen]))
 }
 
 fn poor(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {

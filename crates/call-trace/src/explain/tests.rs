@@ -34,6 +34,9 @@ fn media(codec: &str, packets_received: u64, packets_lost: u64, mos: Option<f64>
         codec: codec.into(),
         packets_received,
         packets_lost,
+        packets_from_strangers: 0,
+        strangers: Vec::new(),
+        packets_not_agreed: 0,
         jitter_ms: 1.0,
         mos,
         first_packet_ms_after_answer: None,
@@ -244,11 +247,65 @@ fn a_connection_that_cannot_be_made_is_told_from_silence() {
     says(&case.findings()[0], &["sent once over TCP within 32.0 s"]);
 }
 
+/// A call to a phone that answered with this description, which was of no use, and has ended.
+fn after_a_useless_answer(description: &str) -> Vec<Finding> {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", description);
+    case.now += 100;
+    case.end(EndReason::NoCommonCodec, EndedBy::Server, Some(Party::To), None);
+    case.findings()
+}
+
+#[test]
+fn a_description_that_cannot_be_used_is_said_with_its_line_and_limit() {
+    let usual = sdp("192.0.2.7", "8");
+    let many = "a=\n".repeat(2_100);
+    for (description, words) in [
+        (sdp("169.254.1.1", "8"), ["nothing may be sent", "169.254.1.1"]),
+        (sdp("127.0.0.1", "8"), ["nothing may be sent", "127.0.0.1"]),
+        (format!("{usual}{many}"), ["beyond the 2000 lines", "line 2006"]),
+        (usual.replace("c=IN", "q IN"), ["cannot be read", "line 4"]),
+        (usual.replace("m=audio", "m=video"), ["", ""]),
+    ] {
+        let findings = after_a_useless_answer(&description);
+        if words[0].is_empty() {
+            assert_eq!(codes(&findings), [FindingCode::NoCommonCodec]);
+            continue;
+        }
+        assert_eq!(codes(&findings), [FindingCode::DescriptionUnreadable], "{words:?}");
+        says(&findings[0], &words);
+    }
+}
+
+#[test]
+fn packets_of_strangers_and_packets_that_mean_nothing_are_named() {
+    let mut case = Case::begin(Transport::Udp);
+    case.connect("", &sdp("192.0.2.7", "8"));
+    case.now += 5_000;
+    let mut figures = media("PCMA", 250, 0, Some(4.4)).unwrap();
+    figures.packets_from_strangers = 125;
+    figures.strangers = vec!["198.51.100.9".parse().unwrap()];
+    figures.packets_not_agreed = 40;
+    case.call.to.media = Some(figures.clone());
+    let findings = case.findings();
+    assert_eq!(codes(&findings)[1..], [FindingCode::Strangers, FindingCode::NotAgreed]);
+    says(&findings[1], &["125 packets came from 198.51.100.9, which is not where", "192.0.2.7:4000"]);
+    says(&findings[2], &["40 of 250 packets of 1002", "not agreed"]);
+    assert_eq!(findings[1].severity, Severity::Hint);
+    figures.packets_received = 0;
+    figures.strangers.push("203.0.113.5".parse().unwrap());
+    figures.packets_not_agreed = 9;
+    case.call.to.media = Some(figures);
+    let findings = case.findings();
+    let strangers = findings.iter().find(|finding| finding.code == FindingCode::Strangers).unwrap();
+    says(strangers, &["198.51.100.9 and other addresses, which are not where"]);
+    assert_eq!(strangers.severity, Severity::Fault, "the phone itself was not heard");
+    assert!(!codes(&findings).contains(&FindingCode::NotAgreed));
+}
+
 #[test]
 fn inner_addresses_are_a_hint_when_audio_came_all_the_same() {
-    for (address, kind) in
-        [("100.64.3.4", "RFC 6598"), ("127.0.0.1", "loopback"), ("169.254.1.1", "link-local")]
-    {
+    for (address, kind) in [("100.64.3.4", "RFC 6598"), ("192.168.3.4", "RFC 1918")] {
         let mut case = Case::begin(Transport::Udp);
         case.connect("", &sdp(address, "8"));
         case.now += 5_000;

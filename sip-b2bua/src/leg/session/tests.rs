@@ -6,6 +6,7 @@ use crate::place::Place;
 use audio::Codec;
 use sdp::Direction;
 use sip_core::Transport;
+use std::net::SocketAddr;
 
 /// A leg with one phone.
 struct World {
@@ -54,12 +55,18 @@ impl World {
 
     /// The phone offers PCMU, to be sent and heard like that.
     fn offers(&mut self, direction: &str) {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: ([127, 0, 0, 1], 5060).into(),
-            remote: ([127, 0, 0, 1], 6000).into(),
-        };
-        self.hear(InviteEvent::Offered { body: Some(description(direction).into_bytes()), flow });
+        self.offers_as(|body| body.replace("sendrecv", direction));
+    }
+
+    /// It offers what is made of a usual description.
+    fn offers_as(&mut self, change: impl FnOnce(String) -> String) {
+        self.offers_from(([127, 0, 0, 1], 6000).into(), change);
+    }
+
+    fn offers_from(&mut self, remote: SocketAddr, change: impl FnOnce(String) -> String) {
+        let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote };
+        let body = change(description("sendrecv"));
+        self.hear(InviteEvent::Offered { body: Some(body.into_bytes()), flow });
     }
 
     fn answers(&mut self, direction: &str) {
@@ -219,6 +226,54 @@ fn an_offer_without_a_codec_of_ours_is_refused_and_the_session_stands() {
     world.hear(InviteEvent::Offered { body: Some(body.into_bytes()), flow });
     assert_eq!(world.sent, [Sent::Refusal(488)]);
     assert_eq!(world.leg.wish(), Direction::SendRecv);
+}
+
+/// Some phones hold with port 0, and take it back with a port.
+#[test]
+fn a_stream_that_is_closed_is_a_hold_until_it_is_open_again() {
+    let mut world = World::talking();
+    world.offers_as(|body| body.replace("m=audio 4000", "m=audio 0"));
+    let Some(Sent::Answer(answer)) = world.sent.last() else { panic!("{:?}", world.sent) };
+    assert!(answer.contains("\r\nm=audio 0 RTP/AVP 0\r\n"), "{answer}");
+    assert_eq!(world.leg.wish(), Direction::Inactive);
+    assert!(matches!(world.told[..], [LegEvent::Wishes]), "{:?}", world.told);
+    world.offers("sendrecv");
+    assert_eq!((world.leg.wish(), world.last_direction()), (Direction::SendRecv, "sendrecv"));
+    let Some(Sent::Answer(answer)) = world.sent.last() else { panic!("{:?}", world.sent) };
+    assert!(!answer.contains("m=audio 0 "), "{answer}");
+}
+
+#[test]
+fn an_answer_that_closes_the_stream_holds_too() {
+    let mut world = World::talking();
+    world.other_wants(Direction::SendOnly);
+    world.other_wants(Direction::SendRecv);
+    let body = description("sendrecv").replace("m=audio 4000", "m=audio 0");
+    world.hear(InviteEvent::Reanswered { body: body.into_bytes() });
+    assert_eq!(world.leg.wish(), Direction::Inactive);
+}
+
+#[test]
+fn audio_at_an_address_that_only_somebody_else_knows_is_refused() {
+    for (address, status) in [
+        ("169.254.1.1", Some(488)),
+        ("240.0.0.1", Some(488)),
+        ("255.255.255.255", Some(488)),
+        ("0.1.2.3", Some(488)),
+        ("10.1.2.3", None),
+        ("127.0.0.1", None),
+    ] {
+        let mut world = World::talking();
+        world.offers_as(|body| body.replace("c=IN IP4 127.0.0.1", &format!("c=IN IP4 {address}")));
+        match status {
+            Some(status) => assert_eq!(world.sent, [Sent::Refusal(status)], "{address}"),
+            None => assert!(matches!(world.sent[..], [Sent::Answer(_)]), "{address}"),
+        }
+    }
+    // From elsewhere the loopback address is another one.
+    let mut world = World::talking();
+    world.offers_from(([192, 0, 2, 7], 6000).into(), |body| body);
+    assert_eq!(world.sent, [Sent::Refusal(488)]);
 }
 
 #[test]
