@@ -327,6 +327,113 @@ fn digits_pass_with_their_times_in_the_other_clock_rate() {
     }
 }
 
+/// Packets of one digit that is keyed for so many times 20 ms, each longer by what the source's clock counts in 20 ms; the
+/// last one comes three times (RFC 4733 §2.5.1.4). Beyond 65,535 it goes on in a segment of its own.
+fn digit(bench: &mut Bench, code: u8, frames: u32) -> Vec<Vec<u8>> {
+    let step = bench.source.clock_rate() / 50;
+    let (first, mut begin) = (bench.timestamp, 0);
+    let mut packets = Vec::new();
+    for frame in 1..=frames {
+        let is_last = frame == frames;
+        while frame * step - begin > u32::from(u16::MAX) {
+            packets.push(bench.packet(EVENT, first.wrapping_add(begin), &[code, 0x0a, 0xff, 0xff]));
+            begin += u32::from(u16::MAX);
+        }
+        let duration = u16::try_from(frame * step - begin).expect("it fits");
+        let [high, low] = duration.to_be_bytes();
+        let flags = if is_last { 0x8a } else { 0x0a };
+        let marker = if frame == 1 { 0x80 } else { 0 };
+        for _ in 0..if is_last { 3 } else { 1 } {
+            packets.push(bench.packet(EVENT | marker, first.wrapping_add(begin), &[code, flags, high, low]));
+        }
+    }
+    bench.timestamp = first.wrapping_add(frames * step);
+    packets
+}
+
+/// The digits that were heard, each with its length in milliseconds. Each is another one; its packets come one after the
+/// other, begin where it began or where a segment of it ended (RFC 4733 §2.5.1.3), and one of them ends it.
+fn digits_heard(bench: &Bench) -> Vec<(u8, u32)> {
+    struct Heard {
+        code: u8,
+        start: u32,
+        segment: u32,
+        end: u32,
+        is_over: bool,
+    }
+    let mut heard: Vec<Heard> = Vec::new();
+    for (header, payload) in bench.sent.iter().filter(|(header, _)| header.payload_type == EVENT) {
+        let [code, flags, high, low] = *payload.first_chunk().expect("an event");
+        let length = u32::from(u16::from_be_bytes([high, low]));
+        if heard.last().is_none_or(|last| last.code != code) {
+            assert!(heard.iter().all(|known| known.code != code), "{code} comes back");
+            let at = header.timestamp;
+            heard.push(Heard { code, start: at, segment: at, end: at, is_over: false });
+        }
+        let last = heard.last_mut().expect("one is there");
+        let begins = header.timestamp;
+        assert!(begins == last.segment || begins == last.end, "it begins in the middle of a segment");
+        last.segment = begins;
+        let end = header.timestamp.wrapping_add(length);
+        if end.wrapping_sub(last.start) > last.end.wrapping_sub(last.start) {
+            last.end = end;
+        }
+        last.is_over |= flags & 0x80 != 0;
+    }
+    assert!(heard.iter().all(|digit| digit.is_over), "one does not end");
+    let rate = bench.target.clock_rate() / 1_000;
+    heard.iter().map(|digit| (digit.code, digit.end.wrapping_sub(digit.start) / rate)).collect()
+}
+
+#[test]
+fn digits_keep_their_length_beyond_what_one_packet_can_say() {
+    // 65,535 units are 8.2 s at 8,000 and 1.4 s at 48,000.
+    for (source, target) in
+        [(Codec::Pcmu, Codec::Opus), (Codec::Opus, Codec::Pcmu), (Codec::Opus, Codec::G722)]
+    {
+        for frames in [5, 60, 80, 450, 600] {
+            let mut bench = Bench::between(source, target);
+            bench.talk(5);
+            for packet in digit(&mut bench, 7, frames) {
+                bench.pass(1);
+                bench.hand_in(packet);
+            }
+            bench.talk(5);
+            bench.pass(20);
+            let [(7, milliseconds)] = digits_heard(&bench)[..] else { panic!("{source:?} {target:?}") };
+            // A segment of 65,535 units at 48,000 is no whole number of them at 8,000.
+            assert!(milliseconds.abs_diff(frames * 20) <= 1, "{source:?} {target:?}: {milliseconds} ms");
+        }
+    }
+}
+
+#[test]
+fn digits_keep_their_order_when_packets_overtake_each_other() {
+    for (source, target) in [(Codec::Pcmu, Codec::Opus), (Codec::Opus, Codec::Pcmu)] {
+        for swapped in 0..12 {
+            let mut bench = Bench::between(source, target);
+            bench.talk(5);
+            let mut packets = digit(&mut bench, 1, 5);
+            packets.extend(digit(&mut bench, 2, 5));
+            // One comes behind the next but one.
+            let late = packets.remove(swapped);
+            packets.insert((swapped + 2).min(packets.len()), late);
+            for packet in packets {
+                bench.pass(1);
+                bench.hand_in(packet);
+            }
+            bench.talk(5);
+            bench.pass(20);
+            let codes: Vec<u8> = digits_heard(&bench).iter().map(|(code, _)| *code).collect();
+            assert_eq!(codes, [1, 2], "{source:?} {target:?} {swapped}");
+            let sequences: Vec<u16> = bench.sent.iter().map(|(header, _)| header.sequence).collect();
+            let mut unique = sequences.clone();
+            unique.dedup();
+            assert_eq!(unique.len(), sequences.len(), "no number is used twice");
+        }
+    }
+}
+
 #[test]
 fn a_party_that_takes_another_codec_is_heard_on_in_the_same_stream() {
     let mut bench = Bench::between(Codec::Opus, Codec::Pcmu);

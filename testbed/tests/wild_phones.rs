@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testbed::simulation::{
-    Deed, Network, RawScript, Story, World, each_seed, hangs_up, percent, reinvites, says, says_as,
-    says_of_cancel, seconds,
+    Deed, DescriptionHabit, Habits, Network, RawScript, Story, World, each_seed, hangs_up, percent,
+    reinvites, says, says_as, says_of_cancel, seconds,
 };
 
 const REFUSALS: [u16; 14] = [300, 302, 401, 404, 407, 408, 480, 486, 487, 488, 500, 503, 600, 603];
@@ -71,8 +71,22 @@ impl Wild {
             to_bye: self.one_of(&[200, 200, 200, 0, 401, 481, 500]),
             lost_finals: self.one_of(&[0, 0, 1, 3]),
             lost_acks: self.one_of(&[0, 0, 1, 3]),
+            habits: self.habits(),
             ..RawScript::new(self.course(4.0)).to_cancel(to_cancel).to_ack(to_ack)
         }
+    }
+
+    fn habits(&mut self) -> Habits {
+        let usual = DescriptionHabit::Usual;
+        let description = self.one_of(&[
+            usual,
+            usual,
+            usual,
+            DescriptionHabit::Multipart,
+            DescriptionHabit::ManyAttributes,
+            DescriptionHabit::OddNames,
+        ]);
+        Habits { without_contact: self.0.random_bool(0.1), semicolons: self.0.random_bool(0.2), description }
     }
 
     fn phones(&mut self) -> Vec<RawScript> {
@@ -188,6 +202,8 @@ fn check(call: &Call, asked: Asked, played: &Played) {
         | EndReason::InternalError => panic!("{end:?}"),
     }
     check_status(call, played);
+    // However an answer is written, there is a codec of ours in it.
+    assert!(end.reason != EndReason::NoCommonCodec || end.by != EndedBy::Server, "{end:?}");
     assert!(call.to.answered_at.is_none() || call.from.answered_at.is_some(), "{:?} before from", Party::To);
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may use whom; `testbed` may use everything and is used by nothing.
-const USES: [(&str, &[&str]); 13] = [
+const USES: [(&str, &[&str]); 14] = [
     ("audio", &[]),
     ("call-control", &[]),
     ("call-store", &["call-control"]),
     ("call-trace", &["call-control", "sdp", "sip-message"]),
-    ("control-api", &["call-control", "call-store"]),
+    ("control-api", &["call-control", "call-store", "places"]),
     ("deadlines", &[]),
     (
         "dialbridge",
@@ -27,6 +27,7 @@ const USES: [(&str, &[&str]); 13] = [
         ],
     ),
     ("media-relay", &["audio", "deadlines"]),
+    ("places", &[]),
     ("sdp", &[]),
     (
         "sip-b2bua",
@@ -37,6 +38,7 @@ const USES: [(&str, &[&str]); 13] = [
             "call-trace",
             "deadlines",
             "media-relay",
+            "places",
             "sdp",
             "sip-core",
             "sip-message",
@@ -47,8 +49,8 @@ const USES: [(&str, &[&str]); 13] = [
     ("test-phone", &["audio", "deadlines", "sdp", "sip-core", "sip-message"]),
 ];
 
-const PURE: [&str; 7] =
-    ["audio", "call-control", "call-trace", "deadlines", "sdp", "sip-core", "sip-message"];
+const PURE: [&str; 8] =
+    ["audio", "call-control", "call-trace", "deadlines", "places", "sdp", "sip-core", "sip-message"];
 
 /// Packages with which a crate would reach sockets, threads or clocks.
 const IMPURE_PACKAGES: [&str; 7] = ["tokio", "mio", "socket2", "async-io", "hyper", "reqwest", "rusqlite"];

@@ -3,6 +3,7 @@
 
 mod events;
 mod fake;
+mod fuzz;
 mod lists;
 mod messages;
 mod repeats;

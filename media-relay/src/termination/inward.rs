@@ -74,10 +74,8 @@ impl Inward {
             self.count_malformed(description, source);
             return None;
         };
-        let Some(description) = description else {
-            self.count_stranger(source);
-            return None;
-        };
+        // Whoever is early is no stranger yet.
+        let description = description?;
         let evidence = Evidence { source, ssrc: header.ssrc, sequence: Some(header.sequence) };
         let acceptable = Acceptable { announced: description.rtp, other: Some(description.signalling) };
         match self.rtp.handle(evidence, acceptable, now) {

@@ -4,10 +4,12 @@
 //! of a request with what it said before, and repeats its final responses until their ACK.
 
 mod calls;
+mod habits;
 mod repeated;
 mod script;
 
 pub use calls::Standing;
+pub use habits::{DescriptionHabit, Habits};
 pub use script::{Deed, RawScript, hangs_up, reinvites, says, says_as, says_of_cancel, says_with};
 
 use calls::Calls;

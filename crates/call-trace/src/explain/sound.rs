@@ -178,11 +178,14 @@ fn strangers(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
     if count < WORTH_TELLING {
         return None;
     }
+    let [_, theirs] = sdp_of(evidence, party);
+    let is_its_own =
+        theirs.and_then(Seen::audio).is_some_and(|audio| audio.rtp.ip().to_canonical() == *first);
     let from = match others {
+        [] if is_its_own => format!("another port of {first}, which is"),
         [] => format!("{first}, which is"),
         [..] => format!("{first} and other addresses, which are"),
     };
-    let [_, theirs] = sdp_of(evidence, party);
     let at = theirs.and_then(Seen::audio).map(|audio| format!(" ({})", audio.rtp)).unwrap_or_default();
     let number = evidence.number(party);
     let sentence = format!(

@@ -245,11 +245,14 @@ impl Calls {
             challenge(&mut response);
         }
         if status.is_success() {
-            response.set_body("application/sdp", description(self.rtp));
+            let (kind, body) = self.script.habits.body(&description(self.rtp));
+            response.set_body(kind, body);
         }
         let contact = format!("Contact: <sip:raw@{}>\r\n", self.sip);
         let contact = if fields.contains("Contact:") { "" } else { &contact };
+        let contact = self.script.habits.contact(status, contact);
         let octets = with_fields(&response.print(), &format!("{contact}{fields}"));
+        let octets = self.script.habits.written(octets);
         invitation.last = Some(octets.clone());
         if !status.is_final() {
             return self.outputs.push_back(octets);

@@ -1,6 +1,7 @@
 //! What a raw phone is told.
 
 use super::super::seconds;
+use super::habits::Habits;
 use std::time::Duration;
 
 /// How a raw phone meets the requests of the server. Times count from the request.
@@ -20,6 +21,8 @@ pub struct RawScript {
     pub lost_acks: usize,
     /// Repeats a final response until its ACK, as it should.
     pub repeats: bool,
+    /// How its answers are written.
+    pub habits: Habits,
 }
 
 /// One thing that a raw phone does.
@@ -52,6 +55,7 @@ impl RawScript {
             lost_finals: 0,
             lost_acks: 0,
             repeats: true,
+            habits: Habits::default(),
         }
     }
 
