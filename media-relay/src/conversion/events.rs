@@ -15,6 +15,12 @@ pub(super) struct PassedEvent {
     ours: u32,
     /// The segment of it that leaves, counted from zero.
     segment: u32,
+    /// What came last: its code, and whether it was the end.
+    code: u8,
+    is_over: bool,
+    /// Where that ended, as it came and as it left.
+    their_end: u32,
+    our_end: u32,
 }
 
 impl Conversion {
@@ -41,9 +47,11 @@ impl Conversion {
             }
         };
         let payload = RtpHeader::payload(&packet);
-        let Some([_, flags, high, low]) = packet[payload.clone()].first_chunk().copied() else {
+        let Some([code, flags, high, low]) = packet[payload.clone()].first_chunk().copied() else {
             return self.pacing.keep(packet);
         };
+        let their_end = timestamp.wrapping_add(u32::from(u16::from_be_bytes([high, low])));
+        let event = if known.is_none() { event.continuing(self.event, code) } else { event };
         let duration = u64::from(u16::from_be_bytes([high, low])) * u64::from(between.event_rate);
         let duration = duration / u64::from(source_rate.max(1));
         // In units of a higher clock rate it may be longer than a packet can say.
@@ -61,7 +69,10 @@ impl Conversion {
         write(&mut packet, payload.start, flags, rest);
         let missing = if segment == event.segment { missing } else { 0 };
         self.stamp(accepted, between, event.at(segment), missing, packet, continuity, now);
-        self.event = Some(PassedEvent { segment: segment.max(event.segment), ..event });
+        let our_end = event.at(segment).wrapping_add(u32::from(rest));
+        let is_over = flags & EVENT_IS_OVER != 0;
+        let segment = segment.max(event.segment);
+        self.event = Some(PassedEvent { segment, code, is_over, their_end, our_end, ..event });
     }
 
     /// Where the event begins in the stream that leaves.
@@ -81,7 +92,8 @@ impl Conversion {
             // Its timestamps are not those of the audio: it begins when it comes.
             continuity.next_timestamp(between.target.clock_rate(), now)
         };
-        PassedEvent { epoch, theirs, ours, segment: 0 }
+        let (code, is_over) = (0, false);
+        PassedEvent { epoch, theirs, ours, segment: 0, code, is_over, their_end: theirs, our_end: ours }
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a packet leaves with")]
@@ -102,6 +114,17 @@ impl Conversion {
 }
 
 impl PassedEvent {
+    /// A long digit comes in segments: where the one before ended as it left, this one begins, however that was rounded.
+    fn continuing(self, before: Option<Self>, code: u8) -> Self {
+        let goes_on = |it: &Self| {
+            (it.epoch, it.code, it.is_over, it.their_end) == (self.epoch, code, false, self.theirs)
+        };
+        match before.filter(goes_on) {
+            Some(before) => Self { ours: before.our_end, ..self },
+            None => self,
+        }
+    }
+
     /// Each segment has the timestamp of the end of the one before (RFC 4733 §2.5.1.3).
     fn at(&self, segment: u32) -> u32 {
         self.ours.wrapping_add(segment.wrapping_mul(u32::from(SEGMENT_MAX)))
