@@ -141,4 +141,4 @@ pub struct Statistics {
 }
 
 /// Addresses of strangers that are told.
-const STRANGERS_MAX: usize = 4;
+pub(crate) const STRANGERS_MAX: usize = 4;

@@ -7,10 +7,12 @@ mod converted;
 mod guard;
 mod opening;
 mod rounds;
+mod routes;
 #[cfg(test)]
 mod tests;
 
 use self::rounds::Round;
+use self::routes::Routes;
 use crate::command::{Command, Config, Description, Playback, Sound, Topology};
 use crate::conversion::Transcoding;
 use crate::event::{Event, OpenError};
@@ -33,8 +35,7 @@ pub struct Relay {
     sessions: Vec<Option<Session>>,
     free_slots: Vec<usize>,
     slots: HashMap<SessionId, usize>,
-    /// By RTP port / 2.
-    routes: Vec<Option<Spot>>,
+    routes: Routes,
     ports: Ports,
     terminations_max: usize,
     /// Those that found many ports taken, and go on looking in the next round.
@@ -121,7 +122,7 @@ impl Relay {
             sessions: Vec::new(),
             free_slots: Vec::new(),
             slots: HashMap::new(),
-            routes: vec![None; 1 << 15],
+            routes: Routes::new(),
             ports: Ports::new(&config.ports, config.port_rest),
             terminations_max: config.sockets_max / 2,
             looking: VecDeque::new(),
@@ -404,6 +405,7 @@ impl Relay {
     }
 
     /// What is to be done with a packet for a hearer.
+    #[inline]
     fn pass(&mut self, hearer: Spot, passage: Passage, now: Instant) -> Option<Forward> {
         match passage {
             Passage::Nothing => return None,
@@ -421,11 +423,13 @@ impl Relay {
 
 /// Looking things up.
 impl Relay {
+    #[inline]
     fn route(&self, port: u16) -> Option<Spot> {
-        self.routes[usize::from(port / 2)]
+        self.routes.of(port)
     }
 
     /// Whose packet it is that came to `port`; those of the relay's own ports are turned away.
+    #[inline]
     fn route_of(&mut self, port: u16, source: SocketAddr) -> Option<Spot> {
         let spot = self.route(port)?;
         if self.is_own(source) {
@@ -437,6 +441,7 @@ impl Relay {
 
     /// Is it one of the relay's own ports? Two sessions described as each other's parties would send round
     /// and round.
+    #[inline]
     fn is_own(&self, source: SocketAddr) -> bool {
         let Some(spot) = self.route(source.port()) else { return false };
         let Some(Some(session)) = self.sessions.get(spot.slot) else { return false };

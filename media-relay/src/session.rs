@@ -7,6 +7,7 @@ use crate::relay::Forward;
 use crate::rtp::reports::{is_rtcp, report_time, translate};
 use crate::termination::outward::Passage;
 use crate::termination::{Links, Termination};
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    /// A place is never another's as long as somebody may name it.
-    terminations: Vec<Option<Termination>>,
+    /// A place is never another's as long as somebody may name it. Two are the rule, and lie where the session does.
+    terminations: SmallVec<[Option<Termination>; 2]>,
 }
 
 /// What became of an RTP packet.
@@ -38,7 +39,7 @@ impl Handled {
 
 impl Session {
     pub(crate) fn new(id: SessionId) -> Self {
-        Self { id, terminations: Vec::with_capacity(2) }
+        Self { id, terminations: SmallVec::new() }
     }
 
     /// Puts a termination into the first free place.
@@ -73,10 +74,12 @@ impl Session {
         self.terminations.iter().position(|it| it.as_ref().is_some_and(|it| it.id == id))
     }
 
+    #[inline]
     pub(crate) fn at(&self, place: usize) -> Option<&Termination> {
         self.terminations.get(place)?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn at_mut(&mut self, place: usize) -> Option<&mut Termination> {
         self.terminations.get_mut(place)?.as_mut()
     }
@@ -142,6 +145,7 @@ impl Session {
     }
 
     /// A packet that came to the RTP port of a termination; rewritten in place when it is forwarded.
+    #[inline]
     pub(crate) fn handle_rtp(
         &mut self,
         place: usize,

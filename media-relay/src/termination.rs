@@ -70,6 +70,7 @@ impl Termination {
                 == (description.rtp, description.rtcp, description.signalling)
         });
         self.inward.begin_learning(is_again, now);
+        self.outward.described();
         if last.is_some_and(|last| last.goes.codec() != description.goes.codec()) {
             self.outward.drop_converted();
         }
@@ -78,6 +79,7 @@ impl Termination {
     }
 
     /// A packet of whom it hears.
+    #[inline]
     pub(crate) fn hear(&mut self, accepted: &Accepted, packet: &mut [u8], now: Instant) -> Passage {
         let route = self.rtp_route();
         let Some(description) = &self.description else { return Passage::Nothing };
@@ -86,11 +88,13 @@ impl Termination {
     }
 
     /// From which port and to where RTP goes.
+    #[inline]
     pub(crate) fn rtp_route(&self) -> Option<Forward> {
         Some(Forward { port: self.local.port(), to: self.rtp_destination()? })
     }
 
     /// Where RTP goes: to the address that is certain, before that to the announced one.
+    #[inline]
     fn rtp_destination(&self) -> Option<SocketAddr> {
         let description = self.description.as_ref().filter(|description| description.receives)?;
         let announced = usable(description.rtp)?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 impl Relay {
     /// Lets a session do something. `None` when it is not there, or not any more: one that panics is ended.
+    #[inline]
     pub(super) fn guarded<T>(
         &mut self,
         slot: usize,

@@ -47,7 +47,7 @@ impl Relay {
     fn bind(&mut self, spot: Spot) {
         let Some(termination) = self.session(spot.slot).at(spot.place) else { return };
         let local = termination.local;
-        self.routes[usize::from(local.port() / 2)] = Some(spot);
+        self.routes.set(local.port(), spot);
         self.outputs.push_back(Output::Bind { port: local.port(), address: local.ip() });
     }
 
@@ -106,7 +106,7 @@ impl Relay {
     pub(super) fn give_up_port(&mut self, spot: Spot, now: Instant) {
         let Some(termination) = self.session(spot.slot).at(spot.place) else { return };
         let port = termination.local.port();
-        self.routes[usize::from(port / 2)].take_if(|routed| *routed == spot);
+        self.routes.clear_if(port, |routed| routed == spot);
         self.ports.give_back(port, now);
     }
 
@@ -130,7 +130,7 @@ impl Relay {
         let slot = self.slot_of(to);
         let place = self.session_mut(slot).put(termination);
         let spot = Spot { slot, place };
-        self.routes[usize::from(port / 2)] = Some(spot);
+        self.routes.set(port, spot);
         if is_playing {
             self.playing.push(spot);
         }
@@ -147,7 +147,7 @@ impl Relay {
         if let Some(due) = termination.silence_check {
             self.silence_checks.remove(&(due, id, termination.id));
         }
-        self.routes[usize::from(termination.local.port() / 2)].take_if(|routed| *routed == spot);
+        self.routes.clear_if(termination.local.port(), |routed| routed == spot);
         self.stop_playing(|playing| playing == spot);
         self.converted.retain(|(converted, _)| *converted != spot);
         if self.session(spot.slot).is_empty() {
@@ -170,7 +170,7 @@ impl Relay {
         let Some(session) = self.sessions[slot].take() else { return };
         for (_, termination) in session.terminations() {
             let port = termination.local.port();
-            self.routes[usize::from(port / 2)].take_if(|routed| routed.slot == slot);
+            self.routes.clear_if(port, |routed| routed.slot == slot);
             if let Some(due) = termination.silence_check {
                 self.silence_checks.remove(&(due, session.id, termination.id));
             }

@@ -118,6 +118,7 @@ impl Continuity {
 
     /// The numbers of a packet of the other party. `None`: it is from before the stream changed hands, where
     /// its numbers are taken.
+    #[inline]
     pub(crate) fn forward(
         &mut self,
         place: Place,

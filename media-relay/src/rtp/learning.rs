@@ -21,17 +21,24 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub(crate) enum Learning {
     Expecting {
-        /// Locked before the last description, which announced the same address again.
-        proven: Option<SocketAddr>,
-        /// Locked before the last description, which announced another one; until when it is passed over.
-        left: Option<(SocketAddr, Instant)>,
-        candidate: Option<Candidate>,
+        before: Option<Box<Before>>,
+        candidate: Option<Box<Candidate>>,
     },
     Locked {
         address: SocketAddr,
         heard_at: Instant,
-        candidate: Option<Candidate>,
+        /// Boxed, as what is there for a moment and then seldom again: each packet reads the rest.
+        candidate: Option<Box<Candidate>>,
     },
+}
+
+/// The address that was locked before the last description.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Before {
+    /// The same one was announced again.
+    Proven(SocketAddr),
+    /// Another one was; until when this one is passed over.
+    Left(SocketAddr, Instant),
 }
 
 /// Who may be the party.
@@ -70,37 +77,47 @@ pub(crate) struct Candidate {
 
 impl Default for Learning {
     fn default() -> Self {
-        Self::Expecting { proven: None, left: None, candidate: None }
+        Self::Expecting { before: None, candidate: None }
     }
 }
 
 impl Learning {
     /// The address of the party, once it is certain.
+    #[inline]
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Expecting { proven, .. } => *proven,
+            Self::Expecting { before, .. } => match before.as_deref() {
+                Some(Before::Proven(address)) => Some(*address),
+                Some(Before::Left(..)) | None => None,
+            },
             Self::Locked { address, .. } => Some(*address),
         }
     }
 
     /// Begins anew. An address that was certain stays so if the same one was announced `again`.
     pub(crate) fn begin(&mut self, again: bool, now: Instant) {
-        let known = self.address();
-        let left = known.filter(|_| !again).map(|address| (address, now + UNDER_WAY));
-        *self = Self::Expecting { proven: known.filter(|_| again), left, candidate: None };
+        let before = self.address().map(|address| match again {
+            true => Box::new(Before::Proven(address)),
+            false => Box::new(Before::Left(address, now + UNDER_WAY)),
+        });
+        *self = Self::Expecting { before, candidate: None };
     }
 
     /// Judges a packet.
+    #[inline]
     pub(crate) fn handle(&mut self, packet: Evidence, acceptable: Acceptable, now: Instant) -> Verdict {
         let source = packet.source;
         match self {
-            Self::Expecting { proven, left, candidate } => {
-                if is_same(source, acceptable.announced) || proven.is_some_and(|known| is_same(source, known))
-                {
+            Self::Expecting { before, candidate } => {
+                if is_same(source, acceptable.announced) {
                     return self.lock(source, now);
                 }
-                if left.is_some_and(|(left, until)| is_same(source, left) && now < until) {
-                    return Verdict::Undecided;
+                match before.as_deref() {
+                    Some(Before::Proven(known)) if is_same(source, *known) => return self.lock(source, now),
+                    Some(Before::Left(left, until)) if is_same(source, *left) && now < *until => {
+                        return Verdict::Undecided;
+                    }
+                    Some(Before::Proven(_) | Before::Left(..)) | None => {}
                 }
                 if acceptable.other != Some(source.ip()) {
                     return Verdict::Stranger;
@@ -125,6 +142,7 @@ impl Learning {
         }
     }
 
+    #[inline]
     fn lock(&mut self, address: SocketAddr, now: Instant) -> Verdict {
         *self = Self::Locked { address, heard_at: now, candidate: None };
         Verdict::Accepted
@@ -132,13 +150,11 @@ impl Learning {
 }
 
 /// Adds `packet` to what speaks for its source; anything that breaks the row begins a new one.
-fn is_convincing(candidate: &mut Option<Candidate>, packet: Evidence) -> bool {
-    let packets = match candidate {
-        Some(Candidate { last, packets }) if follows(*last, packet) => *packets + 1,
-        Some(_) | None => 1,
-    };
-    *candidate = Some(Candidate { last: packet, packets });
-    packets >= PACKETS_NEEDED
+fn is_convincing(candidate: &mut Option<Box<Candidate>>, packet: Evidence) -> bool {
+    let known = candidate.get_or_insert_with(|| Box::new(Candidate { last: packet, packets: 0 }));
+    known.packets = if follows(known.last, packet) { known.packets + 1 } else { 1 };
+    known.last = packet;
+    known.packets >= PACKETS_NEEDED
 }
 
 fn follows(last: Evidence, packet: Evidence) -> bool {

@@ -62,6 +62,7 @@ pub(crate) struct Place {
 impl Reception {
     /// Takes a packet of the phone in. `None`: far from its stream, and not yet proven to be a new one; or a copy.
     /// `clock_rate`: of its timestamp, where that says when it was sent.
+    #[inline]
     pub(crate) fn receive(
         &mut self,
         header: &RtpHeader,

@@ -1,22 +1,27 @@
 //! What comes from a phone: from where it is believed, what is counted, and what each packet is.
 
 use crate::command::{Description, Payload};
-use crate::event::Statistics;
+use crate::event::{STRANGERS_MAX, Statistics};
 use crate::rtp::header::RtpHeader;
 use crate::rtp::learning::{Acceptable, Evidence, Learning, Verdict};
 use crate::rtp::reception::{Place, Reception};
 use crate::rtp::reports;
 use audio::Codec;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 /// The incoming side of a termination.
 #[derive(Debug, Default)]
 pub(crate) struct Inward {
     rtp: Learning,
-    rtcp: Learning,
     reception: Reception,
-    figures: Statistics,
+    packets_received: u64,
+    octets_received: u64,
+    packets_not_agreed: u64,
+    first_packet_at: Option<Instant>,
+    /// What the payload type of the newest audio means, as long as the description holds.
+    audio: Option<(u8, Codec)>,
+    aside: Box<Aside>,
     /// When audio, a digit or a report came last.
     alive_at: Option<Instant>,
     /// Of the newest audio.
@@ -24,6 +29,16 @@ pub(crate) struct Inward {
     key: Option<Key>,
     /// `Event::Silent` was said and nothing has come since.
     pub(crate) is_silent: bool,
+}
+
+/// What audio that comes as it should does not touch: tens of thousands of terminations share the caches of a processor.
+#[derive(Debug, Default)]
+struct Aside {
+    rtcp: Learning,
+    packets_from_strangers: u64,
+    last_stranger: Option<SocketAddr>,
+    strangers: [Option<IpAddr>; STRANGERS_MAX],
+    packets_malformed: u64,
 }
 
 /// The digit that is being keyed.
@@ -55,14 +70,16 @@ pub(crate) struct Accepted {
 
 impl Inward {
     pub(crate) fn begin_learning(&mut self, is_again: bool, now: Instant) {
+        self.audio = None;
         self.rtp.begin(is_again, now);
-        self.rtcp.begin(is_again, now);
+        self.aside.rtcp.begin(is_again, now);
         if !is_again {
             self.reception.expect_another();
         }
     }
 
     /// Takes in what came to the RTP port and is no RTCP. `None`: it is not to be used, and counted.
+    #[inline]
     pub(crate) fn receive(
         &mut self,
         description: Option<&Description>,
@@ -86,8 +103,16 @@ impl Inward {
                 return None;
             }
         }
-        let payload = description.comes.meaning(header.payload_type);
-        let beside = self.beside(payload, description);
+        let (payload, beside) = match self.audio {
+            Some((number, codec)) if number == header.payload_type => (Some(Payload::Audio(codec)), codec),
+            Some(_) | None => {
+                let payload = description.comes.meaning(header.payload_type);
+                (payload, self.beside(payload, description))
+            }
+        };
+        if let Some(Payload::Audio(codec)) = payload {
+            self.audio = Some((header.payload_type, codec));
+        }
         let place = self.reception.receive(&header, clock_rate(payload), now)?;
         let digit = match payload {
             Some(Payload::TelephoneEvent { .. }) => {
@@ -95,9 +120,9 @@ impl Inward {
             }
             Some(Payload::Audio(_) | Payload::ComfortNoise { .. }) | None => None,
         };
-        self.figures.packets_received += 1;
-        self.figures.octets_received += packet.len() as u64;
-        self.figures.packets_not_agreed += u64::from(payload.is_none());
+        self.packets_received += 1;
+        self.octets_received += packet.len() as u64;
+        self.packets_not_agreed += u64::from(payload.is_none());
         // Noise alone, what nobody agreed on and packets without anything in them keep a way through a NAT open (RFC 6263
         // §4), and say nothing.
         let says_something = !RtpHeader::payload(packet).is_empty();
@@ -109,9 +134,9 @@ impl Inward {
         if is_life {
             self.is_alive(now);
         }
-        let is_first = is_audio && self.figures.first_packet_at.is_none();
+        let is_first = is_audio && self.first_packet_at.is_none();
         if is_first {
-            self.figures.first_packet_at = Some(now);
+            self.first_packet_at = Some(now);
         }
         Some(Accepted { header, place, payload, beside, is_first, digit })
     }
@@ -147,7 +172,7 @@ impl Inward {
             Some(description) => {
                 let evidence = Evidence { source, ssrc, sequence: None };
                 let other = self.rtp.address().map(|address| address.ip());
-                self.rtcp.handle(evidence, Acceptable { announced: description.rtcp, other }, now)
+                self.aside.rtcp.handle(evidence, Acceptable { announced: description.rtcp, other }, now)
             }
         };
         match verdict {
@@ -163,12 +188,13 @@ impl Inward {
     pub(crate) fn turn_report_away(&mut self, description: Option<&Description>, source: SocketAddr) {
         let announced = description.map(|description| description.rtp);
         if self.rtp.address().or(announced) == Some(source) {
-            self.figures.packets_not_agreed += 1;
+            self.packets_not_agreed += 1;
         } else {
             self.count_stranger(source);
         }
     }
 
+    #[inline]
     fn is_alive(&mut self, now: Instant) {
         self.alive_at = Some(now);
         self.is_silent = false;
@@ -203,9 +229,13 @@ impl Inward {
     }
 
     pub(crate) fn count_stranger(&mut self, source: SocketAddr) {
-        self.figures.packets_from_strangers += 1;
+        self.aside.packets_from_strangers += 1;
+        if self.aside.last_stranger == Some(source) {
+            return;
+        }
+        self.aside.last_stranger = Some(source);
         let ip = source.ip().to_canonical();
-        let place = self.figures.strangers.iter_mut().find(|known| known.is_none_or(|known| known == ip));
+        let place = self.aside.strangers.iter_mut().find(|known| known.is_none_or(|known| known == ip));
         if let Some(place) = place {
             *place = Some(ip);
         }
@@ -214,18 +244,20 @@ impl Inward {
     fn count_malformed(&mut self, description: Option<&Description>, source: SocketAddr) {
         let is_phone = self.rtp.address() == Some(source)
             || description.is_some_and(|description| description.rtp == source || description.rtcp == source);
-        if is_phone { self.figures.packets_malformed += 1 } else { self.count_stranger(source) }
+        if is_phone { self.aside.packets_malformed += 1 } else { self.count_stranger(source) }
     }
 
+    #[inline]
     pub(crate) fn rtp_address(&self) -> Option<SocketAddr> {
         self.rtp.address()
     }
 
     pub(crate) fn rtcp_address(&self) -> Option<SocketAddr> {
-        self.rtcp.address()
+        self.aside.rtcp.address()
     }
 
     /// In which the phone speaks, as far as is known.
+    #[inline]
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.codec
     }
@@ -246,7 +278,14 @@ impl Inward {
         Statistics {
             packets_lost: self.reception.packets_lost(),
             jitter_ms: self.reception.jitter_ms(),
-            ..self.figures
+            packets_received: self.packets_received,
+            octets_received: self.octets_received,
+            packets_not_agreed: self.packets_not_agreed,
+            first_packet_at: self.first_packet_at,
+            packets_from_strangers: self.aside.packets_from_strangers,
+            strangers: self.aside.strangers,
+            packets_malformed: self.aside.packets_malformed,
+            ..Statistics::default()
         }
     }
 }

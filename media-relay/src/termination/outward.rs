@@ -19,13 +19,24 @@ use webrtc_util::marshal::{Marshal, MarshalSize};
 #[derive(Debug)]
 pub(crate) struct Outward {
     pub(crate) continuity: Continuity,
-    playing: Option<Playing>,
-    conversion: Conversion,
+    /// How audio was passed on last, as long as the description holds.
+    way: Option<Way>,
+    playing: Option<Box<Playing>>,
+    /// Present once something had to be converted.
+    conversion: Option<Box<Conversion>>,
     packets_sent: u64,
     payload_octets_sent: u64,
     /// The name of the newest report that was sent to the phone, and when.
     asked: Option<(u32, Instant)>,
     round_trip: Option<Duration>,
+}
+
+/// Audio that needs no conversion: what it is, and its payload type here.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    codec: Codec,
+    spoken: Option<Codec>,
+    number: u8,
 }
 
 /// What becomes of a packet at the one who hears it.
@@ -55,8 +66,9 @@ impl Outward {
     pub(crate) fn new(continuity: Continuity) -> Self {
         Self {
             continuity,
+            way: None,
             playing: None,
-            conversion: Conversion::default(),
+            conversion: None,
             packets_sent: 0,
             payload_octets_sent: 0,
             asked: None,
@@ -66,6 +78,7 @@ impl Outward {
 
     /// Makes a packet of whom the phone hears one of the stream to it, which goes to `route`. `spoken`: the codec in which
     /// the phone itself speaks.
+    #[inline]
     pub(crate) fn hear(
         &mut self,
         accepted: &Accepted,
@@ -88,6 +101,7 @@ impl Outward {
         passage
     }
 
+    #[inline]
     fn pass_on(
         &mut self,
         accepted: &Accepted,
@@ -97,7 +111,12 @@ impl Outward {
         packet: &mut [u8],
         now: Instant,
     ) -> Passage {
-        let goes = &description.goes;
+        if let (Some(way), Some(route), Some(Payload::Audio(codec))) = (self.way, route, accepted.payload)
+            && (way.codec, way.spoken) == (codec, spoken)
+        {
+            return self.forward(accepted, way.number, route, packet, now);
+        }
+        let (goes, speaks) = (&description.goes, spoken);
         // Of several codecs that were agreed, many phones play only the one that they speak.
         let spoken = spoken.and_then(|codec| Some((goes.number_of(Payload::Audio(codec))?, codec)));
         let (Some(route), Some((preferred, target))) = (route, spoken.or(description.preferred())) else {
@@ -112,7 +131,12 @@ impl Outward {
             Payload::ComfortNoise { .. } => None,
         };
         match (goes.number_of(payload).filter(|_| is_understood), number) {
-            (Some(number), _) => self.forward(accepted, number, route, packet, now),
+            (Some(number), _) => {
+                if let Payload::Audio(codec) = payload {
+                    self.way = Some(Way { codec, spoken: speaks, number });
+                }
+                self.forward(accepted, number, route, packet, now)
+            }
             (None, Some(number)) => {
                 let event_rate = goes.events_beside(target).map_or(0, |(_, rate)| rate);
                 let between = Between { source: accepted.beside, target, number, event_rate };
@@ -122,6 +146,7 @@ impl Outward {
         }
     }
 
+    #[inline]
     fn forward(
         &mut self,
         accepted: &Accepted,
@@ -137,7 +162,9 @@ impl Outward {
         };
         header.with(stamp, number).overwrite(packet);
         // What still waits leaves first, and now: its numbers are lower.
-        if self.conversion.stand_in_line(packet, now) {
+        if let Some(conversion) = &mut self.conversion
+            && conversion.stand_in_line(packet, now)
+        {
             return Passage::InLine;
         }
         self.count_sent(packet);
@@ -147,14 +174,21 @@ impl Outward {
     /// The phone does not understand it: the stream goes on as if it had not come.
     fn leave_out(&mut self, accepted: &Accepted) -> Passage {
         self.continuity.leave_out(accepted.place);
-        self.conversion.leave_out(accepted);
+        if let Some(conversion) = &mut self.conversion {
+            conversion.leave_out(accepted);
+        }
         Passage::Nothing
     }
 
     /// What comes next is of somebody else: its numbers have nothing to do with what was.
     pub(crate) fn hears_another(&mut self) {
-        self.conversion.begin_anew();
+        self.drop_converted();
         self.interrupt();
+    }
+
+    /// What the phone understands may be something else now.
+    pub(crate) fn described(&mut self) {
+        self.way = None;
     }
 
     /// Something is not sent that would belong into the stream: what comes next is anchored anew.
@@ -168,20 +202,22 @@ impl Outward {
 /// Transcoding.
 impl Outward {
     fn convert(&mut self, accepted: &Accepted, between: Between, packet: &[u8], now: Instant) -> Passage {
-        self.conversion.put(accepted, between, packet);
+        self.conversion.get_or_insert_default().put(accepted, between, packet);
         self.go_on(now)
     }
 
     /// Takes back what was given away to be transcoded.
     pub(crate) fn take_back(&mut self, transcoding: Transcoding, now: Instant) -> Passage {
-        if !self.conversion.take_back(transcoding, &mut self.continuity, now) {
+        let Some(conversion) = &mut self.conversion else { return Passage::Nothing };
+        if !conversion.take_back(transcoding, &mut self.continuity, now) {
             return Passage::Nothing;
         }
         self.go_on(now)
     }
 
     fn go_on(&mut self, now: Instant) -> Passage {
-        match self.conversion.next(&mut self.continuity, now) {
+        let Some(conversion) = &mut self.conversion else { return Passage::Nothing };
+        match conversion.next(&mut self.continuity, now) {
             Next::Transcode(transcoding) => Passage::Convert(transcoding),
             Next::Nothing => Passage::InLine,
         }
@@ -189,11 +225,12 @@ impl Outward {
 
     /// Lends the next packet that is due to `buffer`; `false` when none is.
     pub(crate) fn next_converted(&mut self, buffer: &mut Vec<u8>, can_be_sent: bool, now: Instant) -> bool {
+        let Some(conversion) = &mut self.conversion else { return false };
         if !can_be_sent {
-            self.conversion.pacing.clear();
+            conversion.pacing.clear();
             return false;
         }
-        let is_due = self.conversion.pacing.take(buffer, now);
+        let is_due = conversion.pacing.take(buffer, now);
         if is_due {
             self.count_sent(buffer);
         }
@@ -202,17 +239,21 @@ impl Outward {
 
     /// Nobody understands what waits, or nobody hears it.
     pub(crate) fn drop_converted(&mut self) {
-        self.conversion.begin_anew();
+        if let Some(conversion) = &mut self.conversion {
+            conversion.begin_anew();
+        }
     }
 
     /// When to look for one, unless that is known.
     pub(crate) fn schedule_converted(&mut self) -> Option<Instant> {
-        self.conversion.pacing.schedule()
+        self.conversion.as_mut()?.pacing.schedule()
     }
 
     /// That time has come.
     pub(crate) fn wake_converted(&mut self) {
-        self.conversion.pacing.wake();
+        if let Some(conversion) = &mut self.conversion {
+            conversion.pacing.wake();
+        }
     }
 }
 
@@ -223,9 +264,11 @@ impl Outward {
         if self.playing.as_mut().is_some_and(|playing| playing.goes_on_as(play, &playback)) {
             return false;
         }
-        self.playing = Some(Playing::new(play, playback));
+        self.playing = Some(Box::new(Playing::new(play, playback)));
         // What waits is to leave now.
-        self.conversion.pacing.hurry(now);
+        if let Some(conversion) = &mut self.conversion {
+            conversion.pacing.hurry(now);
+        }
         true
     }
 
@@ -310,6 +353,7 @@ impl Outward {
 
 /// Figures.
 impl Outward {
+    #[inline]
     fn count_sent(&mut self, packet: &[u8]) {
         self.packets_sent += 1;
         self.payload_octets_sent += RtpHeader::payload(packet).len() as u64;
