@@ -20,8 +20,8 @@ pub use disk::DiskState;
 pub use life::{Act, Ended, Life};
 pub use network::Network;
 pub use raw_phone::{
-    Deed, DescriptionHabit, Habits, Logged, RawPhone, RawScript, Standing, hangs_up, reinvites, says,
-    says_as, says_of_cancel, says_with,
+    Deed, DescriptionHabit, Habits, Logged, RawPhone, RawScript, RegistrationHabit, Standing, hangs_up,
+    reinvites, says, says_as, says_of_cancel, says_with,
 };
 pub use scripts::{answers_after, refuses, rings_for_ever, seconds, talks_for};
 pub use seeds::each_seed;

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testbed::simulation::{
-    Deed, DescriptionHabit, Habits, Network, RawScript, Story, World, each_seed, hangs_up, percent,
-    reinvites, says, says_as, says_of_cancel, seconds,
+    Deed, DescriptionHabit, Habits, Network, RawScript, RegistrationHabit, Story, World, each_seed, hangs_up,
+    percent, reinvites, says, says_as, says_of_cancel, seconds,
 };
 
 const REFUSALS: [u16; 14] = [300, 302, 401, 404, 407, 408, 480, 486, 487, 488, 500, 503, 600, 603];
@@ -86,7 +86,19 @@ impl Wild {
             DescriptionHabit::ManyAttributes,
             DescriptionHabit::OddNames,
         ]);
-        Habits { without_contact: self.0.random_bool(0.1), semicolons: self.0.random_bool(0.2), description }
+        let registration = self.one_of(&[
+            RegistrationHabit::Usual,
+            RegistrationHabit::Usual,
+            RegistrationHabit::WithoutRport,
+            RegistrationHabit::BehindNat,
+            RegistrationHabit::EmptyCredentials,
+        ]);
+        Habits {
+            without_contact: self.0.random_bool(0.1),
+            semicolons: self.0.random_bool(0.2),
+            description,
+            registration,
+        }
     }
 
     fn phones(&mut self) -> Vec<RawScript> {

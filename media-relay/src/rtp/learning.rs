@@ -289,6 +289,11 @@ mod tests {
         ear.hear("10.0.0.7:5000", 1, 3);
         assert_eq!(ear.hear("10.0.0.7:4000", 1, 2), Accepted);
         assert_eq!(ear.hear("10.0.0.7:5000", 1, 4), Stranger);
+        // Silent again, it needs three more: the two of before were another row.
+        ear.wait(4_000);
+        assert_eq!(ear.hear("10.0.0.7:5000", 1, 4), Undecided);
+        assert_eq!(ear.hear("10.0.0.7:5000", 1, 5), Undecided);
+        assert_eq!(ear.hear("10.0.0.7:5000", 1, 6), Accepted);
     }
 
     #[test]

@@ -78,8 +78,16 @@ impl PhoneSet {
             Self::ByHand(phone) => phone.poll_action(),
             Self::Raw { handset, raw, flow } => {
                 let said = raw.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets });
-                said.or_else(|| handset.poll_action())
+                said.or_else(|| handset.poll_action().map(|action| as_it_registers(action, raw)))
             }
         }
+    }
+}
+
+/// The handset beside a raw phone says nothing but REGISTER.
+fn as_it_registers(action: HandsetAction, raw: &RawPhone) -> HandsetAction {
+    match action {
+        HandsetAction::Sip { flow, octets } => HandsetAction::Sip { flow, octets: raw.registers(&octets) },
+        other @ (HandsetAction::Rtp { .. } | HandsetAction::Report(_) | HandsetAction::CallMedia(_)) => other,
     }
 }

@@ -9,7 +9,7 @@ mod repeated;
 mod script;
 
 pub use calls::Standing;
-pub use habits::{DescriptionHabit, Habits};
+pub use habits::{DescriptionHabit, Habits, RegistrationHabit};
 pub use script::{Deed, RawScript, hangs_up, reinvites, says, says_as, says_of_cancel, says_with};
 
 use calls::Calls;
@@ -68,6 +68,11 @@ impl RawPhone {
         }
         self.send(now);
         true
+    }
+
+    /// A REGISTER for it, as it sends it.
+    pub fn registers(&self, octets: &[u8]) -> Vec<u8> {
+        self.calls.registers(octets)
     }
 
     /// Does what is due.

@@ -69,6 +69,10 @@ impl Calls {
         Self { script, sip, rtp, invitations: Vec::new(), outputs: VecDeque::new(), requests: 0 }
     }
 
+    pub(super) fn registers(&self, octets: &[u8]) -> Vec<u8> {
+        self.script.habits.registers(octets)
+    }
+
     pub(super) fn poll_output(&mut self) -> Option<Vec<u8>> {
         self.outputs.pop_front()
     }

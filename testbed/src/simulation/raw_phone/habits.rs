@@ -11,6 +11,22 @@ pub struct Habits {
     pub semicolons: bool,
     /// How its session description is written.
     pub description: DescriptionHabit,
+    /// How it registers.
+    pub registration: RegistrationHabit,
+}
+
+/// How a phone registers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RegistrationHabit {
+    /// As it should.
+    #[default]
+    Usual,
+    /// Without `rport` (RFC 3581), at the address that it sends from.
+    WithoutRport,
+    /// The same behind a NAT, with the address that it has there.
+    BehindNat,
+    /// With credentials that are not filled in, as IMS has it (3GPP TS 24.229 §5.1.1.2.2).
+    EmptyCredentials,
 }
 
 /// How a session description is written.
@@ -28,6 +44,31 @@ pub enum DescriptionHabit {
 }
 
 impl Habits {
+    /// A REGISTER as it is sent.
+    pub(super) fn registers(&self, octets: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(octets).into_owned();
+        let is_first = !text.contains("\r\nAuthorization:");
+        let text = match self.registration {
+            RegistrationHabit::Usual => text,
+            RegistrationHabit::WithoutRport => text.replace(";rport", ""),
+            RegistrationHabit::BehindNat => {
+                let inside = |line: &str| {
+                    let (before, after) = line.split_once("SIP/2.0/UDP ").unwrap_or((line, ""));
+                    let after = after.split_once(';').map_or("", |(_, parameters)| parameters);
+                    format!("{before}SIP/2.0/UDP {INSIDE};{after}")
+                };
+                let lines = text.split("\r\n").map(|line| if line.starts_with("Via:") { inside(line) } else { line.into() });
+                lines.collect::<Vec<String>>().join("\r\n").replace(";rport", "")
+            }
+            RegistrationHabit::EmptyCredentials if is_first => text.replace(
+                "\r\nCSeq:",
+                "\r\nAuthorization: Digest username=\"a\", realm=\"\", nonce=\"\", uri=\"sip:a\", response=\"\"\r\nCSeq:",
+            ),
+            RegistrationHabit::EmptyCredentials => text,
+        };
+        text.into_bytes()
+    }
+
     /// The fields of an answer, with or without its Contact.
     pub(super) fn contact<'a>(&self, status: StatusCode, contact: &'a str) -> &'a str {
         if self.without_contact && status.is_success() { "" } else { contact }
@@ -73,3 +114,5 @@ impl Habits {
 }
 
 const SDP: &str = "application/sdp";
+/// Where a phone is behind its NAT.
+const INSIDE: &str = "10.9.8.7:5999";
