@@ -251,6 +251,43 @@ fn calls_that_begin_count_against_the_limits() {
 }
 
 #[test]
+fn a_call_without_ports_is_refused_by_the_name_of_what_is_missing_and_when_to_come_again() {
+    use media_relay::OpenError::{AddressNotUsable, NoDescriptor, NoPortFree};
+    let seconds = Duration::from_secs;
+    for (reason, expected) in [
+        (NoDescriptor, Refusal::NoDescriptor { retry_after: seconds(2) }),
+        (NoPortFree { free_in: None }, Refusal::NoMediaPort { retry_after: seconds(2) }),
+        (NoPortFree { free_in: Some(Duration::ZERO) }, Refusal::NoMediaPort { retry_after: seconds(1) }),
+        (NoPortFree { free_in: Some(seconds(4)) }, Refusal::NoMediaPort { retry_after: seconds(4) }),
+        (
+            NoPortFree { free_in: Some(Duration::from_millis(4_001)) },
+            Refusal::NoMediaPort { retry_after: seconds(5) },
+        ),
+        (AddressNotUsable, Refusal::NoMediaPort { retry_after: seconds(2) }),
+    ] {
+        let now = moment(Instant::now(), 0);
+        let mut board = board_with_phones(Limits { calls: 9, calls_per_second: 9, calls_per_key: 9 });
+        let request = request("1001", "1002", "crm");
+        board.handle_command(Command::ClickToCall { ticket: Ticket(7), request }, now);
+        let mut asked = None;
+        while let Some(action) = board.poll_action(now) {
+            if let Action::Relay(media_relay::Command::Add { session, termination, .. }) = action {
+                asked.get_or_insert((session, termination));
+            }
+        }
+        let (session, termination) = asked.expect("ports are asked for");
+        board.handle_relay(media_relay::Event::NotAdded { session, termination, reason }, now);
+        let mut answers = Vec::new();
+        while let Some(action) = board.poll_action(now) {
+            if let Action::AnswerCall { answer, .. } = action {
+                answers.push(answer);
+            }
+        }
+        assert_eq!(answers, [Err(expected)], "{reason:?}");
+    }
+}
+
+#[test]
 fn an_extension_that_is_gone_from_the_configuration_is_gone_with_its_phones() {
     let now = moment(Instant::now(), 0);
     let mut board = board_with_phones(Limits { calls: 9, calls_per_second: 9, calls_per_key: 9 });
