@@ -264,3 +264,17 @@ pub struct Config {
 pub(crate) const DEFAULT_CLOCK_RATE: u32 = 8_000;
 /// More than any phone agrees on.
 const PAYLOADS_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_meanings_of_a_number_the_first_holds_and_there_are_32_at_most() {
+        let (pcmu, pcma) = (Payload::Audio(Codec::Pcmu), Payload::Audio(Codec::Pcma));
+        let payloads: Payloads = [(0, pcmu), (0, pcma), (8, pcma)].into_iter().collect();
+        assert_eq!((payloads.meaning(0), payloads.meaning(8)), (Some(pcmu), Some(pcma)));
+        let payloads: Payloads = (0..40).map(|number| (number, pcmu)).collect();
+        assert_eq!((payloads.meaning(31), payloads.meaning(32)), (Some(pcmu), None));
+    }
+}

@@ -22,6 +22,8 @@ use sip_core::digest::{Authenticator, Secret, Verdict};
 use sip_core::{Flow, Incoming, Transport};
 use sip_message::{Contacts, FieldName, Host, Request, Response, StatusCode};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use update::Update;
 use user::User;
@@ -70,6 +72,8 @@ pub enum Registration {
     Stateless(Response),
     /// To one of our phones (`Endpoint::respond`).
     Answered {
+        /// Whose phone it is.
+        user: Box<str>,
         /// 200, or why not.
         response: Response,
         /// Present when the bindings are others than before.
@@ -98,6 +102,9 @@ pub struct Registrar {
 
 /// How long a phone may count up one nonce before it is challenged again.
 const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Of what a nonce is made with, those that say for whom.
+const SOURCE_BITS: u64 = 0xffff << 48;
 
 impl std::fmt::Debug for Registrar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -186,7 +193,11 @@ impl Registrar {
                 Authenticated::Extension(username)
             }
             Verdict::Accepted { .. } => Authenticated::Dropped,
-            Verdict::Wrong { username } => {
+            // Made for somebody else: whoever sends it here may not be who it seems to be, and nothing is counted.
+            Verdict::Wrong { random: made_with, .. } if !self.is_made_for(made_with, source) => {
+                Authenticated::Challenge(self.challenge(incoming, false, time, random))
+            }
+            Verdict::Wrong { username, .. } => {
                 let is_heard = self.guesses.is_answered(source, &username, now);
                 if let Some(wrong) = self.guesses.note_wrong(source, &username, now) {
                     tracing::warn!(%source, wrong, "wrong passwords; the next line about this address comes in a minute");
@@ -216,11 +227,11 @@ impl Registrar {
         match self.update(&name, incoming, now, wall_ms) {
             Ok((changed, moved)) => {
                 let response = self.listing(&name, &incoming.request, now, wall_ms);
-                Registration::Answered { response, changed, moved }
+                Registration::Answered { user: name, response, changed, moved }
             }
             Err(refusal) => {
                 let response = refusal.response(&incoming.request, self.config.min);
-                Registration::Answered { response, changed: None, moved: Vec::new() }
+                Registration::Answered { user: name, response, changed: None, moved: Vec::new() }
             }
         }
     }
@@ -290,10 +301,23 @@ impl Registrar {
         let Incoming { request, flow } = incoming;
         let mut response = request.response(StatusCode::UNAUTHORIZED);
         let algorithms = self.challenged.algorithms_for(request, *flow);
+        let random = (random & !SOURCE_BITS) | self.mark_of(flow.remote.ip());
         for value in self.authenticator.challenges(algorithms, stale, time, random) {
             response.header.fields.push(FieldName::WWW_AUTHENTICATE, value);
         }
         response
+    }
+
+    /// Marks nonces for a source, so that wrong credentials count for the one that was challenged, whatever address a
+    /// datagram names.
+    fn mark_of(&self, source: IpAddr) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.config.nonce_key, guesses::network(source)).hash(&mut hasher);
+        hasher.finish() & SOURCE_BITS
+    }
+
+    fn is_made_for(&self, random: u64, source: IpAddr) -> bool {
+        random & SOURCE_BITS == self.mark_of(source)
     }
 
     fn update(
@@ -312,7 +336,7 @@ impl Registrar {
         let bindings = update.within(bindings, self.config.bindings_max).ok_or(Refusal::TooManyBindings)?;
         self.next_expiry = bindings.iter().map(|binding| binding.expires).fold(self.next_expiry, earlier);
         let changed = (name.into(), stored(name, &bindings));
-        let moved = update.moved(user.disconnected().chain(&before), &bindings);
+        let moved = update.moved(user.disconnected(now).chain(&before), &bindings);
         user.have_returned(&moved);
         user.await_write(bindings);
         Ok((Some(changed), moved))

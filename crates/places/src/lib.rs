@@ -93,6 +93,13 @@ impl<H> Places<H> {
         }
     }
 
+    /// It counts as a stranger's again.
+    pub fn distrust(&mut self, id: u64) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.is_stranger = true;
+        }
+    }
+
     /// It has not, or has left.
     pub fn is_stranger(&self, id: u64) -> bool {
         self.held.get(&id).is_none_or(|held| held.is_stranger)

@@ -143,15 +143,16 @@ fn whoever_comes_back_along_another_way_is_told_there() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let (before, after) = (flow(transport), elsewhere(transport));
         let (mut element, id, _) = standing(transport);
-        element.endpoint.handle_moved(before, after);
+        element.endpoint.handle_moved(before, after, |moved| moved == id);
         assert_eq!(flow_of_bye(&mut element, id), after, "{transport:?}");
         let (mut element, id, _) = ringing(transport);
-        element.endpoint.handle_moved(before, after);
+        element.endpoint.handle_moved(before, after, |moved| moved == id);
         element.hang_up(id, None);
         let (_, along, cancel) = element.sent.last().unwrap();
         assert_eq!((&cancel.header().cseq.method, *along), (&Method::CANCEL, after), "{transport:?}");
         let (mut element, id, _) = standing(transport);
-        element.endpoint.handle_moved(after, before);
+        element.endpoint.handle_moved(after, before, |moved| moved == id);
+        element.endpoint.handle_moved(before, after, |moved| moved != id);
         assert_eq!(flow_of_bye(&mut element, id), before, "somebody else moved");
     }
 }

@@ -399,4 +399,18 @@ mod tests {
         assert_eq!((stamp.sequence, stamp.marker), (12, true));
         assert_eq!(stamp.timestamp, 8_000);
     }
+
+    #[test]
+    fn what_is_placed_goes_on_beyond_half_the_circle_of_the_party() {
+        let mut continuity = Continuity::new(1, 0, 0);
+        let now = Instant::now();
+        continuity.begin_transcoding(0);
+        let piece = |timestamp| Piece { epoch: 0, timestamp, clock_rate: 48_000, missing: 0 };
+        let first = continuity.place_of(piece(0), 8_000, now);
+        let step = 1_u32 << 26;
+        for number in 1..=12_u32 {
+            let place = continuity.place_of(piece(number.wrapping_mul(6 * step)), 8_000, now);
+            assert_eq!(place, first.wrapping_add(number * step), "{number}");
+        }
+    }
 }

@@ -62,6 +62,11 @@ impl Binding {
                 && (self.flow.transport == Transport::Tcp || self.differs_in_port_only(contact)))
     }
 
+    /// Whether it is of the phone that sends this: the same instance, or the same Call-ID.
+    pub(super) fn is_of_phone(&self, contact: &NameAddr, call_id: &str) -> bool {
+        self.is_same_instance(contact) || *self.call_id == *call_id
+    }
+
     fn is_same_instance(&self, contact: &NameAddr) -> bool {
         self.instance.is_some() && self.instance.as_deref() == instance_of(contact)
     }

@@ -15,6 +15,26 @@ pub(super) struct Guesses {
     by_user: Counts<Box<str>>,
     homes: Homes,
     wrong: u64,
+    telling: Telling,
+}
+
+/// So many sources are told of in a minute, however many there are.
+#[derive(Default)]
+struct Telling {
+    began: Option<Instant>,
+    told: u32,
+}
+
+const TOLD_MAX: u32 = 100;
+
+impl Telling {
+    fn may_tell(&mut self, now: Instant) -> bool {
+        if self.began.is_none_or(|began| now.saturating_duration_since(began) >= TELL) {
+            (self.began, self.told) = (Some(now), 0);
+        }
+        self.told += 1;
+        self.told <= TOLD_MAX
+    }
 }
 
 /// Wrong passwords in [`WINDOW`] after which a source is not heard.
@@ -35,7 +55,7 @@ const NAME_MAX: usize = 64;
 impl Default for Guesses {
     fn default() -> Self {
         let (by_source, by_user) = (Counts::new(SOURCE_MAX), Counts::new(USER_MAX));
-        Self { by_source, by_user, homes: Homes::default(), wrong: 0 }
+        Self { by_source, by_user, homes: Homes::default(), wrong: 0, telling: Telling::default() }
     }
 }
 
@@ -83,6 +103,9 @@ impl Guesses {
         let window = self.by_source.count(network(source), now);
         window.untold += 1;
         if window.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL) {
+            return None;
+        }
+        if !self.telling.may_tell(now) {
             return None;
         }
         window.told_at = Some(now);
@@ -196,7 +219,7 @@ impl Homes {
 }
 
 /// What one party holds: an IPv4 address, or the /64 of an IPv6 address.
-fn network(source: IpAddr) -> IpAddr {
+pub(super) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

@@ -6,7 +6,7 @@
 
 use sip_core::Flow;
 use sip_core::digest::Algorithm;
-use sip_message::{CallId, FieldName, Request};
+use sip_message::{AuthParams, CallId, FieldName, Request};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -48,8 +48,14 @@ impl Challenged {
     /// The algorithms to challenge this request with, in order.
     pub(super) fn algorithms_for(&mut self, request: &Request, flow: Flow) -> &'static [Algorithm] {
         let of_its_kind = algorithms_of_its_kind(request);
-        if request.header.fields.get(&FieldName::AUTHORIZATION).is_some() {
-            return of_its_kind;
+        if let Some(credentials) = request.header.fields.get(&FieldName::AUTHORIZATION) {
+            // What it has answered with it can answer with again.
+            let with_md5 = credentials.parse::<AuthParams>().is_ok_and(|params| {
+                let algorithm = params.value("algorithm").unwrap_or("MD5");
+                algorithm.eq_ignore_ascii_case("MD5")
+                    && params.value("response").is_some_and(|it| !it.is_empty())
+            });
+            return if with_md5 && of_its_kind == STRONGEST_FIRST { WEAKEST_FIRST } else { of_its_kind };
         }
         match self.note(request, flow) {
             1 => of_its_kind,

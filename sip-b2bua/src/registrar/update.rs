@@ -107,9 +107,12 @@ impl<'a> Update<'a> {
         after: &[Binding],
     ) -> Vec<(Flow, Flow)> {
         let call_id = &*self.request.header.call_id.0;
+        // The same URI alone may be that of a phone in another home.
         let now_at = |old: &Binding| {
-            let same = |new: &&Binding| old.is_of(&new.contact) || old.was_left_by(&new.contact, call_id);
-            after.iter().filter(|new| self.has_set(new)).find(same).map(|new| new.flow)
+            let mut new =
+                after.iter().filter(|new| self.has_set(new) && old.is_of_phone(&new.contact, call_id));
+            let named = new.clone().find(|new| old.is_of(&new.contact));
+            named.or_else(|| new.find(|new| old.was_left_by(&new.contact, call_id))).map(|new| new.flow)
         };
         let moved = before.filter_map(|old| Some((old.flow, now_at(old)?)));
         moved.filter(|(before, after)| before != after).collect()

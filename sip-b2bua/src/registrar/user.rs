@@ -59,8 +59,8 @@ impl User {
         !std::mem::take(&mut self.unwritten).is_empty()
     }
 
-    pub(super) fn disconnected(&self) -> impl Iterator<Item = &Binding> {
-        self.disconnected.iter()
+    pub(super) fn disconnected(&self, now: Instant) -> impl Iterator<Item = &Binding> {
+        self.disconnected.iter().filter(move |binding| binding.is_live(now))
     }
 
     /// A connection is closed.

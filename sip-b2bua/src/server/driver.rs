@@ -222,7 +222,7 @@ impl Driver {
                 Action::Storage(state) => self.shared.note_storage(&state),
                 Action::View(call) => self.shared.show(call),
                 Action::Forget(id) => self.shared.forget(id),
-                Action::Trust(flow) => self.sockets.trust(flow),
+                Action::Trust { flow, user } => self.sockets.trust(flow, &user),
                 Action::Announce(event) => self.shared.announce(event),
             }
         }

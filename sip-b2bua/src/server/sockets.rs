@@ -92,10 +92,10 @@ impl Sockets {
         }
     }
 
-    /// A phone has logged in along `flow`.
-    pub(crate) fn trust(&mut self, flow: Flow) {
+    /// A phone of `user` has logged in along `flow`.
+    pub(crate) fn trust(&mut self, flow: Flow, user: &str) {
         if flow.transport == Transport::Tcp {
-            self.tcp.trust(flow);
+            self.tcp.trust(flow, user);
         }
     }
 

@@ -74,7 +74,12 @@ pub enum Action {
     /// The API finds the call in the store from now on.
     Forget(CallId),
     /// A phone has logged in along this flow.
-    Trust(Flow),
+    Trust {
+        /// Which flow.
+        flow: Flow,
+        /// Whose phone.
+        user: Box<str>,
+    },
     /// An event is on disk: it may be told.
     Announce(NumberedEvent),
 }

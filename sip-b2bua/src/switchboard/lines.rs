@@ -33,6 +33,11 @@ impl Lines {
         legs.into_iter().for_each(|leg| self.end(call, leg));
     }
 
+    /// Is this leg one of that number?
+    pub(super) fn is_of(&self, call: CallNumber, leg: LegId, number: &str) -> bool {
+        self.numbers.get(&(call, leg)).is_some_and(|known| known.as_str() == number)
+    }
+
     pub(super) fn is_busy(&self, number: &Number) -> bool {
         self.legs.contains_key(number)
     }

@@ -4,6 +4,7 @@ use super::{Action, Switchboard};
 use crate::journal::RegisterKey;
 use crate::media;
 use crate::moment::Moment;
+use crate::place::Place;
 use crate::registrar::{Authenticated, Registration};
 use call_control::Number;
 use rand::RngCore;
@@ -93,17 +94,22 @@ impl Switchboard {
         }
         let random = self.random.next_u64();
         let registration = self.registrar.register(incoming, moment.now, moment.unix_milliseconds, random);
-        if let Registration::Answered { .. } = registration {
-            self.actions.push_back(Action::Trust(incoming.flow));
+        if let Registration::Answered { user, .. } = &registration {
+            self.actions.push_back(Action::Trust { flow: incoming.flow, user: user.clone() });
         }
         match registration {
             Registration::Stateless(response) => self.endpoint.respond_statelessly(incoming, response),
             Registration::Answered { response, changed: None, .. } => {
                 self.endpoint.respond(incoming, response, moment.now);
             }
-            Registration::Answered { response, changed: Some((user, bindings)), moved } => {
+            Registration::Answered { response, changed: Some((user, bindings)), moved, .. } => {
+                // Only its own: others may share a proxy or a NAT with it.
+                let lines = &self.lines;
                 for (before, after) in moved {
-                    self.endpoint.handle_moved(before, after);
+                    self.endpoint.handle_moved(before, after, |invite| {
+                        let place = Place::from(invite);
+                        lines.is_of(place.call, place.leg, &user)
+                    });
                 }
                 let (endpoint, journal) = (&mut self.endpoint, &mut self.journal);
                 self.left_behind.tell_returned(&user, incoming.flow, endpoint, journal, moment);
@@ -131,7 +137,7 @@ impl Switchboard {
             }
             Authenticated::Dropped => {}
             Authenticated::Extension(user) => {
-                self.actions.push_back(Action::Trust(incoming.flow));
+                self.actions.push_back(Action::Trust { flow: incoming.flow, user: user.clone() });
                 if !self.is_dialled(&user, incoming, moment) {
                     let response = self.answer_to_dialling(incoming);
                     self.endpoint.respond(incoming, response, moment.now);

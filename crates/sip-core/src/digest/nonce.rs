@@ -84,6 +84,10 @@ impl Nonces {
 }
 
 impl Nonce {
+    pub(super) const fn random(self) -> u64 {
+        self.random
+    }
+
     fn to_octets(self) -> [u8; CONTENT_OCTETS] {
         let mut octets = [0; CONTENT_OCTETS];
         octets[..4].copy_from_slice(&self.issued.to_be_bytes());

@@ -33,6 +33,8 @@ pub enum Verdict {
     Wrong {
         /// As it stands in the field.
         username: Box<str>,
+        /// What the nonce was made with.
+        random: u64,
     },
     /// The field cannot be read, or was made for another Request-URI: 400 (RFC 7616 §3.4.6).
     Malformed,
@@ -136,7 +138,7 @@ impl Authenticator {
         };
         let username = credentials.username;
         if !self.is_right(credentials, algorithm, request.method.as_str(), secret_of(username)) {
-            return Verdict::Wrong { username: username.into() };
+            return Verdict::Wrong { username: username.into(), random: nonce.random() };
         }
         if self.nonces.is_over(nonce, now) || !self.nonces.take(nonce, count, now) {
             return Verdict::Challenge { stale: true };
@@ -385,7 +387,10 @@ mod tests {
         let mut server = server();
         let wrong = credentials(&identity("1001", "guess"), &both(&server, false, START, 1), 1);
         let two = request(&[&wrong, &login(&server)]);
-        assert_eq!(server.verify(&two, START, secret_of), Verdict::Wrong { username: "1001".into() });
+        assert_eq!(
+            server.verify(&two, START, secret_of),
+            Verdict::Wrong { username: "1001".into(), random: 1 }
+        );
     }
 
     #[test]
@@ -395,7 +400,11 @@ mod tests {
             [("1001", "opensesam"), ("1009", "opensesame"), ("", ""), ("1001 ", "opensesame")]
         {
             let value = credentials(&identity(username, password), &both(&server, false, START, 1), 1);
-            assert_eq!(verify(&mut server, &value), Verdict::Wrong { username: username.into() }, "{value}");
+            assert_eq!(
+                verify(&mut server, &value),
+                Verdict::Wrong { username: username.into(), random: 1 },
+                "{value}"
+            );
         }
     }
 
@@ -414,7 +423,7 @@ mod tests {
         let response = vouched.response(Algorithm::Md5, &server.nobody.digits(Algorithm::Md5));
         let old = honest.split("response=\"").nth(1).unwrap().split('"').next().unwrap();
         let forged = honest.replace(old, &response).replace("\"1001\"", "\"nobody\"");
-        assert_eq!(verify(&mut server, &forged), Verdict::Wrong { username: "nobody".into() });
+        assert_eq!(verify(&mut server, &forged), Verdict::Wrong { username: "nobody".into(), random: 1 });
     }
 
     #[test]
@@ -426,7 +435,7 @@ mod tests {
         let wrong = credentials(&identity("1001", "guess"), &both(&server, false, START, 1), 1);
         assert_eq!(
             server.verify(&request(&[&wrong]), late, secret_of),
-            Verdict::Wrong { username: "1001".into() }
+            Verdict::Wrong { username: "1001".into(), random: 1 }
         );
     }
 
@@ -456,7 +465,7 @@ mod tests {
         let mut server = server();
         let challenges = both(&server, false, START, 1);
         let wrong = credentials(&identity("1001", "guess"), &challenges, 7);
-        assert_eq!(verify(&mut server, &wrong), Verdict::Wrong { username: "1001".into() });
+        assert_eq!(verify(&mut server, &wrong), Verdict::Wrong { username: "1001".into(), random: 1 });
         assert_eq!(verify(&mut server, &credentials(&phone(), &challenges, 1)), accepted());
     }
 
@@ -544,7 +553,10 @@ mod tests {
         let mut server = server();
         let mut request = request(&[&login(&server)]);
         request.method = Method::INVITE;
-        assert_eq!(server.verify(&request, START, secret_of), Verdict::Wrong { username: "1001".into() });
+        assert_eq!(
+            server.verify(&request, START, secret_of),
+            Verdict::Wrong { username: "1001".into(), random: 1 }
+        );
     }
 
     #[test]

@@ -21,14 +21,15 @@ impl Endpoint {
         }
     }
 
-    /// Whoever was reached along `before` is reached along `after` from now on: what is said to it in its dialogs goes
-    /// there.
-    pub fn handle_moved(&mut self, before: Flow, after: Flow) {
+    /// A peer that was reached along `before` is reached along `after` from now on: what is said to it in its dialogs goes
+    /// there. Others may share a way with it (a proxy, a NAT): `is_its` tells which usages are those of the peer.
+    pub fn handle_moved(&mut self, before: Flow, after: Flow, is_its: impl Fn(InviteId) -> bool) {
         let reached = |invite: &InviteId| {
-            self.usages.get(invite).is_some_and(|usage| {
-                let dialog = usage.stage.dialog();
-                dialog.map_or(usage.flow, |dialog| dialog.flow()) == before || usage.flow == before
-            })
+            is_its(*invite)
+                && self.usages.get(invite).is_some_and(|usage| {
+                    let dialog = usage.stage.dialog();
+                    dialog.map_or(usage.flow, |dialog| dialog.flow()) == before || usage.flow == before
+                })
         };
         let usages: Vec<_> = self.usages.keys().copied().filter(reached).collect();
         for invite in usages {

@@ -8,7 +8,7 @@ use load::Load;
 use parking_lot::Mutex;
 use places::{Capacity, Entered, Places};
 use sip_core::{Flow, Transport};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ use tokio::time::{timeout, timeout_at};
 pub(super) struct Connections {
     received: mpsc::Sender<Received>,
     lines: HashMap<SocketAddr, Line>,
+    /// Along which each user has logged in, the oldest first.
+    of_users: HashMap<Box<str>, VecDeque<SocketAddr>>,
     opened: mpsc::UnboundedReceiver<(SocketAddr, Line)>,
     door: Arc<Door>,
 }
@@ -48,6 +50,8 @@ struct Door {
 
 /// Connections of one source along which nobody has logged in.
 const STRANGERS_OF_ONE: usize = 256;
+/// Connections along which one user has logged in: more than it may have bindings.
+const OF_ONE_USER_MAX: usize = 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Between two tries when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -59,7 +63,7 @@ impl Connections {
         let capacity = Capacity { all: most, strangers_of_one: STRANGERS_OF_ONE, beyond: 0 };
         let places = Mutex::new(Places::new(capacity));
         let door = Arc::new(Door { places, left: Notify::new(), opening });
-        Self { received, lines: HashMap::new(), opened, door }
+        Self { received, lines: HashMap::new(), of_users: HashMap::new(), opened, door }
     }
 
     pub(super) async fn listen(&self, address: SocketAddr, local: LocalAddresses) -> io::Result<SocketAddr> {
@@ -76,6 +80,11 @@ impl Connections {
             tokio::spawn(open(flow, line.clone(), queue, self.received.clone()));
             line
         });
+        // Whom we ask something is one of our phones; strangers are answered at most.
+        let is_asked = !octets.starts_with(b"SIP/2.0 ");
+        if is_asked && !line.is_known.swap(true, Ordering::Relaxed) {
+            line.place.inspect(|place| self.door.places.lock().trust(*place));
+        }
         if !line.send(octets) {
             line.end.notify_one();
             self.lines.remove(&flow.remote);
@@ -90,13 +99,26 @@ impl Connections {
         }
     }
 
-    /// A phone has logged in along it.
-    pub(super) fn trust(&mut self, flow: Flow) {
+    /// A phone of `user` has logged in along it. Of too many of one user the oldest is a stranger's again.
+    pub(super) fn trust(&mut self, flow: Flow, user: &str) {
         self.learn_opened();
         let Some(line) = self.lines.get(&flow.remote) else { return };
         line.is_known.store(true, Ordering::Relaxed);
         if let Some(place) = line.place {
             self.door.places.lock().trust(place);
+        }
+        let known = self.of_users.entry(user.into()).or_default();
+        if !known.contains(&flow.remote) {
+            let lines = &self.lines;
+            known.retain(|remote| lines.contains_key(remote));
+            known.push_back(flow.remote);
+        }
+        while known.len() > OF_ONE_USER_MAX
+            && let Some(oldest) = known.pop_front()
+        {
+            let Some(line) = self.lines.get(&oldest) else { continue };
+            line.is_known.store(false, Ordering::Relaxed);
+            line.place.inspect(|place| self.door.places.lock().distrust(*place));
         }
     }
 
@@ -193,6 +215,8 @@ async fn open(
     line.is_known.store(true, Ordering::Relaxed);
     if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(flow.remote)).await {
         stream::carry(stream, flow, &line, queue, &received).await;
+    } else {
+        drop(queue);
     }
     let _ = received.send(Received::Closed(flow)).await;
 }

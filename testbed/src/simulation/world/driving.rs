@@ -154,7 +154,7 @@ impl World {
                 self.views.insert(call.call_id, call);
             }
             // There are no strangers in here.
-            Action::Trust(_) => {}
+            Action::Trust { .. } => {}
             Action::Forget(id) => {
                 self.views.remove(&id);
                 let is_kept = self.disk.call(id).is_some_and(|call| call.end.is_some());

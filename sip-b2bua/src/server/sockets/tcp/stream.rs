@@ -5,6 +5,7 @@ use super::load::Load;
 use crate::server::sockets::Received;
 use sip_core::Flow;
 use sip_message::{FramingError, StreamFramer};
+use socket2::{SockRef, TcpKeepalive};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +24,13 @@ const STRANGER_TIMEOUT: Duration = Duration::from_secs(32);
 /// One along which a phone has logged in: longer than the longest registration.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
+/// When a silent connection is probed for the first time, and how often after that.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long what was sent may be without an acknowledgement.
+#[cfg(target_os = "linux")]
+const UNREAD_TIME: Duration = Duration::from_secs(60);
+
 /// Carries messages both ways until the peer closes, breaks the framing, lets too much time pass, or is given up.
 pub(super) async fn carry(
     stream: TcpStream,
@@ -32,6 +40,12 @@ pub(super) async fn carry(
     received: &mpsc::Sender<Received>,
 ) {
     let _ = stream.set_nodelay(true);
+    // A phone that has gone without a word is noticed within minutes (RFC 1122 §4.2.3.6, RFC 5482).
+    let socket = SockRef::from(&stream);
+    let probes = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket.set_tcp_keepalive(&probes);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(UNREAD_TIME));
     let (read, write) = stream.into_split();
     tokio::select! {
         () = write_out(write, queue, &line.load) => {}
@@ -56,7 +70,10 @@ async fn read_in(mut read: OwnedReadHalf, flow: Flow, line: &Line, received: &mp
     let mut since = Instant::now();
     let mut section = Section::First;
     loop {
-        line.load.is_light().await;
+        // What is handled is said to be so at once: whoever is not let go in this time reads nothing, or is somebody else.
+        if timeout(SECTION_TIMEOUT, line.load.is_light()).await.is_err() {
+            return;
+        }
         let length = loop {
             let known = line.is_known.load(Ordering::Relaxed);
             match timeout_at(since + section.timeout(known), read.read(&mut buffer)).await {
