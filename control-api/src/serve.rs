@@ -240,9 +240,11 @@ impl Connection {
             () = end.notified() => false,
         };
         let stream = connection.into_parts().io.into_inner().stream;
-        self.leave();
         if is_whole {
-            linger(stream).await;
+            tokio::select! {
+                () = linger(stream) => {}
+                () = end.notified() => {}
+            }
         }
     }
 
@@ -254,9 +256,10 @@ impl Connection {
         }
     }
 
-    fn leave(&self) {
-        self.peer.table.places.lock().leave(self.peer.id);
-        self.peer.table.left.notify_one();
+    /// How long it is told that it is kept: a little less than it is.
+    fn told(&self) -> Duration {
+        let idle = self.patience().idle;
+        idle.saturating_sub(IDLE_TIME_MORE).max(idle / 2)
     }
 
     async fn answer(&self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
@@ -273,14 +276,11 @@ impl Connection {
         };
         if self.is_for_health {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        } else if version == Version::HTTP_11 && !response.headers().contains_key(header::CONNECTION) {
-            let told = match self.peer.table.places.lock().is_stranger(self.peer.id) {
-                true => HEADER_TIME - IDLE_TIME_MORE,
-                false => IDLE_TIME_TOLD,
-            };
-            if let Ok(told) = HeaderValue::try_from(format!("timeout={}", told.as_secs())) {
-                response.headers_mut().insert("keep-alive", told);
-            }
+        } else if version == Version::HTTP_11
+            && !response.headers().contains_key(header::CONNECTION)
+            && let Ok(told) = HeaderValue::try_from(format!("timeout={}", self.told().as_secs()))
+        {
+            response.headers_mut().insert("keep-alive", told);
         }
         // Until its last octet is handed over.
         Ok(response.map(|body| {
@@ -289,6 +289,14 @@ impl Connection {
                 frame
             }))
         }))
+    }
+}
+
+/// However it ends, its place is free again.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.peer.table.places.lock().leave(self.peer.id);
+        self.peer.table.left.notify_one();
     }
 }
 

@@ -70,7 +70,7 @@ pub enum Command {
         termination: TerminationId,
     },
     /// Part it from the others and go on with it in another session, with everything that it has learnt, heard and sent:
-    /// [`Event::Moved`](crate::Event::Moved). A name that is taken there leaves it where it is.
+    /// [`Event::Moved`](crate::Event::Moved). A name that is taken there, or ports that are not bound yet, leave it where it is.
     Move {
         /// Where it is.
         session: SessionId,

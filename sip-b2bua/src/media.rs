@@ -101,7 +101,7 @@ pub(crate) fn agree(stream: &AudioStream, ours: &[Format], flow: Flow) -> Option
     let by_ours = by_ours.filter_map(|our| Some((our.payload_type, payload(our)?)));
     let description = Description {
         rtp: stream.rtp,
-        rtcp: stream.rtcp,
+        rtcp: stream.rtcp_for(flow.remote.ip()),
         signalling: flow.remote.ip(),
         // Some phones send by their own numbers all the same.
         comes: by_ours.chain(theirs()).collect(),

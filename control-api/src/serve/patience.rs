@@ -51,6 +51,18 @@ impl Progress {
         });
     }
 
+    /// What an answer is made of may still be on its way when the answer is done: as long as the client takes it, it is
+    /// waited for.
+    fn octets_left(&self) {
+        self.0.send_if_modified(|phase| match phase {
+            Phase::Idle(since) | Phase::Header(since) => {
+                *since = Instant::now();
+                true
+            }
+            Phase::Answering => false,
+        });
+    }
+
     /// Returns when the connection has been in one phase for too long.
     pub(super) async fn runs_out(&self, patience: impl Fn() -> Patience) {
         let mut phases = self.0.subscribe();
@@ -116,7 +128,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, octets)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, octets))?;
+        self.progress.octets_left();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -124,7 +138,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, parts))?;
+        self.progress.octets_left();
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -33,6 +33,7 @@ struct Held<H> {
     source: IpAddr,
     since: Instant,
     is_stranger: bool,
+    is_beyond: bool,
     handle: H,
 }
 
@@ -68,20 +69,27 @@ impl<H> Places<H> {
     ) -> Result<Entered<H>, Instant> {
         let (source, is_stranger) = (source(peer), !is_known);
         let Capacity { all, strangers_of_one, beyond } = self.capacity;
-        let gives_way = if self.held.len() >= all + beyond {
-            Some(self.oldest_stranger(|_| true, now)?)
-        } else if self.held.len() >= all {
-            self.oldest_stranger(|_| true, now).ok()
+        let regular = self.held.values().filter(|held| !held.is_beyond).count();
+        let of_source = |held: &Held<H>| held.source == source && !held.is_beyond;
+        let gives_way = if regular >= all {
+            // Whoever gives way leaves a place as good as it had.
+            match self.oldest_stranger(|held| !held.is_beyond, now) {
+                Ok(id) => Some(id),
+                Err(_) if self.held.len() < all + beyond => None,
+                Err(until) => {
+                    Some(self.oldest_stranger(|held| held.is_beyond, now).map_err(|it| it.min(until))?)
+                }
+            }
         } else if is_stranger && self.strangers_of(source) >= strangers_of_one {
-            self.oldest_stranger(|held| held.source == source, now).ok()
+            self.oldest_stranger(of_source, now).ok()
         } else {
             None
         };
         let gives_way = gives_way.and_then(|id| self.held.remove(&id)).map(|held| held.handle);
+        let is_beyond = self.held.values().filter(|held| !held.is_beyond).count() >= all;
         let id = self.next;
         self.next += 1;
-        self.held.insert(id, Held { source, since: now, is_stranger, handle });
-        let is_beyond = self.held.len() > all;
+        self.held.insert(id, Held { source, since: now, is_stranger, is_beyond, handle });
         let is_nearly_full = self.held.len() > all / 4 * 3;
         Ok(Entered { id, is_beyond, is_nearly_full, gives_way })
     }
@@ -216,6 +224,31 @@ mod tests {
         bench.wait(1000);
         let entered = bench.enter("198.51.100.1");
         assert_eq!((entered.gives_way, entered.is_beyond), (Some(1), false));
+    }
+
+    #[test]
+    fn whoever_takes_a_regular_place_has_one_however_many_are_beyond() {
+        let mut bench = Bench::new(40);
+        for host in 0..56 {
+            let entered = bench.enter(&format!("192.0.{host}.1"));
+            assert_eq!(entered.is_beyond, host >= 40, "{host}");
+        }
+        bench.wait(1000);
+        let entered = bench.enter("198.51.100.1");
+        assert_eq!((entered.is_beyond, entered.gives_way), (false, Some(0)));
+        bench.places.trust(entered.id);
+        assert!(!bench.enter("198.51.100.2").is_beyond);
+    }
+
+    #[test]
+    fn whoever_is_trusted_no_more_gives_way_again() {
+        let mut bench = Bench::new(1);
+        bench.enter("192.0.2.1");
+        bench.places.trust(0);
+        bench.wait(5000);
+        assert_eq!(bench.enter("192.0.2.2").gives_way, None);
+        bench.places.distrust(0);
+        assert_eq!(bench.enter("192.0.2.3").gives_way, Some(0));
     }
 
     #[test]

@@ -54,16 +54,21 @@ impl AudioStream {
     /// Addresses that only one host or one link knows stand for another one here, unless the phone is there itself.
     ///
     /// # Errors
-    /// Its RTP or RTCP goes to such a one, and `peer`, from where it was sent, is elsewhere.
+    /// Its RTP goes to such a one, and `peer`, from where it was sent, is elsewhere.
     pub fn check_reach(&self, peer: IpAddr) -> Result<(), SdpError> {
-        let near = |ip: IpAddr| match ip.to_canonical() {
-            IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local()),
-            IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local()),
-        };
-        let is_foreign = |ip: IpAddr| near(ip) != (false, false) && near(ip) != near(peer);
-        match [self.rtp.ip(), self.rtcp.ip()].into_iter().find(|ip| is_foreign(*ip)) {
-            Some(ip) => Err(SdpError::ForbiddenAddress(ip)),
-            None => Ok(()),
+        if is_elsewhere(self.rtp.ip(), peer) {
+            Err(SdpError::ForbiddenAddress(self.rtp.ip()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Where RTCP goes, from the view of `peer`: above RTP, where the address that is named for it is of no use.
+    pub fn rtcp_for(&self, peer: IpAddr) -> SocketAddr {
+        if is_elsewhere(self.rtcp.ip(), peer) {
+            SocketAddr::new(self.rtp.ip(), self.rtp.port().saturating_add(1))
+        } else {
+            self.rtcp
         }
     }
 
@@ -137,6 +142,15 @@ fn parse_address(family: &AddrType, text: &str) -> Result<IpAddr, SdpError> {
         return Err(SdpError::NotAnAddress);
     }
     if is_forbidden(address.to_canonical()) { Err(SdpError::ForbiddenAddress(address)) } else { Ok(address) }
+}
+
+/// Loopback and link-local addresses, unless `peer` has one of that kind too.
+fn is_elsewhere(address: IpAddr, peer: IpAddr) -> bool {
+    let near = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local()),
+        IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local()),
+    };
+    near(address) != (false, false) && near(address) != near(peer)
 }
 
 fn is_forbidden(address: IpAddr) -> bool {

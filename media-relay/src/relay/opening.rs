@@ -80,9 +80,10 @@ impl Relay {
 
     pub(super) fn take_another(&mut self, spot: Spot, now: Instant) {
         let Some(termination) = self.session(spot.slot).at(spot.place) else { return };
-        let has_seen_all =
-            matches!(termination.binding, Binding::Trying { failed } if failed >= self.ports.count());
-        let Some(port) = self.ports.take(now).filter(|_| !has_seen_all) else {
+        // One of its names that has been added anew in the meantime looks for itself.
+        let Binding::Trying { failed: failed @ 1.. } = termination.binding else { return };
+        let port = if failed < self.ports.count() { self.ports.take(now) } else { None };
+        let Some(port) = port else {
             let reason = self.no_port_free(now);
             return self.not_added(spot, reason, now);
         };
@@ -119,14 +120,14 @@ impl Relay {
 
     /// Moves it with all that belongs to it. What it says from then on, it says from there.
     pub(super) fn move_to(&mut self, spot: Spot, to: SessionId, name: TerminationId, now: Instant) {
-        if self.spot(to, name).is_some() || self.session(spot.slot).id == to {
+        let is_bound = self.session(spot.slot).at(spot.place).is_some_and(|it| it.binding == Binding::Bound);
+        if self.spot(to, name).is_some() || self.session(spot.slot).id == to || !is_bound {
             return;
         }
         let is_playing = self.session(spot.slot).at(spot.place).is_some_and(|it| it.outward.is_playing());
         let Some(mut termination) = self.take_out(spot, now) else { return };
         termination.id = name;
         let port = termination.local.port();
-        let is_bound = termination.binding == Binding::Bound;
         let slot = self.slot_of(to);
         let place = self.session_mut(slot).put(termination);
         let spot = Spot { slot, place };
@@ -134,9 +135,7 @@ impl Relay {
         if is_playing {
             self.playing.push(spot);
         }
-        if is_bound {
-            self.check_silence_at(spot, now + self.silence_timeout);
-        }
+        self.check_silence_at(spot, now + self.silence_timeout);
         self.tell(Event::Moved { session: to, termination: name });
     }
 

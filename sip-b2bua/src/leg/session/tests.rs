@@ -270,6 +270,10 @@ fn audio_at_an_address_that_only_somebody_else_knows_is_refused() {
             None => assert!(matches!(world.sent[..], [Sent::Answer(_)]), "{address}"),
         }
     }
+    // Reports alone are no reason.
+    let mut world = World::talking();
+    world.offers_as(|body| format!("{body}a=rtcp:4001 IN IP4 169.254.1.1\r\n"));
+    assert!(matches!(world.sent[..], [Sent::Answer(_)]), "{:?}", world.sent);
     // From elsewhere the loopback address is another one.
     let mut world = World::talking();
     world.offers_from(([192, 0, 2, 7], 6000).into(), |body| body);
