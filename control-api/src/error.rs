@@ -28,6 +28,8 @@ pub enum Code {
     PermissionMissing,
     /// The key may not show this caller id.
     CallerIdNotAllowed,
+    /// The dial policy does not let the number be dialled.
+    PolicyDenied,
     /// There is no such path.
     PathNotFound,
     /// There is no such call.
@@ -87,6 +89,7 @@ impl Code {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::PermissionMissing => (StatusCode::FORBIDDEN, "permission_missing"),
             Self::CallerIdNotAllowed => (StatusCode::FORBIDDEN, "caller_id_not_allowed"),
+            Self::PolicyDenied => (StatusCode::FORBIDDEN, "policy_denied"),
             Self::PathNotFound => (StatusCode::NOT_FOUND, "path_not_found"),
             Self::CallNotFound => (StatusCode::NOT_FOUND, "call_not_found"),
             Self::MessagesNotKept => (StatusCode::NOT_FOUND, "messages_not_kept"),

@@ -14,7 +14,9 @@ impl From<Refusal> for ApiError {
             Refusal::NotFound { field, .. } => Self::new(Code::DestinationNotFound, message).about(field),
             Refusal::SameParty => Self::new(Code::SameParty, message).about("to"),
             Refusal::NotRegistered { field } => Self::new(Code::ExtensionNotRegistered, message).about(field),
-            Refusal::NoTrunk(_) => Self::new(Code::NoTrunk, message).about("to"),
+            Refusal::NoSuchNumber { field, .. } => Self::new(Code::InvalidField, message).about(field),
+            Refusal::PolicyDenied { field, .. } => Self::new(Code::PolicyDenied, message).about(field),
+            Refusal::NoTrunk { field, .. } => Self::new(Code::NoTrunk, message).about(field),
             Refusal::TooManyCalls { retry_after } | Refusal::TooManyNewCalls { retry_after } => {
                 Self::new(Code::TooManyCalls, message).retry_after(retry_after)
             }

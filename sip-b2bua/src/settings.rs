@@ -2,6 +2,7 @@
 
 use audio::{Codec, TonePlan};
 use call_control::Number;
+use numbering::DialPolicy;
 use sip_core::{Served, Transport, digest::Secret};
 use sip_message::Method;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub sockets: SocketsMax,
     /// Phones that may register.
     pub extensions: Vec<Extension>,
+    /// Which outside numbers may be dialled; none, and nobody judges them, when it is not set.
+    pub dial_policy: Option<DialPolicy>,
 }
 
 /// Transactions at once, in all.

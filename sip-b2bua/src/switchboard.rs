@@ -91,7 +91,7 @@ impl Switchboard {
         mut registrar: Registrar,
         seed: [u8; 32],
     ) -> Self {
-        let mut directory = Directory::default();
+        let mut directory = Directory::new(settings.dial_policy.take());
         registrar.replace_extensions(directory.replace(std::mem::take(&mut settings.extensions)));
         Self {
             admission: Admission::new(settings.limits),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may use whom; `testbed` may use everything and is used by nothing.
-const USES: [(&str, &[&str]); 14] = [
+const USES: [(&str, &[&str]); 15] = [
     ("audio", &[]),
     ("call-control", &[]),
     ("call-store", &["call-control"]),
@@ -20,6 +20,7 @@ const USES: [(&str, &[&str]); 14] = [
             "call-store",
             "call-trace",
             "control-api",
+            "numbering",
             "sip-b2bua",
             "sip-core",
             "sip-message",
@@ -27,6 +28,7 @@ const USES: [(&str, &[&str]); 14] = [
         ],
     ),
     ("media-relay", &["audio", "deadlines"]),
+    ("numbering", &["call-control"]),
     ("places", &[]),
     ("sdp", &[]),
     (
@@ -38,6 +40,7 @@ const USES: [(&str, &[&str]); 14] = [
             "call-trace",
             "deadlines",
             "media-relay",
+            "numbering",
             "places",
             "sdp",
             "sip-core",
@@ -49,8 +52,17 @@ const USES: [(&str, &[&str]); 14] = [
     ("test-phone", &["audio", "deadlines", "sdp", "sip-core", "sip-message"]),
 ];
 
-const PURE: [&str; 8] =
-    ["audio", "call-control", "call-trace", "deadlines", "places", "sdp", "sip-core", "sip-message"];
+const PURE: [&str; 9] = [
+    "audio",
+    "call-control",
+    "call-trace",
+    "deadlines",
+    "numbering",
+    "places",
+    "sdp",
+    "sip-core",
+    "sip-message",
+];
 
 /// Packages with which a crate would reach sockets, threads or clocks.
 const IMPURE_PACKAGES: [&str; 7] = ["tokio", "mio", "socket2", "async-io", "hyper", "reqwest", "rusqlite"];

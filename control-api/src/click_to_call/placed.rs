@@ -5,7 +5,7 @@ use crate::click_to_call::settled::Waiting;
 use crate::error::ApiError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use call_control::{Call, CallId, ClickToCall};
+use call_control::{Call, CallId, ClickToCall, Refusal};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,12 @@ impl Placed {
     /// What it refuses; nobody has been rung then.
     pub(crate) async fn place(api: &Api, request: ClickToCall) -> Result<Self, ApiError> {
         let key_name = request.key_name.clone();
-        let call_id = api.calls.click_to_call(request).await?;
+        let call_id = api.calls.click_to_call(request).await.inspect_err(|refusal| {
+            // Who tries what is not allowed is looked for in the log; the other refusals are the client's to read.
+            if let Refusal::PolicyDenied { number, rule, .. } = refusal {
+                tracing::warn!(key = %key_name, %number, %rule, "a number that may not be dialled");
+            }
+        })?;
         tracing::info!(%call_id, key = %key_name, "click-to-call");
         Ok(Self::earlier(call_id))
     }

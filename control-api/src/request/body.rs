@@ -163,7 +163,7 @@ fn boolean(value: Json) -> Result<bool, Mistake> {
 }
 
 fn number(value: Json) -> Result<Number, Mistake> {
-    Number::new(&text(value)?).map_err(|error| error.to_string())
+    Number::written(&text(value)?).map_err(|error| error.to_string())
 }
 
 fn caller_id(value: Json) -> Result<CallerId, Mistake> {

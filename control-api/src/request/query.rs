@@ -126,7 +126,7 @@ fn with_plus(text: &str) -> String {
 }
 
 fn number(text: &str) -> Result<Number, String> {
-    Number::new(&with_plus(text)).map_err(|error| error.to_string())
+    Number::written(&with_plus(text)).map_err(|error| error.to_string())
 }
 
 fn search(text: &str) -> Result<Box<str>, String> {

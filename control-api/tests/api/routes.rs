@@ -240,8 +240,7 @@ async fn what_the_b2bua_refuses_has_its_status() {
     let api = Api::new().await;
     let number = Number::new("1003").unwrap();
     let retry_after = Duration::from_millis(1500);
-    let not_found =
-        Refusal::NotFound { party_type: PartyType::Extension, number: number.clone(), field: "from" };
+    let not_found = Refusal::NotFound { party_type: PartyType::Extension, number, field: "from" };
     for (refusal, status, code, field, wait, part) in [
         (not_found, 404, "destination_not_found", Some("from"), None, "There is no extension 1003"),
         (Refusal::SameParty, 400, "same_party", Some("to"), None, "to"),
@@ -261,7 +260,6 @@ async fn what_the_b2bua_refuses_has_its_status() {
             None,
             NOT_REGISTERED,
         ),
-        (Refusal::NoTrunk(number), 422, "no_trunk", Some("to"), None, "1003"),
         (Refusal::TooManyCalls { retry_after }, 429, "too_many_calls", None, Some("2"), "calls"),
         (
             Refusal::TooManyCalls { retry_after: Duration::ZERO },
@@ -293,6 +291,40 @@ async fn what_the_b2bua_refuses_has_its_status() {
     }
     api.calls.script().click_to_call = Err(Refusal::NotRegistered { field: "from" });
     assert_eq!(api.click(GOOD).await.is_error(409, "extension_not_registered").0, NOT_REGISTERED);
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_dialled_names_its_field_and_why() {
+    let api = Api::new().await;
+    let number = Number::new("+19005550123").unwrap();
+    let (why, rule) = ("has more than 15 digits".into(), "dial_policy.deny has +1900".into());
+    for (refusal, status, code, field, message) in [
+        (
+            Refusal::NoTrunk { number: number.clone(), field: "from" },
+            422,
+            "no_trunk",
+            "from",
+            "No trunk takes the number +19005550123",
+        ),
+        (
+            Refusal::NoSuchNumber { field: "to", why },
+            400,
+            "invalid_field",
+            "to",
+            "to has more than 15 digits",
+        ),
+        (
+            Refusal::PolicyDenied { number, rule, field: "to" },
+            403,
+            "policy_denied",
+            "to",
+            "+19005550123 is not dialled: dial_policy.deny has +1900",
+        ),
+    ] {
+        api.calls.script().click_to_call = Err(refusal);
+        let answer = api.click(GOOD).await;
+        assert_eq!(answer.is_error(status, code), (message, Some(field)));
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,19 @@ use std::fmt;
 #[serde(try_from = "String", into = "String")]
 pub struct Number(Box<str>);
 
+/// The longest text that a number is read from, in characters.
+const WRITTEN_MAX: usize = 64;
+
+/// What stands between the digits of a written number for the eye only: spaces and dashes of all widths, dots,
+/// brackets, and the marks of direction that come along when a number is copied from a list of contacts.
+const fn is_separator(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '-' | '.' | '(' | ')' | '\u{a0}' | '\u{2000}'..='\u{200f}' | '\u{2010}'..='\u{2015}' | '\u{202a}'..='\u{202f}'
+            | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{2212}' | '\u{feff}'
+    )
+}
+
 /// Why a text is no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
@@ -40,6 +53,28 @@ impl Number {
             None => text.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#'),
         };
         if legal { Ok(Self(text.into())) } else { Err(NumberError::NotDigits) }
+    }
+
+    /// Reads a number as people write it: with spaces, dashes, dots and brackets between its digits (the visual
+    /// separators of RFC 3966 §5.1.1 and those that printed pages have), and with `tel:` before it.
+    ///
+    /// # Errors
+    /// See [`NumberError`].
+    pub fn written(text: &str) -> Result<Self, NumberError> {
+        if text.chars().count() > WRITTEN_MAX {
+            return Err(NumberError::TooLong);
+        }
+        let text = text.trim_matches(is_separator);
+        let text = match text.get(..4) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => &text[4..],
+            _ => text,
+        };
+        Self::new(&text.chars().filter(|c| !is_separator(*c)).collect::<String>())
+    }
+
+    /// How many digits it has, `*` and `#` among them.
+    pub fn digits(&self) -> usize {
+        self.0.trim_start_matches('+').len()
     }
 
     /// The number as it was written.
@@ -105,9 +140,9 @@ impl CallerId {
     pub fn new(text: &str) -> Result<Self, CallerIdError> {
         let text = text.trim_matches(' ');
         let Some((name, rest)) = text.split_once('<') else {
-            return Ok(Self { name: None, number: Number::new(text)? });
+            return Ok(Self { name: None, number: Number::written(text)? });
         };
-        let number = Number::new(rest.strip_suffix('>').ok_or(CallerIdError::Form)?)?;
+        let number = Number::written(rest.strip_suffix('>').ok_or(CallerIdError::Form)?)?;
         let name = name.trim_matches(' ');
         let name = match name.strip_prefix('"') {
             Some(quoted) => quoted.strip_suffix('"').ok_or(CallerIdError::Form)?,
@@ -160,6 +195,37 @@ mod tests {
             assert!(Number::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Number::new(&"1".repeat(33)), Err(NumberError::TooLong));
+    }
+
+    #[test]
+    fn a_written_number_is_its_digits() {
+        for written in [
+            "+918065978015",
+            "+91 80 6597 8015",
+            " +91-80-6597.8015 ",
+            "+91 (80) 6597-8015",
+            "tel:+918065978015",
+            "TEL:+91-80-6597-8015",
+            "\u{202a}+91\u{a0}80\u{2011}6597\u{2013}8015\u{202c}",
+        ] {
+            assert_eq!(Number::written(written).unwrap().as_str(), "+918065978015", "{written:?}");
+        }
+        assert_eq!(Number::written("1001").unwrap().as_str(), "1001");
+        for bad in [
+            "",
+            "tel:",
+            "()",
+            "tel:tel:1",
+            "sip:1001",
+            "+91 80\r\n6597",
+            "1\t2",
+            "tel:+91;ext=4",
+            "a@b",
+            "+91 8O 6597",
+        ] {
+            assert!(Number::written(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(Number::written(&format!("1{}1", " ".repeat(70))), Err(NumberError::TooLong));
     }
 
     #[test]

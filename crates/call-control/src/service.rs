@@ -94,9 +94,32 @@ pub enum Refusal {
         /// Whose: `from` or `to`.
         field: &'static str,
     },
+    /// It names nothing of ours, and no phone number can be read from it.
+    #[error("{field} {why}")]
+    NoSuchNumber {
+        /// `from` or `to`.
+        field: &'static str,
+        /// What is wrong with it, as the rest of a sentence.
+        why: Box<str>,
+    },
+    /// The operator does not let it be dialled.
+    #[error("{number} is not dialled: {rule}")]
+    PolicyDenied {
+        /// The number.
+        number: Number,
+        /// The rule that it met.
+        rule: Box<str>,
+        /// `from` or `to`.
+        field: &'static str,
+    },
     /// No trunk takes the number.
-    #[error("No trunk takes the number {0}")]
-    NoTrunk(Number),
+    #[error("No trunk takes the number {number}")]
+    NoTrunk {
+        /// The number.
+        number: Number,
+        /// `from` or `to`.
+        field: &'static str,
+    },
     /// Calls at once: of the server, or of the key.
     #[error("Too many calls at once; try again in {} s", .retry_after.as_secs())]
     TooManyCalls {
@@ -147,7 +170,9 @@ impl Refusal {
             Self::NotFound { .. }
             | Self::SameParty
             | Self::NotRegistered { .. }
-            | Self::NoTrunk(_)
+            | Self::NoSuchNumber { .. }
+            | Self::PolicyDenied { .. }
+            | Self::NoTrunk { .. }
             | Self::Draining => None,
         }
     }

@@ -82,6 +82,7 @@ fn fixed_changes(old: &Configuration, new: &Configuration) -> Vec<&'static str> 
         ("media.codecs", media.codecs != new_media.codecs),
         ("media.silence_timeout_seconds", media.silence_timeout != new_media.silence_timeout),
         ("media.ringback", media.ringback != new_media.ringback),
+        ("dial_policy", old.dial_policy != new.dial_policy),
         ("data.folder", old.data_folder != new.data_folder),
         ("limits.calls", limits.calls != new_limits.calls),
         ("limits.calls_per_second", limits.calls_per_second != new_limits.calls_per_second),

@@ -103,6 +103,23 @@ fn mistakes_in_media_and_limits_are_named_by_line_and_key() {
             "2 limits.calls: must be a whole number from 1 to 1000000",
         ),
         (
+            "[dial_policy]\ncountry = '+91'",
+            "2 dial_policy.country: must be the calling code of a country, such as 91",
+        ),
+        (
+            "[dial_policy]\ncountry = '999'",
+            "2 dial_policy.country: must be the calling code of a country, such as 91",
+        ),
+        (
+            "[dial_policy]\nnational_prefix = 'o'",
+            "2 dial_policy.national_prefix: must be at most 4 digits, such as 0",
+        ),
+        (
+            "[dial_policy]\nallow = ['+91',\n'india']",
+            "3 dial_policy.allow[1]: must be + and the first digits of numbers, such as +91, or a short number as it is dialled, such as 112; \"india\" is not",
+        ),
+        ("[dial_policy]\nalow = []", "2 dial_policy.alow: there is no such key; is allow meant?"),
+        (
             "[[trunks]]\nname = \"a\"\n[[trunks]]",
             "1 trunks: trunks are not available in this release; take this key out",
         ),

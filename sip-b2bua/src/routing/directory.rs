@@ -1,15 +1,17 @@
-//! The extensions that there are.
+//! What numbers stand for: the extensions that there are, and the world outside as far as it may be dialled.
 
 use crate::settings::Extension;
 use audio::Codec;
 use call_control::{Number, PartyType, Refusal};
+use numbering::{DIGITS_MAX, Denial, DialPolicy, Unreadable};
 use sip_core::digest::Secret;
 use std::collections::BTreeMap;
 
 /// What is known of each extension, but for its secret and where its phones are: those the registrar has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Directory {
     extensions: BTreeMap<Number, Profile>,
+    dial_policy: Option<DialPolicy>,
 }
 
 #[derive(Debug)]
@@ -19,6 +21,11 @@ struct Profile {
 }
 
 impl Directory {
+    /// No extensions yet, and this part of the world outside.
+    pub(crate) const fn new(dial_policy: Option<DialPolicy>) -> Self {
+        Self { extensions: BTreeMap::new(), dial_policy }
+    }
+
     /// Takes these extensions in the place of those before, and gives their secrets, by the user part of their
     /// address-of-record.
     pub(crate) fn replace(&mut self, extensions: Vec<Extension>) -> Vec<(Box<str>, Secret)> {
@@ -54,12 +61,29 @@ impl Directory {
     ) -> Result<(), Refusal> {
         match asked {
             Some(PartyType::Extension) | None if self.has(number) => Ok(()),
-            None if number.looks_external() => Err(Refusal::NoTrunk(number.clone())),
-            Some(PartyType::External) => Err(Refusal::NoTrunk(number.clone())),
+            _ if number.digits() > DIGITS_MAX => {
+                Err(Refusal::NoSuchNumber { field, why: Unreadable::TooLong.to_string().into() })
+            }
+            None if number.looks_external() => Err(self.outside(number, field)),
+            Some(PartyType::External) => Err(self.outside(number, field)),
             asked @ (None
             | Some(PartyType::Extension | PartyType::Queue | PartyType::Ivr | PartyType::AiAgent)) => {
                 let party_type = asked.unwrap_or(PartyType::Extension);
                 Err(Refusal::NotFound { party_type, number: number.clone(), field })
+            }
+        }
+    }
+
+    /// Why an outside number is not rung: as long as there is no trunk, the policy's reason goes before that one.
+    fn outside(&self, number: &Number, field: &'static str) -> Refusal {
+        let number = number.clone();
+        match self.dial_policy.as_ref().map(|policy| policy.judge(&number)) {
+            None | Some(Ok(_)) => Refusal::NoTrunk { number, field },
+            Some(Err(Denial::Unreadable(why))) => {
+                Refusal::NoSuchNumber { field, why: why.to_string().into() }
+            }
+            Some(Err(Denial::Forbidden(rule))) => {
+                Refusal::PolicyDenied { number, rule: rule.to_string().into(), field }
             }
         }
     }

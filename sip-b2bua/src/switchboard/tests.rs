@@ -47,6 +47,7 @@ fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
         limits: Limits { calls: 1, calls_per_second: 1, calls_per_key: 1 },
         sockets: SocketsMax::default(),
         extensions: Vec::new(),
+        dial_policy: None,
     };
     change(&mut settings);
     let config = RegistrarConfig {

@@ -70,6 +70,7 @@ fn settings() -> Settings {
         limits: Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 },
         sockets: SocketsMax::default(),
         extensions: (1..10).map(extension).collect(),
+        dial_policy: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::values::{ListenFault, PortsFault};
 use call_control::NumberError;
+use numbering::{EntryError, PlanError};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -137,6 +138,12 @@ pub enum Fault {
     /// An extension or a phone number.
     #[error(transparent)]
     Number(#[from] NumberError),
+    /// A country or its national prefix.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An entry of the dial policy.
+    #[error("{0}; {1:?} is not")]
+    Entry(EntryError, String),
     /// The shortest, default and longest registration contradict each other.
     #[error("min, default and max must not become smaller from one to the next")]
     RegistrationOrder,

@@ -16,6 +16,7 @@ pub(crate) use values::{key_name, permission};
 
 use audio::{Codec, TonePlan};
 use control_api::IpNet;
+use numbering::DialPolicy;
 use reader::{Document, Table};
 use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax};
 use sip_core::Transport;
@@ -41,6 +42,8 @@ pub struct Configuration {
     pub api_keys: Vec<KeyEntry>,
     /// Phones that may register.
     pub extensions: Vec<ExtensionEntry>,
+    /// Which outside numbers may be dialled.
+    pub dial_policy: Option<DialPolicy>,
 }
 
 /// The section `[http]`.
@@ -100,6 +103,7 @@ impl Default for Configuration {
             data_folder: "dialbridge-data".into(),
             api_keys: Vec::new(),
             extensions: Vec::new(),
+            dial_policy: None,
         }
     }
 }
@@ -138,6 +142,7 @@ impl Configuration {
             limits: self.limits,
             sockets: SocketsMax::default(),
             extensions,
+            dial_policy: self.dial_policy.clone(),
         }
     }
 }
@@ -180,13 +185,14 @@ fn configuration(mut root: Table<'_>) -> Configuration {
     let limits = sections::limits(root.table("limits"), default.limits);
     let api_keys = entries::api_keys(root.tables("api_keys"));
     let extensions = entries::extensions(root.tables("extensions"));
-    root.later("dial_policy", "outside numbers are");
+    let dial_policy = root.optional("dial_policy");
+    let dial_policy = dial_policy.and_then(|value| value.table("a table")).and_then(sections::dial_policy);
     root.later("trunks", "trunks are");
     root.later("queues", "queues are");
     root.later("ivrs", "IVRs are");
     root.later("ai_agents", "AI agents are");
     root.end();
-    Configuration { http, sip, media, limits, data_folder, api_keys, extensions }
+    Configuration { http, sip, media, limits, data_folder, api_keys, extensions, dial_policy }
 }
 
 /// One mistake, without the text around it, which may hold a secret.

@@ -4,6 +4,7 @@ use super::mistake::Fault;
 use super::reader::{Table, Value};
 use super::values;
 use super::{Http, Sip};
+use numbering::{DialPolicy, NumberingPlan};
 use sip_b2bua::{Limits, MediaSettings, RegistrationTimes};
 use sip_core::Transport;
 use std::net::SocketAddr;
@@ -122,6 +123,27 @@ pub(super) fn limits(mut table: Table<'_>, default: Limits) -> Limits {
         calls_per_second: calls_per_second.unwrap_or(default.calls_per_second),
         calls_per_key: calls_per_key.map_or(default.calls_per_key, |count| count as usize),
     }
+}
+
+/// Which outside numbers may be dialled: with the section there, what `allow` says and nothing else.
+pub(super) fn dial_policy(mut table: Table<'_>) -> Option<DialPolicy> {
+    let country = table.optional("country").and_then(|value| value.parsed(values::country));
+    let national_prefix =
+        table.optional("national_prefix").and_then(|value| value.parsed(values::national_prefix));
+    let mut entries = |key, expected| {
+        let items = table.optional(key).and_then(|value| value.list(expected)).unwrap_or_default();
+        items.iter().filter_map(|item| item.parsed(values::dial_entry)).collect::<Vec<_>>()
+    };
+    let allow = entries("allow", "a list such as [\"+91\", \"112\"]");
+    let deny = entries("deny", "a list such as [\"+1900\"]");
+    let emergency = table
+        .optional("emergency")
+        .and_then(|value| value.list("a list such as [\"112\"]"))
+        .unwrap_or_default();
+    let emergency = emergency.iter().filter_map(|item| item.parsed(values::number)).collect();
+    table.end();
+    let plan = NumberingPlan::new(country.as_deref(), national_prefix.as_deref()).ok()?;
+    Some(DialPolicy::new(plan, allow, deny, emergency))
 }
 
 fn count(table: &mut Table<'_>, key: &'static str) -> Option<u32> {

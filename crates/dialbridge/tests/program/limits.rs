@@ -20,6 +20,40 @@ fn a_key_that_has_its_calls_gets_no_further_one_and_another_key_does() {
     assert_eq!(running.click_to_call(OTHER_KEY), 200);
 }
 
+#[test]
+fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let policy = "[dial_policy]\ncountry = \"91\"\nnational_prefix = \"0\"\nallow = [\"+91\", \"+1\", \"112\"]\n\
+                  deny = [\"+1900\"]\nemergency = [\"112\"]\n";
+    std::fs::write(&file, configuration(folder.path(), "42600-42699", KEY) + policy).unwrap();
+    let mut running = Running::start(&file, "info");
+    for (to, status) in [
+        // Allowed, however they are written; there is no trunk.
+        ("9944421125", 422),
+        ("+91 99444-21125", 422),
+        ("tel:+919944421125", 422),
+        ("0091 9944421125", 422),
+        ("(099) 4442-1125", 422),
+        // Denied, or not allowed.
+        ("+1 900 555 0123", 403),
+        ("0019005550123", 403),
+        ("+4930901820", 403),
+        ("004930901820", 403),
+        // None that can be dialled.
+        ("+91112", 400),
+        ("12345678901234567", 400),
+        ("9944421125;phone-context=+91", 400),
+        ("sip:9944421125@192.0.2.1", 400),
+        // A short number that nobody has is looked for inside.
+        ("1003", 404),
+    ] {
+        assert_eq!(running.click_to_call_of(KEY, "1001", to), status, "{to}");
+    }
+    let line = running.wait_for("may not be dialled");
+    assert!(line.contains("key=a") && line.contains("dial_policy.deny has +1900"), "{line}");
+}
+
 /// 112 descriptors: 64 for files, 12 for connections, 36 for the media of 9 calls.
 #[cfg(unix)]
 #[test]

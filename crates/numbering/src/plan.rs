@@ -1,0 +1,239 @@
+//! Numbers as they are written in one country, completed to E.164.
+
+use call_control::Number;
+use phonenumber::country::{self, Source};
+use phonenumber::metadata::DATABASE;
+
+/// So many digits an E.164 number has at most.
+pub const DIGITS_MAX: usize = 15;
+/// So short a national number has to be one that is in use: an emergency or service number is none, and completed it
+/// would ring somebody else.
+const SHORT_MAX: usize = 6;
+
+/// How numbers are written where the server stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberingPlan {
+    home: Option<Home>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Home {
+    code: u16,
+    region: country::Id,
+    national_prefix: Box<str>,
+}
+
+/// Why there is no such plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No country has it.
+    #[error("must be the calling code of a country, such as 91")]
+    Country,
+    /// Not digits.
+    #[error("must be at most 4 digits, such as 0")]
+    NationalPrefix,
+}
+
+/// Why a text is no outside number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// E.164 has 15 digits.
+    #[error("has more than 15 digits, and nothing that is configured has that number")]
+    TooLong,
+    /// National, and nobody said where.
+    #[error(
+        "must have + and its country's code in front: dial_policy.country, which completes national numbers, is not set"
+    )]
+    National,
+    /// No numbering plan has numbers like it.
+    #[error("is no phone number that can exist: no country has numbers of that form")]
+    Impossible,
+}
+
+impl NumberingPlan {
+    /// The plan of the country with this calling code; without one only numbers with a `+` can be read. The national
+    /// prefix is the country's own unless another one is given.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn new(country: Option<&str>, national_prefix: Option<&str>) -> Result<Self, PlanError> {
+        if national_prefix.is_some_and(|p| p.len() > 4 || !p.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(PlanError::NationalPrefix);
+        }
+        // The tables of all countries take a tenth of a second to read: now, and not when somebody calls.
+        let tables = &*DATABASE;
+        let Some(country) = country else { return Ok(Self { home: None }) };
+        let digits = country.bytes().all(|b| b.is_ascii_digit()) && !country.starts_with('0');
+        let code: u16 = country.parse().ok().filter(|_| digits).ok_or(PlanError::Country)?;
+        // The first region is the one whose plan the others of the code share.
+        let regions = tables.region(&code).ok_or(PlanError::Country)?;
+        let main = *regions.first().ok_or(PlanError::Country)?;
+        let region = main.parse().map_err(|_| PlanError::Country)?;
+        let own = tables.by_id(main).and_then(|plan| plan.national_prefix());
+        let national_prefix = national_prefix.or(own).unwrap_or_default().into();
+        Ok(Self { home: Some(Home { code, region, national_prefix }) })
+    }
+
+    /// The number with `+` and its country's code.
+    ///
+    /// # Errors
+    /// See [`Unreadable`].
+    pub fn international(&self, number: &Number) -> Result<Number, Unreadable> {
+        let text = number.as_str();
+        if number.digits() > DIGITS_MAX {
+            return Err(Unreadable::TooLong);
+        }
+        if !text.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Unreadable::Impossible);
+        }
+        let parsed = match (&self.home, text.starts_with('+')) {
+            (_, true) => phonenumber::parse(None, text),
+            (None, false) => return Err(Unreadable::National),
+            (Some(home), false) => home.parse(text),
+        };
+        let parsed = parsed.map_err(|_| Unreadable::Impossible)?;
+        let (code, national) = (parsed.code().value(), parsed.national().to_string());
+        if !is_possible(code, &national) || (national.len() <= SHORT_MAX && !parsed.is_valid()) {
+            return Err(Unreadable::Impossible);
+        }
+        Number::new(&format!("+{code}{national}")).map_err(|_| Unreadable::Impossible)
+    }
+}
+
+impl Home {
+    /// The library knows how the country dials abroad and between its cities. A national prefix that the operator has
+    /// set goes before what it knows.
+    fn parse(&self, digits: &str) -> Result<phonenumber::PhoneNumber, phonenumber::ParseError> {
+        let parsed = phonenumber::parse(Some(self.region), digits);
+        if parsed.as_ref().is_ok_and(|parsed| parsed.code().source() == Source::Idd) {
+            return parsed;
+        }
+        match digits.strip_prefix(&*self.national_prefix) {
+            Some(national) if !self.national_prefix.is_empty() && !national.is_empty() => {
+                phonenumber::parse(None, format!("+{}{national}", self.code))
+            }
+            _ => parsed,
+        }
+    }
+}
+
+/// Whether a plan of the code has room for such a number, in use or not: plans grow faster than releases come.
+fn is_possible(code: u16, national: &str) -> bool {
+    let plans = DATABASE.by_code(&code).unwrap_or_default();
+    plans.iter().any(|plan| {
+        // The pattern says how such numbers begin; how long they are is only known of each kind.
+        let kinds = plan.descriptors();
+        let of_kinds = [
+            kinds.fixed_line(),
+            kinds.mobile(),
+            kinds.toll_free(),
+            kinds.premium_rate(),
+            kinds.shared_cost(),
+            kinds.personal_number(),
+            kinds.voip(),
+            kinds.pager(),
+            kinds.uan(),
+        ];
+        let mut lengths = of_kinds.into_iter().flatten().flat_map(|kind| kind.possible_length());
+        kinds.general().is_match(national) && lengths.any(|length| usize::from(*length) == national.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(plan: &NumberingPlan, text: &str) -> Result<String, Unreadable> {
+        let number = Number::new(text).map_err(|_| Unreadable::Impossible)?;
+        plan.international(&number).map(String::from)
+    }
+
+    fn plan(country: &str) -> NumberingPlan {
+        NumberingPlan::new(Some(country), None).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_the_same_in_each_way_that_it_is_written() {
+        for (country, e164, ways) in [
+            ("91", "+918065978015", ["918065978015", "08065978015", "00918065978015", "8065978015"]),
+            ("91", "+919944421125", ["919944421125", "09944421125", "00919944421125", "9944421125"]),
+            ("44", "+442079460000", ["442079460000", "02079460000", "00442079460000", "2079460000"]),
+            ("1", "+12125550123", ["12125550123", "2125550123", "01112125550123", "+12125550123"]),
+            ("39", "+390669812345", ["390669812345", "0669812345", "00390669812345", "+390669812345"]),
+            ("49", "+4930901820", ["4930901820", "030901820", "004930901820", "+4930901820"]),
+        ] {
+            let plan = plan(country);
+            assert_eq!(read(&plan, e164).as_deref(), Ok(e164));
+            for way in ways {
+                assert_eq!(read(&plan, way).as_deref(), Ok(e164), "{way} in {country}");
+            }
+        }
+        // People write the national prefix behind the country's code: +44 (0)20 7946 0000.
+        assert_eq!(read(&plan("91"), "+4402079460000").as_deref(), Ok("+442079460000"));
+        assert_eq!(read(&plan("91"), "00442079460000").as_deref(), Ok("+442079460000"));
+    }
+
+    #[test]
+    fn an_emergency_number_is_never_completed() {
+        for (country, text) in [
+            ("91", "112"),
+            ("91", "0112"),
+            ("91", "+112"),
+            ("91", "+91112"),
+            ("91", "108"),
+            ("91", "911"),
+            ("49", "110"),
+            ("49", "116117"),
+            ("49", "+49116117"),
+            ("49", "0112"),
+            ("1", "911"),
+            ("1", "9911"),
+            ("44", "999"),
+        ] {
+            assert_eq!(read(&plan(country), text), Err(Unreadable::Impossible), "{text} in {country}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_said_to_be_none() {
+        let (india, nowhere) = (plan("91"), NumberingPlan::new(None, None).unwrap());
+        assert_eq!(read(&india, "1234567890123456"), Err(Unreadable::TooLong));
+        assert_eq!(read(&india, "21#"), Err(Unreadable::Impossible));
+        assert_eq!(read(&india, "*43"), Err(Unreadable::Impossible));
+        assert_eq!(read(&india, "+999123456789"), Err(Unreadable::Impossible), "no country has 999");
+        assert_eq!(read(&india, "+91994442112"), Err(Unreadable::Impossible), "a digit is missing");
+        assert_eq!(read(&india, "+4420794600001"), Err(Unreadable::Impossible), "a digit too many");
+        assert_eq!(read(&india, "+911800123456").as_deref(), Ok("+911800123456"));
+        assert_eq!(read(&india, "+6834000").as_deref(), Ok("+6834000"), "Niue has four digits");
+        assert_eq!(read(&nowhere, "9944421125"), Err(Unreadable::National));
+        assert_eq!(read(&nowhere, "+919944421125").as_deref(), Ok("+919944421125"));
+    }
+
+    #[test]
+    fn a_national_prefix_of_the_operator_goes_before_the_countrys() {
+        let nine = NumberingPlan::new(Some("91"), Some("9")).unwrap();
+        assert_eq!(read(&nine, "98065978015").as_deref(), Ok("+918065978015"));
+        for (country, prefix, error) in [
+            (Some("999"), None, PlanError::Country),
+            (Some("091"), None, PlanError::Country),
+            (Some("India"), None, PlanError::Country),
+            (Some("+91"), None, PlanError::Country),
+            (Some("800"), None, PlanError::Country),
+            (Some("91"), Some("zero"), PlanError::NationalPrefix),
+            (None, Some("00000"), PlanError::NationalPrefix),
+        ] {
+            assert_eq!(NumberingPlan::new(country, prefix), Err(error), "{country:?} {prefix:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_is_e164_and_reads_as_itself(text in "\\+?[0-9]{3,15}", country in "91|44|1|39|49|7|298") {
+            let plan = plan(&country);
+            if let Ok(e164) = plan.international(&Number::new(&text).unwrap()) {
+                proptest::prop_assert!(e164.as_str().starts_with('+') && e164.as_str().len() <= 16);
+                proptest::prop_assert_eq!(plan.international(&e164), Ok(e164));
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Which outside numbers may be dialled.
+
+use crate::plan::{NumberingPlan, Unreadable};
+use call_control::Number;
+use std::fmt;
+
+/// A number of digits without `+` that is no longer than this, and that the numbering plan does not know, is a short
+/// number: a service, a feature code, an emergency call.
+const SHORT_MAX: usize = 6;
+/// The longest short number that can be allowed.
+const SHORT_ENTRY_MAX: usize = 12;
+
+/// What may be dialled, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialPolicy {
+    plan: NumberingPlan,
+    allow: Vec<Entry>,
+    deny: Vec<Entry>,
+    emergency: Vec<Number>,
+}
+
+/// One entry of `allow` or `deny`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// Every number that begins so: `+` and digits.
+    Prefix(Box<str>),
+    /// This number and no other: a short one, as it is dialled.
+    Short(Number),
+}
+
+/// Why a text is no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be + and the first digits of numbers, such as +91, or a short number as it is dialled, such as 112"
+)]
+pub struct EntryError;
+
+/// A number that may be dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outside {
+    /// With `+` and its country's code.
+    International(Number),
+    /// As it is dialled.
+    Short(Number),
+    /// As it is dialled, and no limit holds it up.
+    Emergency(Number),
+}
+
+/// Why a number is not dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// It is none.
+    Unreadable(Unreadable),
+    /// It is one that may not be dialled.
+    Forbidden(Rule),
+}
+
+/// The rule that a number met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// An entry of `deny`.
+    Denied(Entry),
+    /// No entry of `allow` is the beginning of this number.
+    NotAllowed(Number),
+    /// A short number that `allow` does not name.
+    ShortNotNamed(Number),
+}
+
+impl Entry {
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn new(text: &str) -> Result<Self, EntryError> {
+        match text.strip_prefix('+') {
+            Some(digits) => {
+                let legal = digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
+                (legal && !digits.starts_with('0')).then(|| Self::Prefix(text.into())).ok_or(EntryError)
+            }
+            None if text.len() <= SHORT_ENTRY_MAX => {
+                Number::new(text).map(Self::Short).map_err(|_| EntryError)
+            }
+            None => Err(EntryError),
+        }
+    }
+
+    fn begins(&self, number: &Number) -> bool {
+        matches!(self, Self::Prefix(prefix) if number.as_str().starts_with(&**prefix))
+    }
+
+    fn names(&self, number: &Number) -> bool {
+        matches!(self, Self::Short(short) if short == number)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => f.write_str(prefix),
+            Self::Short(number) => number.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(entry) => write!(f, "dial_policy.deny has {entry}"),
+            Self::NotAllowed(number) => write!(f, "dial_policy.allow has no beginning of {number}"),
+            Self::ShortNotNamed(number) => {
+                write!(
+                    f,
+                    "a short number is dialled only if dial_policy.allow names it, and it has no {number}"
+                )
+            }
+        }
+    }
+}
+
+impl DialPolicy {
+    /// Allows what begins as an entry of `allow`, but for what begins as one of `deny`; short numbers only by name.
+    /// Those of `emergency` that are allowed are held up by no limit.
+    pub const fn new(
+        plan: NumberingPlan,
+        allow: Vec<Entry>,
+        deny: Vec<Entry>,
+        emergency: Vec<Number>,
+    ) -> Self {
+        Self { plan, allow, deny, emergency }
+    }
+
+    /// What is dialled for this number. A short number is looked up as it stands before anything is completed, so that
+    /// no prefix and no country's code make another number of it.
+    ///
+    /// # Errors
+    /// See [`Denial`].
+    pub fn judge(&self, number: &Number) -> Result<Outside, Denial> {
+        if let Some(entry) = self.deny.iter().find(|entry| entry.names(number)) {
+            return Err(Denial::Forbidden(Rule::Denied(entry.clone())));
+        }
+        let is_emergency = self.emergency.contains(number);
+        if self.allow.iter().any(|entry| entry.names(number)) {
+            let dialled = number.clone();
+            return Ok(if is_emergency { Outside::Emergency(dialled) } else { Outside::Short(dialled) });
+        }
+        if is_emergency {
+            return Err(Denial::Forbidden(Rule::ShortNotNamed(number.clone())));
+        }
+        let international = match self.plan.international(number) {
+            Ok(international) => international,
+            Err(_) if is_short(number) => {
+                return Err(Denial::Forbidden(Rule::ShortNotNamed(number.clone())));
+            }
+            Err(unreadable) => return Err(Denial::Unreadable(unreadable)),
+        };
+        if let Some(entry) = self.deny.iter().find(|entry| entry.begins(&international)) {
+            return Err(Denial::Forbidden(Rule::Denied(entry.clone())));
+        }
+        if self.allow.iter().any(|entry| entry.begins(&international)) {
+            Ok(Outside::International(international))
+        } else {
+            Err(Denial::Forbidden(Rule::NotAllowed(international)))
+        }
+    }
+}
+
+fn is_short(number: &Number) -> bool {
+    let text = number.as_str();
+    text.contains(['*', '#']) || (text.len() <= SHORT_MAX && !text.starts_with('+'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Number {
+        Number::new(text).unwrap()
+    }
+
+    fn policy() -> DialPolicy {
+        let entries = |texts: &[&str]| texts.iter().map(|text| Entry::new(text).unwrap()).collect();
+        DialPolicy::new(
+            NumberingPlan::new(Some("91"), Some("0")).unwrap(),
+            entries(&["+91", "+44", "+1", "112", "1800", "*31#"]),
+            entries(&["+1900", "139"]),
+            vec![number("112"), number("108")],
+        )
+    }
+
+    #[test]
+    fn only_what_is_allowed_and_not_denied_is_dialled_and_as_e164() {
+        let policy = policy();
+        for (dialled, e164) in [
+            ("9944421125", "+919944421125"),
+            ("09944421125", "+919944421125"),
+            ("919944421125", "+919944421125"),
+            ("+442079460000", "+442079460000"),
+            ("00442079460000", "+442079460000"),
+        ] {
+            assert_eq!(policy.judge(&number(dialled)), Ok(Outside::International(number(e164))), "{dialled}");
+        }
+        let denied = Entry::new("+1900").unwrap();
+        for premium in ["+19005550123", "0019005550123"] {
+            let rule = Rule::Denied(denied.clone());
+            assert_eq!(policy.judge(&number(premium)), Err(Denial::Forbidden(rule)), "{premium}");
+        }
+        for abroad in ["+4930901820", "004930901820"] {
+            let rule = Rule::NotAllowed(number("+4930901820"));
+            assert_eq!(policy.judge(&number(abroad)), Err(Denial::Forbidden(rule)), "{abroad}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_dialled_by_name_and_as_they_stand() {
+        let policy = policy();
+        assert_eq!(policy.judge(&number("112")), Ok(Outside::Emergency(number("112"))));
+        assert_eq!(policy.judge(&number("1800")), Ok(Outside::Short(number("1800"))));
+        assert_eq!(policy.judge(&number("*31#")), Ok(Outside::Short(number("*31#"))));
+        // 108 is an emergency number that nobody allowed; the others begin as an allowed one, or are another's.
+        for short in ["108", "911", "1801", "18001", "9112", "*31", "*72", "21#", "0112"] {
+            let rule = Rule::ShortNotNamed(number(short));
+            assert_eq!(policy.judge(&number(short)), Err(Denial::Forbidden(rule)), "{short}");
+        }
+        let rule = Rule::Denied(Entry::new("139").unwrap());
+        assert_eq!(policy.judge(&number("139")), Err(Denial::Forbidden(rule)));
+        for completed in ["+112", "+91112", "0091112"] {
+            let unreadable = Denial::Unreadable(Unreadable::Impossible);
+            assert_eq!(policy.judge(&number(completed)), Err(unreadable), "{completed}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_dialled_where_nothing_is_allowed() {
+        let nothing = DialPolicy::new(
+            NumberingPlan::new(Some("91"), None).unwrap(),
+            vec![],
+            vec![],
+            vec![number("112")],
+        );
+        for text in ["9944421125", "+442079460000", "112", "1800"] {
+            assert!(matches!(nothing.judge(&number(text)), Err(Denial::Forbidden(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_a_prefix_with_a_plus_or_a_short_number() {
+        for good in ["+91", "+", "+1900", "112", "*31#", "116117"] {
+            assert_eq!(Entry::new(good).unwrap().to_string(), good);
+        }
+        for bad in ["", "+91x", "india", "+0", "+1234567890123456", "919944421125000", "00 44"] {
+            assert_eq!(Entry::new(bad), Err(EntryError), "{bad}");
+        }
+    }
+}
