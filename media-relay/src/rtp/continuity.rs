@@ -95,8 +95,7 @@ impl Continuity {
     /// The timestamp that a packet would have at `now`.
     pub(crate) fn timestamp_at(&self, clock_rate: u32, now: Instant) -> u32 {
         let Some(at) = self.timestamp_at else { return self.timestamp };
-        let passed = now.saturating_duration_since(at).as_nanos() * u128::from(clock_rate) / 1_000_000_000;
-        self.timestamp.wrapping_add(passed as u32)
+        self.timestamp.wrapping_add(super::ticks(now.saturating_duration_since(at), clock_rate))
     }
 
     /// Something is not sent that would belong into the stream: what comes next is anchored anew.

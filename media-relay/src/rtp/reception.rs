@@ -83,9 +83,8 @@ impl Reception {
         let source = self.source.as_mut()?;
         source.received = source.received.wrapping_add(1);
         if let Some(clock_rate) = clock_rate {
-            let since = now.saturating_duration_since(began_at).as_nanos();
-            let arrival = since * u128::from(clock_rate) / 1_000_000_000;
-            source.measure(header.timestamp, arrival as u32, clock_rate);
+            let arrival = super::ticks(now.saturating_duration_since(began_at), clock_rate);
+            source.measure(header.timestamp, arrival, clock_rate);
         }
         Some(Place { epoch: self.epoch, extended })
     }
