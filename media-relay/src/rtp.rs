@@ -6,9 +6,11 @@ pub(crate) mod learning;
 pub(crate) mod reception;
 pub(crate) mod reports;
 
+use std::time::Duration;
+
 /// A span in ticks of a clock, modulo 2^32 as RTP counts. Each packet asks for it: 64 bits hold it, and a division of
 /// 128 is not free.
-fn ticks(span: std::time::Duration, clock_rate: u32) -> u32 {
+fn ticks(span: Duration, clock_rate: u32) -> u32 {
     let rate = u64::from(clock_rate);
     let of_seconds = span.as_secs().wrapping_mul(rate);
     of_seconds.wrapping_add(u64::from(span.subsec_nanos()) * rate / 1_000_000_000) as u32
@@ -16,8 +18,7 @@ fn ticks(span: std::time::Duration, clock_rate: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::ticks;
-    use std::time::Duration;
+    use super::*;
 
     #[test]
     fn ticks_are_whole_ones_and_run_round() {

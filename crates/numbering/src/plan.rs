@@ -8,7 +8,7 @@ use phonenumber::metadata::DATABASE;
 pub const DIGITS_MAX: usize = 15;
 /// So short a national number has to be one that is in use: an emergency or service number is none, and completed it
 /// would ring somebody else.
-const SHORT_MAX: usize = 6;
+pub(crate) const SHORT_MAX: usize = 6;
 
 /// How numbers are written where the server stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

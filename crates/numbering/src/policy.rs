@@ -1,12 +1,9 @@
 //! Which outside numbers may be dialled.
 
-use crate::plan::{NumberingPlan, Unreadable};
+use crate::plan::{NumberingPlan, SHORT_MAX, Unreadable};
 use call_control::Number;
 use std::fmt;
 
-/// A number of digits without `+` that is no longer than this, and that the numbering plan does not know, is a short
-/// number: a service, a feature code, an emergency call.
-const SHORT_MAX: usize = 6;
 /// The longest short number that can be allowed.
 const SHORT_ENTRY_MAX: usize = 12;
 
@@ -129,6 +126,11 @@ impl DialPolicy {
         Self { plan, allow, deny, emergency }
     }
 
+    /// Whether it is one of the short or emergency numbers that are named.
+    pub fn names(&self, number: &Number) -> bool {
+        self.emergency.contains(number) || self.allow.iter().any(|entry| entry.names(number))
+    }
+
     /// What is dialled for this number. A short number is looked up as it stands before anything is completed, so that
     /// no prefix and no country's code make another number of it.
     ///
@@ -164,6 +166,7 @@ impl DialPolicy {
     }
 }
 
+/// A service, a feature code, an emergency call, if the numbering plan does not know it.
 fn is_short(number: &Number) -> bool {
     let text = number.as_str();
     text.contains(['*', '#']) || (text.len() <= SHORT_MAX && !text.starts_with('+'))
@@ -216,6 +219,9 @@ mod tests {
         assert_eq!(policy.judge(&number("112")), Ok(Outside::Emergency(number("112"))));
         assert_eq!(policy.judge(&number("1800")), Ok(Outside::Short(number("1800"))));
         assert_eq!(policy.judge(&number("*31#")), Ok(Outside::Short(number("*31#"))));
+        let named =
+            ["112", "108", "1800", "*31#", "911", "139", "9944421125"].map(|n| policy.names(&number(n)));
+        assert_eq!(named, [true, true, true, true, false, false, false]);
         // 108 is an emergency number that nobody allowed; the others begin as an allowed one, or are another's.
         for short in ["108", "911", "1801", "18001", "9112", "*31", "*72", "21#", "0112"] {
             let rule = Rule::ShortNotNamed(number(short));

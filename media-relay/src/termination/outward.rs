@@ -116,10 +116,10 @@ impl Outward {
         {
             return self.forward(accepted, way.number, route, packet, now);
         }
-        let (goes, speaks) = (&description.goes, spoken);
+        let goes = &description.goes;
         // Of several codecs that were agreed, many phones play only the one that they speak.
-        let spoken = spoken.and_then(|codec| Some((goes.number_of(Payload::Audio(codec))?, codec)));
-        let (Some(route), Some((preferred, target))) = (route, spoken.or(description.preferred())) else {
+        let same = spoken.and_then(|codec| Some((goes.number_of(Payload::Audio(codec))?, codec)));
+        let (Some(route), Some((preferred, target))) = (route, same.or(description.preferred())) else {
             self.interrupt();
             return Passage::Nothing;
         };
@@ -133,7 +133,7 @@ impl Outward {
         match (goes.number_of(payload).filter(|_| is_understood), number) {
             (Some(number), _) => {
                 if let Payload::Audio(codec) = payload {
-                    self.way = Some(Way { codec, spoken: speaks, number });
+                    self.way = Some(Way { codec, spoken, number });
                 }
                 self.forward(accepted, number, route, packet, now)
             }

@@ -64,14 +64,18 @@ impl Directory {
             _ if number.digits() > DIGITS_MAX => {
                 Err(Refusal::NoSuchNumber { field, why: Unreadable::TooLong.to_string().into() })
             }
-            None if number.looks_external() => Err(self.outside(number, field)),
             Some(PartyType::External) => Err(self.outside(number, field)),
+            None if self.looks_outside(number) => Err(self.outside(number, field)),
             asked @ (None
             | Some(PartyType::Extension | PartyType::Queue | PartyType::Ivr | PartyType::AiAgent)) => {
                 let party_type = asked.unwrap_or(PartyType::Extension);
                 Err(Refusal::NotFound { party_type, number: number.clone(), field })
             }
         }
+    }
+
+    fn looks_outside(&self, number: &Number) -> bool {
+        number.looks_external() || self.dial_policy.as_ref().is_some_and(|policy| policy.names(number))
     }
 
     /// Why an outside number is not rung: as long as there is no trunk, the policy's reason goes before that one.

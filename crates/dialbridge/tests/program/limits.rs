@@ -25,7 +25,7 @@ fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.toml");
     let policy = "[dial_policy]\ncountry = \"91\"\nnational_prefix = \"0\"\nallow = [\"+91\", \"+1\", \"112\"]\n\
-                  deny = [\"+1900\"]\nemergency = [\"112\"]\n";
+                  deny = [\"+1900\"]\nemergency = [\"112\", \"108\"]\n";
     std::fs::write(&file, configuration(folder.path(), "42600-42699", KEY) + policy).unwrap();
     let mut running = Running::start(&file, "info");
     for (to, status) in [
@@ -35,7 +35,9 @@ fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() 
         ("tel:+919944421125", 422),
         ("0091 9944421125", 422),
         ("(099) 4442-1125", 422),
+        ("112", 422),
         // Denied, or not allowed.
+        ("108", 403),
         ("+1 900 555 0123", 403),
         ("0019005550123", 403),
         ("+4930901820", 403),
@@ -50,7 +52,7 @@ fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() 
     ] {
         assert_eq!(running.click_to_call_of(KEY, "1001", to), status, "{to}");
     }
-    let line = running.wait_for("may not be dialled");
+    let line = running.wait_for("number=+19005550123");
     assert!(line.contains("key=a") && line.contains("dial_policy.deny has +1900"), "{line}");
 }
 
