@@ -183,7 +183,11 @@ impl Registrar {
         }
         let time = now.saturating_duration_since(*self.epoch.get_or_insert(now));
         let users = &self.users;
-        let verdict = self.authenticator.verify(request, time, |name| Some(users.get(name)?.secret.clone()));
+        // Wrong credentials count for the one that was challenged, whatever address a datagram names.
+        let mark = self.mark_of(source);
+        let is_given = |random| random & SOURCE_BITS == mark;
+        let secret_of = |name: &str| Some(users.get(name)?.secret.clone());
+        let verdict = self.authenticator.verify(request, time, is_given, secret_of);
         if let Verdict::Accepted { .. } | Verdict::Wrong { .. } = verdict {
             self.challenged.has_answered(request, *flow);
         }
@@ -193,11 +197,7 @@ impl Registrar {
                 Authenticated::Extension(username)
             }
             Verdict::Accepted { .. } => Authenticated::Dropped,
-            // Made for somebody else: whoever sends it here may not be who it seems to be, and nothing is counted.
-            Verdict::Wrong { random: made_with, .. } if !self.is_made_for(made_with, source) => {
-                Authenticated::Challenge(self.challenge(incoming, false, time, random))
-            }
-            Verdict::Wrong { username, .. } => {
+            Verdict::Wrong { username } => {
                 let is_heard = self.guesses.is_answered(source, &username, now);
                 if let Some(wrong) = self.guesses.note_wrong(source, &username, now) {
                     tracing::warn!(%source, wrong, "wrong passwords; the next line about this address comes in a minute");
@@ -285,11 +285,6 @@ impl Registrar {
         changed
     }
 
-    /// How many wrong passwords have come.
-    pub const fn wrong_passwords(&self) -> u64 {
-        self.guesses.wrong()
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.next_expiry
@@ -308,16 +303,11 @@ impl Registrar {
         response
     }
 
-    /// Marks nonces for a source, so that wrong credentials count for the one that was challenged, whatever address a
-    /// datagram names.
+    /// What nonces for a source bear.
     fn mark_of(&self, source: IpAddr) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.config.nonce_key, guesses::network(source)).hash(&mut hasher);
+        (self.config.nonce_key, places::source(source)).hash(&mut hasher);
         hasher.finish() & SOURCE_BITS
-    }
-
-    fn is_made_for(&self, random: u64, source: IpAddr) -> bool {
-        random & SOURCE_BITS == self.mark_of(source)
     }
 
     fn update(

@@ -89,7 +89,8 @@ fn digest(input: &[u8]) {
         Request::new(Method::REGISTER, SipUri::at(None, address(1, 5060)), party(), party(), call_id, 1);
     request.header.fields.push(FieldName::AUTHORIZATION, text);
     let secret = Secret::new("1001", "example.com", "a password that nobody guesses");
-    let verdict = authenticator.verify(&request, Duration::from_secs(1_000), |_| Some(secret.clone()));
+    let verdict =
+        authenticator.verify(&request, Duration::from_secs(1_000), |_| true, |_| Some(secret.clone()));
     assert!(!matches!(verdict, sip_core::digest::Verdict::Accepted { .. }), "somebody got in");
 }
 

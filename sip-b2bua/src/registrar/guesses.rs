@@ -5,8 +5,9 @@
 //! and whoever guesses has two tries from each address that it owns. A user is always heard from where it has logged in
 //! before, so that nobody locks it out from behind the same NAT.
 
+use places::source as network;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Counts of wrong passwords, and the addresses at which users are known.
@@ -14,7 +15,6 @@ pub(super) struct Guesses {
     by_source: Counts<IpAddr>,
     by_user: Counts<Box<str>>,
     homes: Homes,
-    wrong: u64,
     telling: Telling,
 }
 
@@ -55,7 +55,7 @@ const NAME_MAX: usize = 64;
 impl Default for Guesses {
     fn default() -> Self {
         let (by_source, by_user) = (Counts::new(SOURCE_MAX), Counts::new(USER_MAX));
-        Self { by_source, by_user, homes: Homes::default(), wrong: 0, telling: Telling::default() }
+        Self { by_source, by_user, homes: Homes::default(), telling: Telling::default() }
     }
 }
 
@@ -98,7 +98,6 @@ impl Guesses {
 
     /// Counts one. When the source is to be told of: how many came from it since it was told of last.
     pub(super) fn note_wrong(&mut self, source: IpAddr, user: &str, now: Instant) -> Option<u32> {
-        self.wrong += 1;
         self.by_user.count(key(user).into(), now);
         let window = self.by_source.count(network(source), now);
         window.untold += 1;
@@ -110,11 +109,6 @@ impl Guesses {
         }
         window.told_at = Some(now);
         Some(std::mem::take(&mut window.untold))
-    }
-
-    /// How many there were.
-    pub(super) const fn wrong(&self) -> u64 {
-        self.wrong
     }
 }
 
@@ -215,14 +209,6 @@ impl Homes {
         {
             self.known.remove(&oldest);
         }
-    }
-}
-
-/// What one party holds: an IPv4 address, or the /64 of an IPv6 address.
-pub(super) fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 

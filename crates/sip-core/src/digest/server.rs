@@ -23,18 +23,16 @@ pub enum Verdict {
         /// As it stands in the field.
         username: Box<str>,
     },
-    /// None given, or not filled in, for another realm, of an unknown scheme or algorithm, with a nonce that is not ours (such as one from
-    /// before a restart), or right with a stale nonce: challenge.
+    /// None given, or not filled in, for another realm, of an unknown scheme or algorithm, with a nonce that is not ours
+    /// (such as one from before a restart) or was given to somebody else, or right with a stale nonce: challenge.
     Challenge {
-        /// The password was right, only the nonce was too old or used: the client may try again by itself.
+        /// The nonce was too old, used, or somebody else's: the client may try again by itself.
         stale: bool,
     },
     /// Wrong: challenge as for an unknown user, and count it.
     Wrong {
         /// As it stands in the field.
         username: Box<str>,
-        /// What the nonce was made with.
-        random: u64,
     },
     /// The field cannot be read, or was made for another Request-URI: 400 (RFC 7616 §3.4.6).
     Malformed,
@@ -88,11 +86,15 @@ impl Authenticator {
     /// the same work is done with a secret of nobody. Compares in constant time. At most a small fixed number of
     /// Authorization fields is looked at, and the first for this realm is judged.
     ///
+    /// `is_given` says of the random number of a nonce whether whoever sends the request was given it. With any other
+    /// nonce nothing can be learned of a password: what is answered does not depend on it.
+    ///
     /// Credentials without `qop` are taken for an unused nonce only: they have no count that would show a repeat.
     pub fn verify(
         &mut self,
         request: &Request,
         now: Duration,
+        is_given: impl Fn(u64) -> bool,
         secret_of: impl Fn(&str) -> Option<Secret>,
     ) -> Verdict {
         let values = request.header.fields.get_all(&FieldName::AUTHORIZATION).take(FIELDS_MAX);
@@ -104,7 +106,7 @@ impl Authenticator {
             match Credentials::read(&params) {
                 None => return Verdict::Malformed,
                 Some(credentials) if credentials.realm == &*self.realm => {
-                    return self.judge(&credentials, request, now, secret_of);
+                    return self.judge(&credentials, request, now, is_given, secret_of);
                 }
                 Some(_) => {}
             }
@@ -117,6 +119,7 @@ impl Authenticator {
         credentials: &Credentials<'_>,
         request: &Request,
         now: Duration,
+        is_given: impl Fn(u64) -> bool,
         secret_of: impl Fn(&str) -> Option<Secret>,
     ) -> Verdict {
         let Some(algorithm) = Algorithm::from_parameter(credentials.algorithm) else {
@@ -136,9 +139,12 @@ impl Authenticator {
         let Some(nonce) = self.nonces.read(credentials.nonce) else {
             return Verdict::Challenge { stale: false };
         };
+        if !is_given(nonce.random()) {
+            return Verdict::Challenge { stale: true };
+        }
         let username = credentials.username;
         if !self.is_right(credentials, algorithm, request.method.as_str(), secret_of(username)) {
-            return Verdict::Wrong { username: username.into(), random: nonce.random() };
+            return Verdict::Wrong { username: username.into() };
         }
         if self.nonces.is_over(nonce, now) || !self.nonces.take(nonce, count, now) {
             return Verdict::Challenge { stale: true };
@@ -315,7 +321,7 @@ mod tests {
     }
 
     fn verify(server: &mut Authenticator, credentials: &str) -> Verdict {
-        server.verify(&request(&[credentials]), START, secret_of)
+        server.verify(&request(&[credentials]), START, |_| true, secret_of)
     }
 
     fn accepted() -> Verdict {
@@ -358,7 +364,7 @@ mod tests {
     #[test]
     fn a_request_without_credentials_for_us_is_challenged() {
         let mut server = server();
-        assert_eq!(server.verify(&request(&[]), START, secret_of), CHALLENGE);
+        assert_eq!(server.verify(&request(&[]), START, |_| true, secret_of), CHALLENGE);
         for other in [
             "NoOneKnowsThisScheme opaque-data=here",
             "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
@@ -377,9 +383,9 @@ mod tests {
         let elsewhere = login(&Authenticator::new("example.org", [9; 32], LIFETIME));
         let ours = login(&server);
         let both = request(&[&elsewhere, "Basic eA==", &ours]);
-        assert_eq!(server.verify(&both, START, secret_of), accepted());
+        assert_eq!(server.verify(&both, START, |_| true, secret_of), accepted());
         let far = request(&[&elsewhere, &elsewhere, &elsewhere, &elsewhere, &login(&server)]);
-        assert_eq!(server.verify(&far, START, secret_of), CHALLENGE);
+        assert_eq!(server.verify(&far, START, |_| true, secret_of), CHALLENGE);
     }
 
     #[test]
@@ -388,8 +394,8 @@ mod tests {
         let wrong = credentials(&identity("1001", "guess"), &both(&server, false, START, 1), 1);
         let two = request(&[&wrong, &login(&server)]);
         assert_eq!(
-            server.verify(&two, START, secret_of),
-            Verdict::Wrong { username: "1001".into(), random: 1 }
+            server.verify(&two, START, |_| true, secret_of),
+            Verdict::Wrong { username: "1001".into() }
         );
     }
 
@@ -400,11 +406,7 @@ mod tests {
             [("1001", "opensesam"), ("1009", "opensesame"), ("", ""), ("1001 ", "opensesame")]
         {
             let value = credentials(&identity(username, password), &both(&server, false, START, 1), 1);
-            assert_eq!(
-                verify(&mut server, &value),
-                Verdict::Wrong { username: username.into(), random: 1 },
-                "{value}"
-            );
+            assert_eq!(verify(&mut server, &value), Verdict::Wrong { username: username.into() }, "{value}");
         }
     }
 
@@ -423,7 +425,7 @@ mod tests {
         let response = vouched.response(Algorithm::Md5, &server.nobody.digits(Algorithm::Md5));
         let old = honest.split("response=\"").nth(1).unwrap().split('"').next().unwrap();
         let forged = honest.replace(old, &response).replace("\"1001\"", "\"nobody\"");
-        assert_eq!(verify(&mut server, &forged), Verdict::Wrong { username: "nobody".into(), random: 1 });
+        assert_eq!(verify(&mut server, &forged), Verdict::Wrong { username: "nobody".into() });
     }
 
     #[test]
@@ -431,11 +433,11 @@ mod tests {
         let mut server = server();
         let late = START + LIFETIME + Duration::from_secs(1);
         let right = login(&server);
-        assert_eq!(server.verify(&request(&[&right]), late, secret_of), STALE);
+        assert_eq!(server.verify(&request(&[&right]), late, |_| true, secret_of), STALE);
         let wrong = credentials(&identity("1001", "guess"), &both(&server, false, START, 1), 1);
         assert_eq!(
-            server.verify(&request(&[&wrong]), late, secret_of),
-            Verdict::Wrong { username: "1001".into(), random: 1 }
+            server.verify(&request(&[&wrong]), late, |_| true, secret_of),
+            Verdict::Wrong { username: "1001".into() }
         );
     }
 
@@ -465,7 +467,7 @@ mod tests {
         let mut server = server();
         let challenges = both(&server, false, START, 1);
         let wrong = credentials(&identity("1001", "guess"), &challenges, 7);
-        assert_eq!(verify(&mut server, &wrong), Verdict::Wrong { username: "1001".into(), random: 1 });
+        assert_eq!(verify(&mut server, &wrong), Verdict::Wrong { username: "1001".into() });
         assert_eq!(verify(&mut server, &credentials(&phone(), &challenges, 1)), accepted());
     }
 
@@ -545,7 +547,7 @@ mod tests {
         let mut server = server();
         let mut request = request_to("sip:00900@example.com");
         request.header.fields.push(FieldName::AUTHORIZATION, login(&server));
-        assert_eq!(server.verify(&request, START, secret_of), Verdict::Malformed);
+        assert_eq!(server.verify(&request, START, |_| true, secret_of), Verdict::Malformed);
     }
 
     #[test]
@@ -554,8 +556,8 @@ mod tests {
         let mut request = request(&[&login(&server)]);
         request.method = Method::INVITE;
         assert_eq!(
-            server.verify(&request, START, secret_of),
-            Verdict::Wrong { username: "1001".into(), random: 1 }
+            server.verify(&request, START, |_| true, secret_of),
+            Verdict::Wrong { username: "1001".into() }
         );
     }
 
@@ -581,7 +583,7 @@ mod tests {
             }
             let Ok(changed) = String::from_utf8(octets) else { continue };
             let request = request(&[&changed]);
-            let verdict = server.verify(&request, START, secret_of);
+            let verdict = server.verify(&request, START, |_| true, secret_of);
             if verdict == accepted() || verdict == STALE {
                 let received = request.header.fields.get(&FieldName::AUTHORIZATION).unwrap();
                 let read = received.parse::<AuthParams>().unwrap();
