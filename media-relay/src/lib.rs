@@ -1,8 +1,8 @@
 //! RTP between two parties, and the sounds of the server.
 //!
-//! A [`RelayHandle`] is what signalling holds: open a session, describe its sides, play, connect, close; what
-//! happens comes back as [`Event`]s. Behind it is a [`Relay`], which decides and has neither sockets nor
-//! clock, and a thread that does what it says. Absent: SIP, SDP, who the parties are, encryption.
+//! A [`RelayHandle`] is what signalling holds: add terminations to a session, describe and link them, play to them, move
+//! them, close; what happens comes back as [`Event`]s. Behind it is a [`Relay`], which decides and has neither sockets
+//! nor clock, and a thread that does what it says. Absent: SIP, SDP, who the parties are, encryption.
 
 mod command;
 mod conversion;

@@ -8,6 +8,11 @@ pub(crate) mod reports;
 
 use std::time::Duration;
 
+/// Numbers that wrap: is `one` less than half the circle behind `two`?
+pub(crate) const fn is_before(one: u32, two: u32) -> bool {
+    (one.wrapping_sub(two) as i32) < 0
+}
+
 /// A span in ticks of a clock, modulo 2^32 as RTP counts. Each packet asks for it: 64 bits hold it, and a division of
 /// 128 is not free.
 fn ticks(span: Duration, clock_rate: u32) -> u32 {

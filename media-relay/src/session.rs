@@ -57,12 +57,13 @@ impl Session {
     }
 
     /// Parts a termination from the others and takes it out.
-    pub(crate) fn take(&mut self, place: usize, now: Instant) -> Option<Termination> {
-        for other in 0..self.terminations.len() {
-            self.link(place, other, Topology::Isolate, now);
-        }
+    pub(crate) fn take(&mut self, place: usize) -> Option<Termination> {
+        self.deafen(place);
+        self.mute(place);
         let mut termination = self.terminations.get_mut(place)?.take()?;
         termination.outward.drop_converted();
+        // Nobody wakes it by the name that it leaves.
+        termination.outward.wake_converted();
         Some(termination)
     }
 
@@ -113,9 +114,11 @@ impl Session {
                 self.deafen(hearer);
             }
         }
-        let since = is_mutual.then(|| mutual_since.unwrap_or(now));
-        for place in [one, other] {
-            self.links_mut(place, |links| links.mutual_since = since);
+        if is_mutual {
+            let since = Some(mutual_since.unwrap_or(now));
+            for place in [one, other] {
+                self.links_mut(place, |links| links.mutual_since = since);
+            }
         }
     }
 

@@ -427,3 +427,123 @@ fn a_doubled_packet_is_sent_once() {
     }
     assert_eq!((heard, bench.report(CALL)[0].1.packets_received), (5, 5));
 }
+
+/// A sender report without blocks (RFC 3550 §6.4.1), from the phone of a termination.
+fn report_of(termination: TerminationId) -> Vec<u8> {
+    let mut report = vec![0x80, 200, 0, 6];
+    report.extend(u32::from(termination.0).to_be_bytes());
+    report.extend([0; 20]);
+    report
+}
+
+#[test]
+fn a_third_that_parts_from_one_of_two_leaves_these_together() {
+    for part in ["isolate", "remove"] {
+        let mut bench = Bench::with(&[ALICE, BOB, CAROL]);
+        bench.link(ALICE, BOB, Topology::BothWay);
+        assert_eq!([bench.hears(ALICE), bench.hears(BOB)], [Some(BOB), Some(ALICE)]);
+        match part {
+            "isolate" => bench.link(ALICE, CAROL, Topology::Isolate),
+            _ => bench.command(Command::Remove { session: CALL, termination: CAROL }),
+        }
+        let port = bench.port_of(ALICE) + 1;
+        let source = SocketAddr::from(([10, 0, 0, 1], 4_001));
+        let forward = bench.relay.handle_rtcp(port, source, &mut report_of(ALICE), bench.now);
+        assert!(forward.is_some(), "{part}: reports go on");
+        bench.wait(31_000);
+        let is_silent = |event: &Event| matches!(event, Event::Silent { .. });
+        assert!(bench.events.iter().any(is_silent), "{part}: silence is noticed");
+    }
+}
+
+/// The headers of what a phone was sent, in order.
+fn headers(sent: &[(TerminationId, Vec<u8>)]) -> Vec<RtpHeader> {
+    sent.iter().map(|(_, packet)| header(packet)).collect()
+}
+
+#[track_caller]
+fn runs_on(headers: &[RtpHeader]) {
+    for pair in headers.windows(2) {
+        let (sequence, timestamp) = (
+            pair[1].sequence.wrapping_sub(pair[0].sequence),
+            pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32,
+        );
+        assert!(sequence == 1 && timestamp > 0, "{pair:?}");
+    }
+}
+
+#[test]
+fn one_sound_after_another_goes_on_in_time() {
+    let mut bench = Bench::with(&[ALICE]);
+    bench.play(ALICE, 1, None);
+    bench.wait(1_000);
+    bench.command(Command::Stop { session: CALL, termination: ALICE, play: PlayId(1) });
+    bench.play(ALICE, 2, None);
+    bench.wait(1_000);
+    // With another codec its packets are of another length.
+    let wide = sides::described(phone(ALICE), Codec::Opus, 111, None);
+    bench.describe(CALL, ALICE, wide);
+    bench.wait(1_000);
+    bench.describe(CALL, ALICE, plain(ALICE));
+    bench.wait(1_000);
+    let headers = headers(&bench.sent);
+    assert!(headers.len() > 150, "{}", headers.len());
+    runs_on(&headers);
+}
+
+#[test]
+fn who_is_heard_instead_while_a_sound_gives_way_goes_on_with_the_numbers() {
+    let mut bench = Bench::with(&[ALICE, BOB, CAROL]);
+    let sound = Playback { sound: Sound::Ringback, gives_way: true, lasts: None };
+    bench.command(Command::Play { session: CALL, termination: ALICE, play: PlayId(1), sound });
+    bench.wait(60);
+    let mut heard = headers(&bench.sent);
+    for (speaker, first) in [(BOB, 1_000), (CAROL, 200), (BOB, 1_005)] {
+        bench.link(speaker, ALICE, Topology::OneWay);
+        for sequence in first..first + 5_u16 {
+            let timestamp = u32::from(sequence) * 160;
+            let packet = bench.says_at(speaker, sequence, timestamp, 0, &[0x55; 160]);
+            heard.push(header(&packet.expect("Alice hears it").1));
+            bench.wait(20);
+        }
+    }
+    runs_on(&heard);
+}
+
+#[test]
+fn packets_that_wait_leave_after_a_move_as_well() {
+    let mut bench = Bench::with(&[ALICE, BOB]);
+    bench.describe(CALL, BOB, sides::described(phone(BOB), Codec::Pcma, 8, Some(101)));
+    let dave = TerminationId(4);
+    bench.add(OTHER_CALL, dave);
+    bench.link(ALICE, BOB, Topology::OneWay);
+    // 60 ms in one packet: three packets of 20 ms, of which two wait.
+    bench.says_at(ALICE, 1, 160, 0, &[0x55; 480]);
+    assert_eq!(bench.sent.len(), 1);
+    let moved = TerminationId(7);
+    bench.command(Command::Move { session: CALL, termination: BOB, to: OTHER_CALL, name: moved });
+    bench.wait(100);
+    let (one, other, topology) = (dave, moved, Topology::OneWay);
+    bench.command(Command::Link { session: OTHER_CALL, one, other, topology });
+    let before = bench.sent.len();
+    bench.says_at(dave, 1, 160, 0, &[0x55; 480]);
+    bench.wait(50);
+    assert_eq!(bench.sent.len() - before, 3, "each in its time");
+}
+
+#[test]
+fn a_packet_that_is_not_used_does_not_change_in_which_codec_a_phone_speaks() {
+    let mut bench = Bench::with(&[ALICE, BOB]);
+    bench.link(ALICE, BOB, Topology::BothWay);
+    let both: Payloads =
+        [(0, Payload::Audio(Codec::Pcmu)), (8, Payload::Audio(Codec::Pcma))].into_iter().collect();
+    let knows_both = Description { comes: both.clone(), goes: both, ..plain(BOB) };
+    bench.describe(CALL, BOB, knows_both);
+    bench.says_at(BOB, 10, 1_600, 0, &[0x55; 160]);
+    let leaves =
+        |bench: &mut Bench| header(&bench.says(ALICE, 0, &[0x55; 160]).expect("heard").1).payload_type;
+    assert_eq!(leaves(&mut bench), 0);
+    // A copy of what has come, with another number of a payload.
+    assert_eq!(bench.says_at(BOB, 10, 1_600, 8, &[0x55; 160]), None);
+    assert_eq!(leaves(&mut bench), 0);
+}

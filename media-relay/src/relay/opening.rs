@@ -142,7 +142,7 @@ impl Relay {
     /// Out of its session, which is over when none is left, and out of all that names it.
     fn take_out(&mut self, spot: Spot, now: Instant) -> Option<Termination> {
         let session = self.sessions[spot.slot].as_mut()?;
-        let (id, termination) = (session.id, session.take(spot.place, now)?);
+        let (id, termination) = (session.id, session.take(spot.place)?);
         if let Some(due) = termination.silence_check {
             self.silence_checks.remove(&(due, id, termination.id));
         }

@@ -4,10 +4,11 @@
 //! sequence numbers that go on by one and timestamps that go on by the time that has passed. Where the stream
 //! changes hands it is anchored: an offset is fixed that holds until the next change.
 
+use super::is_before;
 use super::reception::Place;
 use std::time::Instant;
 
-/// The outgoing stream of one side.
+/// The outgoing stream of one termination.
 #[derive(Debug, Clone)]
 pub(crate) struct Continuity {
     ssrc: u32,
@@ -21,8 +22,11 @@ pub(crate) struct Continuity {
 
 #[derive(Debug, Clone, Copy)]
 enum Anchor {
+    /// Packet `index` of a tone was the newest; packet 0 had or would have had the timestamp `base`.
     Tone {
         base: u32,
+        index: u64,
+        step: u32,
     },
     Party(Party),
     /// What is made from the party's stream comes next.
@@ -98,9 +102,11 @@ impl Continuity {
         self.timestamp.wrapping_add(super::ticks(now.saturating_duration_since(at), clock_rate))
     }
 
-    /// Something is not sent that would belong into the stream: what comes next is anchored anew.
+    /// What the party sends does not belong together with what it sent: what comes next of it is anchored anew.
     pub(crate) fn interrupt(&mut self) {
-        self.anchor = None;
+        if !matches!(self.anchor, Some(Anchor::Tone { .. })) {
+            self.anchor = None;
+        }
     }
 
     /// The offsets of the party that is being sent.
@@ -174,13 +180,19 @@ impl Continuity {
     pub(crate) fn tone(&mut self, index: u64, step: u32, clock_rate: u32, now: Instant) -> Stamp {
         let since_first = (index as u32).wrapping_mul(step);
         let (base, marker) = match self.anchor {
-            Some(Anchor::Tone { base }) => (base, false),
-            Some(Anchor::Party(_) | Anchor::Transcoding { .. } | Anchor::Transcoded { .. }) | None => {
-                let base = self.next_timestamp(clock_rate, now).wrapping_sub(since_first);
-                self.anchor = Some(Anchor::Tone { base });
-                (base, true)
+            Some(Anchor::Tone { base, index: last, step: known }) if last < index && known == step => {
+                (base, false)
             }
+            // Another tone, or packets of another length: the numbers of the one before mean nothing.
+            Some(
+                Anchor::Tone { .. }
+                | Anchor::Party(_)
+                | Anchor::Transcoding { .. }
+                | Anchor::Transcoded { .. },
+            )
+            | None => (self.next_timestamp(clock_rate, now).wrapping_sub(since_first), true),
         };
+        self.anchor = Some(Anchor::Tone { base, index, step });
         self.sent(self.extended.wrapping_add(1), base.wrapping_add(since_first), marker, now)
     }
 
@@ -303,11 +315,6 @@ impl Party {
 const LEFT_OUT_MAX: usize = 4;
 /// Of 20 ms each, the default packet time (RFC 3551 §4.2).
 const PACKETS_A_SECOND: u32 = 50;
-
-/// Numbers that wrap: is `one` less than half the circle behind `two`?
-fn is_before(one: u32, two: u32) -> bool {
-    (one.wrapping_sub(two) as i32) < 0
-}
 
 #[cfg(test)]
 mod tests {

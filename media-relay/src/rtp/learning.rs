@@ -96,6 +96,13 @@ impl Learning {
 
     /// Begins anew. An address that was certain stays so if the same one was announced `again`.
     pub(crate) fn begin(&mut self, again: bool, now: Instant) {
+        // From the one that was left there may be more under way, whatever is announced meanwhile.
+        if let Self::Expecting { before: Some(before), candidate } = self
+            && matches!(**before, Before::Left(_, until) if now < until)
+        {
+            *candidate = None;
+            return;
+        }
         let before = self.address().map(|address| match again {
             true => Box::new(Before::Proven(address)),
             false => Box::new(Before::Left(address, now + UNDER_WAY)),
@@ -167,7 +174,7 @@ fn follows(last: Evidence, packet: Evidence) -> bool {
 }
 
 /// The same IP and port; the flow label of IPv6 says nothing about who it is.
-fn is_same(one: SocketAddr, two: SocketAddr) -> bool {
+pub(crate) fn is_same(one: SocketAddr, two: SocketAddr) -> bool {
     one.port() == two.port() && one.ip() == two.ip()
 }
 
@@ -324,6 +331,11 @@ mod tests {
             ear.wait(20);
             assert_eq!(ear.hear("192.0.2.1:62000", 1, sequence), Undecided);
         }
+        // The new one is announced again, in the answer after the provisional.
+        ear.learning.begin(true, ear.now);
+        assert_eq!(ear.hear("192.0.2.1:62000", 1, 50), Undecided);
+        assert_eq!(ear.hear("192.0.2.1:62000", 1, 51), Undecided);
+        assert_eq!(ear.hear("192.0.2.1:62000", 1, 52), Undecided);
         // The phone speaks from its new port behind the NAT.
         for (sequence, verdict) in [(100, Undecided), (101, Undecided), (102, Accepted)] {
             assert_eq!(ear.hear("192.0.2.1:63000", 1, sequence), verdict);

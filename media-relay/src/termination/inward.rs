@@ -3,7 +3,8 @@
 use crate::command::{Description, Payload};
 use crate::event::{STRANGERS_MAX, Statistics};
 use crate::rtp::header::RtpHeader;
-use crate::rtp::learning::{Acceptable, Evidence, Learning, Verdict};
+use crate::rtp::is_before;
+use crate::rtp::learning::{Acceptable, Evidence, Learning, Verdict, is_same};
 use crate::rtp::reception::{Place, Reception};
 use crate::rtp::reports;
 use audio::Codec;
@@ -110,10 +111,10 @@ impl Inward {
                 (payload, self.beside(payload, description))
             }
         };
-        if let Some(Payload::Audio(codec)) = payload {
-            self.audio = Some((header.payload_type, codec));
-        }
         let place = self.reception.receive(&header, clock_rate(payload), now)?;
+        if let Some(Payload::Audio(codec)) = payload {
+            (self.audio, self.codec) = (Some((header.payload_type, codec)), Some(codec));
+        }
         let digit = match payload {
             Some(Payload::TelephoneEvent { .. }) => {
                 self.keyed(&header, place, &packet[RtpHeader::payload(packet)])
@@ -141,9 +142,10 @@ impl Inward {
         Some(Accepted { header, place, payload, beside, is_first, digit })
     }
 
-    fn beside(&mut self, payload: Option<Payload>, description: &Description) -> Codec {
+    /// The codec of the audio that it is, or that it comes with.
+    fn beside(&self, payload: Option<Payload>, description: &Description) -> Codec {
         if let Some(Payload::Audio(codec)) = payload {
-            self.codec = Some(codec);
+            return codec;
         }
         let known = self.codec.filter(|codec| description.comes.number_of(Payload::Audio(*codec)).is_some());
         let agreed = description.comes.codec().map(|(_, codec)| codec);
@@ -163,11 +165,12 @@ impl Inward {
             return false;
         };
         let verdict = match description {
-            None => Verdict::Stranger,
+            // Whoever is early is no stranger yet.
+            None => Verdict::Undecided,
             // On a shared port the address is learnt from RTP alone.
             Some(description) if description.is_multiplexed() => {
                 let known = self.rtp.address().unwrap_or(description.rtp);
-                if source == known { Verdict::Accepted } else { Verdict::Stranger }
+                if is_same(source, known) { Verdict::Accepted } else { Verdict::Stranger }
             }
             Some(description) => {
                 let evidence = Evidence { source, ssrc, sequence: None };
@@ -186,8 +189,8 @@ impl Inward {
 
     /// A report that came to the RTP port, where none was agreed on (RFC 5761 §4): it is no audio.
     pub(crate) fn turn_report_away(&mut self, description: Option<&Description>, source: SocketAddr) {
-        let announced = description.map(|description| description.rtp);
-        if self.rtp.address().or(announced) == Some(source) {
+        let Some(description) = description else { return };
+        if is_same(source, self.rtp.address().unwrap_or(description.rtp)) {
             self.packets_not_agreed += 1;
         } else {
             self.count_stranger(source);
@@ -242,8 +245,9 @@ impl Inward {
     }
 
     fn count_malformed(&mut self, description: Option<&Description>, source: SocketAddr) {
-        let is_phone = self.rtp.address() == Some(source)
-            || description.is_some_and(|description| description.rtp == source || description.rtcp == source);
+        let Some(description) = description else { return };
+        let known = [self.rtp.address(), Some(description.rtp), Some(description.rtcp)];
+        let is_phone = known.into_iter().flatten().any(|known| is_same(source, known));
         if is_phone { self.aside.packets_malformed += 1 } else { self.count_stranger(source) }
     }
 
@@ -296,11 +300,6 @@ fn clock_rate(payload: Option<Payload>) -> Option<u32> {
         Some(Payload::Audio(codec)) => Some(codec.clock_rate()),
         Some(Payload::TelephoneEvent { .. } | Payload::ComfortNoise { .. }) | None => None,
     }
-}
-
-/// Numbers that wrap: is `one` less than half the circle behind `two`?
-fn is_before(one: u32, two: u32) -> bool {
-    (one.wrapping_sub(two) as i32) < 0
 }
 
 /// The E bit (RFC 4733 §2.3.2).

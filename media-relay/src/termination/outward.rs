@@ -120,7 +120,7 @@ impl Outward {
         // Of several codecs that were agreed, many phones play only the one that they speak.
         let same = spoken.and_then(|codec| Some((goes.number_of(Payload::Audio(codec))?, codec)));
         let (Some(route), Some((preferred, target))) = (route, same.or(description.preferred())) else {
-            self.interrupt();
+            self.continuity.interrupt();
             return Passage::Nothing;
         };
         let Some(payload) = accepted.payload else { return self.leave_out(accepted) };
@@ -183,19 +183,12 @@ impl Outward {
     /// What comes next is of somebody else: its numbers have nothing to do with what was.
     pub(crate) fn hears_another(&mut self) {
         self.drop_converted();
-        self.interrupt();
+        self.continuity.interrupt();
     }
 
     /// What the phone understands may be something else now.
     pub(crate) fn described(&mut self) {
         self.way = None;
-    }
-
-    /// Something is not sent that would belong into the stream: what comes next is anchored anew.
-    fn interrupt(&mut self) {
-        if self.playing.is_none() {
-            self.continuity.interrupt();
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sockets of the relay, two for each side of a session.
+//! The sockets of the relay, two for each termination.
 
 use crate::relay::BindError;
 use mio::net::UdpSocket;
