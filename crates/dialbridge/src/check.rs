@@ -18,6 +18,9 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
             let (extensions, keys) = (configuration.extensions.len(), configuration.api_keys.len());
             let file = args.config.display();
             output::say(&format!("{file}: ok (extensions: {extensions}, API keys: {keys})"));
+            for doubt in configuration.doubts() {
+                output::say(&format!("{file}: {doubt}"));
+            }
             if let Some(shortage) =
                 Descriptors::raised().ok().and_then(|it| it.shortage(configuration.limits.calls))
             {

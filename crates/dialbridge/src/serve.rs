@@ -143,6 +143,9 @@ async fn start(configuration: &Configuration, store: Store, kept: Kept) -> Resul
     let Kept { domain, extensions, keys } = kept;
     let mut settings = configuration.settings(domain, extensions);
     let mut http = HttpOptions::from(&configuration.http);
+    for doubt in configuration.doubts() {
+        tracing::warn!(target: STATE, "{doubt}");
+    }
     if let Ok(descriptors) = Descriptors::raised() {
         settings.sockets = descriptors.sockets();
         http.connections.max = descriptors.http_connections();

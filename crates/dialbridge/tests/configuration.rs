@@ -111,8 +111,12 @@ fn mistakes_in_media_and_limits_are_named_by_line_and_key() {
             "2 dial_policy.country: must be the calling code of a country, such as 91",
         ),
         (
-            "[dial_policy]\nnational_prefix = 'o'",
-            "2 dial_policy.national_prefix: must be at most 4 digits, such as 0",
+            "[dial_policy]\nnational_prefix = '0'",
+            "2 dial_policy.national_prefix: needs country beside it: the calling code, such as 91",
+        ),
+        (
+            "[dial_policy]\ncountry = '91'\nnational_prefix = 'o'",
+            "3 dial_policy.national_prefix: must be at most 4 digits, such as 0",
         ),
         (
             "[dial_policy]\nallow = ['+91',\n'india']",

@@ -1,10 +1,10 @@
 //! Outside numbers: read as E.164 however they are written, and dialled only where the operator allows it.
 //!
 //! [`NumberingPlan`] knows how numbers are written where the server stands; [`DialPolicy`] knows which of them may be
-//! dialled. What may be dialled is an [`Outside`]; everything else has a [`Denial`] that says which rule it met.
+//! dialled. What may not has a [`Denial`] that says which rule it met.
 
 mod plan;
 mod policy;
 
 pub use plan::{DIGITS_MAX, NumberingPlan, PlanError, Unreadable};
-pub use policy::{Denial, DialPolicy, Entry, EntryError, Outside, Rule};
+pub use policy::{Denial, DialPolicy, Entry, EntryError, Rule};

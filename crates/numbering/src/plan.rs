@@ -10,8 +10,8 @@ pub const DIGITS_MAX: usize = 15;
 /// would ring somebody else.
 pub(crate) const SHORT_MAX: usize = 6;
 
-/// How numbers are written where the server stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How numbers are written where the server stands. Without a country only numbers with a `+` can be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NumberingPlan {
     home: Option<Home>,
 }
@@ -32,6 +32,9 @@ pub enum PlanError {
     /// Not digits.
     #[error("must be at most 4 digits, such as 0")]
     NationalPrefix,
+    /// There is no country that would have it.
+    #[error("needs country beside it: the calling code, such as 91")]
+    NoCountry,
 }
 
 /// Why a text is no outside number.
@@ -51,27 +54,33 @@ pub enum Unreadable {
 }
 
 impl NumberingPlan {
-    /// The plan of the country with this calling code; without one only numbers with a `+` can be read. The national
-    /// prefix is the country's own unless another one is given.
+    /// The plan of the country with this calling code, and its own national prefix.
     ///
     /// # Errors
-    /// See [`PlanError`].
-    pub fn new(country: Option<&str>, national_prefix: Option<&str>) -> Result<Self, PlanError> {
-        if national_prefix.is_some_and(|p| p.len() > 4 || !p.bytes().all(|b| b.is_ascii_digit())) {
+    /// [`PlanError::Country`].
+    pub fn of(country: &str) -> Result<Self, PlanError> {
+        let is_code = country.bytes().all(|b| b.is_ascii_digit()) && !country.starts_with('0');
+        let code: u16 = country.parse().ok().filter(|_| is_code).ok_or(PlanError::Country)?;
+        // The first region is the one whose plan the others of the code share.
+        let main = DATABASE.region(&code).and_then(|regions| regions.first().copied());
+        let main = main.ok_or(PlanError::Country)?;
+        let region = main.parse().map_err(|_| PlanError::Country)?;
+        let national_prefix = DATABASE.by_id(main).and_then(|plan| plan.national_prefix());
+        Ok(Self {
+            home: Some(Home { code, region, national_prefix: national_prefix.unwrap_or_default().into() }),
+        })
+    }
+
+    /// The same with another national prefix.
+    ///
+    /// # Errors
+    /// [`PlanError::NationalPrefix`], [`PlanError::NoCountry`].
+    pub fn with_national_prefix(self, prefix: &str) -> Result<Self, PlanError> {
+        if prefix.len() > 4 || !prefix.bytes().all(|b| b.is_ascii_digit()) {
             return Err(PlanError::NationalPrefix);
         }
-        // The tables of all countries take a tenth of a second to read: now, and not when somebody calls.
-        let tables = &*DATABASE;
-        let Some(country) = country else { return Ok(Self { home: None }) };
-        let digits = country.bytes().all(|b| b.is_ascii_digit()) && !country.starts_with('0');
-        let code: u16 = country.parse().ok().filter(|_| digits).ok_or(PlanError::Country)?;
-        // The first region is the one whose plan the others of the code share.
-        let regions = tables.region(&code).ok_or(PlanError::Country)?;
-        let main = *regions.first().ok_or(PlanError::Country)?;
-        let region = main.parse().map_err(|_| PlanError::Country)?;
-        let own = tables.by_id(main).and_then(|plan| plan.national_prefix());
-        let national_prefix = national_prefix.or(own).unwrap_or_default().into();
-        Ok(Self { home: Some(Home { code, region, national_prefix }) })
+        let home = self.home.ok_or(PlanError::NoCountry)?;
+        Ok(Self { home: Some(Home { national_prefix: prefix.into(), ..home }) })
     }
 
     /// The number with `+` and its country's code.
@@ -117,6 +126,11 @@ impl Home {
     }
 }
 
+/// The tables of all countries take a tenth of a second to read: at the start, and not when somebody calls.
+pub(crate) fn read_tables() {
+    let _tables = &*DATABASE;
+}
+
 /// Whether a plan of the code has room for such a number, in use or not: plans grow faster than releases come.
 fn is_possible(code: u16, national: &str) -> bool {
     let plans = DATABASE.by_code(&code).unwrap_or_default();
@@ -149,7 +163,7 @@ mod tests {
     }
 
     fn plan(country: &str) -> NumberingPlan {
-        NumberingPlan::new(Some(country), None).unwrap()
+        NumberingPlan::of(country).unwrap()
     }
 
     #[test]
@@ -196,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_said_to_be_none() {
-        let (india, nowhere) = (plan("91"), NumberingPlan::new(None, None).unwrap());
+        let (india, nowhere) = (plan("91"), NumberingPlan::default());
         assert_eq!(read(&india, "1234567890123456"), Err(Unreadable::TooLong));
         assert_eq!(read(&india, "21#"), Err(Unreadable::Impossible));
         assert_eq!(read(&india, "*43"), Err(Unreadable::Impossible));
@@ -211,19 +225,15 @@ mod tests {
 
     #[test]
     fn a_national_prefix_of_the_operator_goes_before_the_countrys() {
-        let nine = NumberingPlan::new(Some("91"), Some("9")).unwrap();
+        let nine = plan("91").with_national_prefix("9").unwrap();
         assert_eq!(read(&nine, "98065978015").as_deref(), Ok("+918065978015"));
-        for (country, prefix, error) in [
-            (Some("999"), None, PlanError::Country),
-            (Some("091"), None, PlanError::Country),
-            (Some("India"), None, PlanError::Country),
-            (Some("+91"), None, PlanError::Country),
-            (Some("800"), None, PlanError::Country),
-            (Some("91"), Some("zero"), PlanError::NationalPrefix),
-            (None, Some("00000"), PlanError::NationalPrefix),
-        ] {
-            assert_eq!(NumberingPlan::new(country, prefix), Err(error), "{country:?} {prefix:?}");
+        for country in ["999", "091", "India", "+91", "800", ""] {
+            assert_eq!(NumberingPlan::of(country), Err(PlanError::Country), "{country}");
         }
+        for prefix in ["zero", "00000"] {
+            assert_eq!(plan("91").with_national_prefix(prefix), Err(PlanError::NationalPrefix), "{prefix}");
+        }
+        assert_eq!(NumberingPlan::default().with_national_prefix("0"), Err(PlanError::NoCountry));
     }
 
     proptest::proptest! {

@@ -32,17 +32,6 @@ pub enum Entry {
 )]
 pub struct EntryError;
 
-/// A number that may be dialled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outside {
-    /// With `+` and its country's code.
-    International(Number),
-    /// As it is dialled.
-    Short(Number),
-    /// As it is dialled, and no limit holds it up.
-    Emergency(Number),
-}
-
 /// Why a number is not dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
@@ -116,36 +105,36 @@ impl fmt::Display for Rule {
 
 impl DialPolicy {
     /// Allows what begins as an entry of `allow`, but for what begins as one of `deny`; short numbers only by name.
-    /// Those of `emergency` that are allowed are held up by no limit.
-    pub const fn new(
-        plan: NumberingPlan,
-        allow: Vec<Entry>,
-        deny: Vec<Entry>,
-        emergency: Vec<Number>,
-    ) -> Self {
+    /// Those of `emergency` are never taken for another number, and dialled only if they are allowed.
+    pub fn new(plan: NumberingPlan, allow: Vec<Entry>, deny: Vec<Entry>, emergency: Vec<Number>) -> Self {
+        crate::plan::read_tables();
         Self { plan, allow, deny, emergency }
     }
 
-    /// Whether it is one of the short or emergency numbers that are named.
+    /// Whether it is one of the short or emergency numbers that are named, to be dialled or not.
     pub fn names(&self, number: &Number) -> bool {
-        self.emergency.contains(number) || self.allow.iter().any(|entry| entry.names(number))
+        let mut entries = self.allow.iter().chain(&self.deny);
+        self.emergency.contains(number) || entries.any(|entry| entry.names(number))
     }
 
-    /// What is dialled for this number. A short number is looked up as it stands before anything is completed, so that
+    /// The emergency numbers, and whether each may be dialled.
+    pub fn emergency(&self) -> impl Iterator<Item = (&Number, bool)> {
+        self.emergency.iter().map(|number| (number, self.judge(number).is_ok()))
+    }
+
+    /// What is dialled for this number: with `+` and its country's code, or a short one as it stands. A short number is looked up as it stands before anything is completed, so that
     /// no prefix and no country's code make another number of it.
     ///
     /// # Errors
     /// See [`Denial`].
-    pub fn judge(&self, number: &Number) -> Result<Outside, Denial> {
+    pub fn judge(&self, number: &Number) -> Result<Number, Denial> {
         if let Some(entry) = self.deny.iter().find(|entry| entry.names(number)) {
             return Err(Denial::Forbidden(Rule::Denied(entry.clone())));
         }
-        let is_emergency = self.emergency.contains(number);
         if self.allow.iter().any(|entry| entry.names(number)) {
-            let dialled = number.clone();
-            return Ok(if is_emergency { Outside::Emergency(dialled) } else { Outside::Short(dialled) });
+            return Ok(number.clone());
         }
-        if is_emergency {
+        if self.emergency.contains(number) {
             return Err(Denial::Forbidden(Rule::ShortNotNamed(number.clone())));
         }
         let international = match self.plan.international(number) {
@@ -159,7 +148,7 @@ impl DialPolicy {
             return Err(Denial::Forbidden(Rule::Denied(entry.clone())));
         }
         if self.allow.iter().any(|entry| entry.begins(&international)) {
-            Ok(Outside::International(international))
+            Ok(international)
         } else {
             Err(Denial::Forbidden(Rule::NotAllowed(international)))
         }
@@ -183,7 +172,7 @@ mod tests {
     fn policy() -> DialPolicy {
         let entries = |texts: &[&str]| texts.iter().map(|text| Entry::new(text).unwrap()).collect();
         DialPolicy::new(
-            NumberingPlan::new(Some("91"), Some("0")).unwrap(),
+            NumberingPlan::of("91").unwrap().with_national_prefix("0").unwrap(),
             entries(&["+91", "+44", "+1", "112", "1800", "*31#"]),
             entries(&["+1900", "139"]),
             vec![number("112"), number("108")],
@@ -200,7 +189,7 @@ mod tests {
             ("+442079460000", "+442079460000"),
             ("00442079460000", "+442079460000"),
         ] {
-            assert_eq!(policy.judge(&number(dialled)), Ok(Outside::International(number(e164))), "{dialled}");
+            assert_eq!(policy.judge(&number(dialled)), Ok(number(e164)), "{dialled}");
         }
         let denied = Entry::new("+1900").unwrap();
         for premium in ["+19005550123", "0019005550123"] {
@@ -216,12 +205,14 @@ mod tests {
     #[test]
     fn short_numbers_are_dialled_by_name_and_as_they_stand() {
         let policy = policy();
-        assert_eq!(policy.judge(&number("112")), Ok(Outside::Emergency(number("112"))));
-        assert_eq!(policy.judge(&number("1800")), Ok(Outside::Short(number("1800"))));
-        assert_eq!(policy.judge(&number("*31#")), Ok(Outside::Short(number("*31#"))));
+        assert_eq!(policy.judge(&number("112")), Ok(number("112")));
+        assert_eq!(policy.judge(&number("1800")), Ok(number("1800")));
+        assert_eq!(policy.judge(&number("*31#")), Ok(number("*31#")));
         let named =
             ["112", "108", "1800", "*31#", "911", "139", "9944421125"].map(|n| policy.names(&number(n)));
-        assert_eq!(named, [true, true, true, true, false, false, false]);
+        assert_eq!(named, [true, true, true, true, false, true, false]);
+        let emergency: Vec<_> = policy.emergency().map(|(number, may)| (number.as_str(), may)).collect();
+        assert_eq!(emergency, [("112", true), ("108", false)]);
         // 108 is an emergency number that nobody allowed; the others begin as an allowed one, or are another's.
         for short in ["108", "911", "1801", "18001", "9112", "*31", "*72", "21#", "0112"] {
             let rule = Rule::ShortNotNamed(number(short));
@@ -237,12 +228,7 @@ mod tests {
 
     #[test]
     fn nothing_is_dialled_where_nothing_is_allowed() {
-        let nothing = DialPolicy::new(
-            NumberingPlan::new(Some("91"), None).unwrap(),
-            vec![],
-            vec![],
-            vec![number("112")],
-        );
+        let nothing = DialPolicy::new(NumberingPlan::of("91").unwrap(), vec![], vec![], vec![number("112")]);
         for text in ["9944421125", "+442079460000", "112", "1800"] {
             assert!(matches!(nothing.judge(&number(text)), Err(Denial::Forbidden(_))), "{text}");
         }

@@ -15,6 +15,7 @@ pub use values::{ListenFault, PortsFault};
 pub(crate) use values::{key_name, permission};
 
 use audio::{Codec, TonePlan};
+use call_control::Number;
 use control_api::IpNet;
 use numbering::DialPolicy;
 use reader::{Document, Table};
@@ -127,6 +128,23 @@ impl Configuration {
     /// The keys as the API holds them.
     pub fn keys(&self) -> Vec<control_api::ApiKey> {
         self.api_keys.iter().map(|entry| entry.key.clone()).collect()
+    }
+
+    /// What can be meant so, and is more likely to be a mistake that somebody pays for.
+    pub fn doubts(&self) -> Vec<String> {
+        let emergency = self.dial_policy.iter().flat_map(DialPolicy::emergency);
+        let doubt = |(number, may_be_dialled): (&Number, bool)| {
+            if self.extensions.iter().any(|extension| extension.number == *number) {
+                Some(format!(
+                    "the emergency number {number} rings the extension {number}, and nobody outside"
+                ))
+            } else if may_be_dialled {
+                None
+            } else {
+                Some(format!("the emergency number {number} is refused: dial_policy.allow does not name it"))
+            }
+        };
+        emergency.filter_map(doubt).collect()
     }
 
     /// What the B2BUA is told, for the given domain and extensions.

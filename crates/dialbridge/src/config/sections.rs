@@ -127,9 +127,14 @@ pub(super) fn limits(mut table: Table<'_>, default: Limits) -> Limits {
 
 /// Which outside numbers may be dialled: with the section there, what `allow` says and nothing else.
 pub(super) fn dial_policy(mut table: Table<'_>) -> Option<DialPolicy> {
-    let country = table.optional("country").and_then(|value| value.parsed(values::country));
-    let national_prefix =
-        table.optional("national_prefix").and_then(|value| value.parsed(values::national_prefix));
+    let plan = match table.optional("country") {
+        Some(value) => value.parsed(NumberingPlan::of),
+        None => Some(NumberingPlan::default()),
+    };
+    let plan = match (plan, table.optional("national_prefix")) {
+        (Some(plan), Some(value)) => value.parsed(|prefix| plan.with_national_prefix(prefix)),
+        (plan, _) => plan,
+    };
     let mut entries = |key, expected| {
         let items = table.optional(key).and_then(|value| value.list(expected)).unwrap_or_default();
         items.iter().filter_map(|item| item.parsed(values::dial_entry)).collect::<Vec<_>>()
@@ -142,8 +147,7 @@ pub(super) fn dial_policy(mut table: Table<'_>) -> Option<DialPolicy> {
         .unwrap_or_default();
     let emergency = emergency.iter().filter_map(|item| item.parsed(values::number)).collect();
     table.end();
-    let plan = NumberingPlan::new(country.as_deref(), national_prefix.as_deref()).ok()?;
-    Some(DialPolicy::new(plan, allow, deny, emergency))
+    Some(DialPolicy::new(plan?, allow, deny, emergency))
 }
 
 fn count(table: &mut Table<'_>, key: &'static str) -> Option<u32> {

@@ -4,7 +4,7 @@ use super::mistake::{Fault, nearest};
 use audio::{Codec, TonePlan};
 use call_control::{Number, NumberError};
 use control_api::IpNet;
-use numbering::{Entry, NumberingPlan, PlanError};
+use numbering::Entry;
 use sip_core::Transport;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -69,16 +69,6 @@ pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, PortsFault> {
         return Err(PortsFault::TooSmall);
     }
     Ok(lowest..=highest)
-}
-
-/// The calling code of a country.
-pub(super) fn country(text: &str) -> Result<Box<str>, PlanError> {
-    NumberingPlan::new(Some(text), None).map(|_| text.into())
-}
-
-/// What is dialled before a national number.
-pub(super) fn national_prefix(text: &str) -> Result<Box<str>, PlanError> {
-    NumberingPlan::new(None, Some(text)).map(|_| text.into())
 }
 
 /// A prefix or a short number of the dial policy.

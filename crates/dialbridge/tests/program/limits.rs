@@ -25,9 +25,13 @@ fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.toml");
     let policy = "[dial_policy]\ncountry = \"91\"\nnational_prefix = \"0\"\nallow = [\"+91\", \"+1\", \"112\"]\n\
-                  deny = [\"+1900\"]\nemergency = [\"112\", \"108\"]\n";
-    std::fs::write(&file, configuration(folder.path(), "42600-42699", KEY) + policy).unwrap();
+                  deny = [\"+1900\", \"139\"]\nemergency = [\"112\", \"108\"]\n";
+    std::fs::write(&file, configuration(folder.path(), "43800-43899", KEY) + policy).unwrap();
     let mut running = Running::start(&file, "info");
+    let doubt = "the emergency number 108 is refused: dial_policy.allow does not name it";
+    assert!(running.seen.contains(doubt), "{}", running.seen);
+    let checked = dialbridge(&["check", "--config", file.to_str().unwrap()]).output().unwrap();
+    assert!(checked.status.success() && String::from_utf8_lossy(&checked.stdout).contains(doubt));
     for (to, status) in [
         // Allowed, however they are written; there is no trunk.
         ("9944421125", 422),
@@ -38,6 +42,7 @@ fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() 
         ("112", 422),
         // Denied, or not allowed.
         ("108", 403),
+        ("139", 403),
         ("+1 900 555 0123", 403),
         ("0019005550123", 403),
         ("+4930901820", 403),
