@@ -7,17 +7,19 @@ pub enum Transport {
     Udp,
     /// A stream: nothing is sent twice by a transaction, 2xx apart.
     Tcp,
+    /// A stream that is encrypted; its peer is known by its certificate (RFC 3261 §26.2.1).
+    Tls,
 }
 
 impl Transport {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
 
     /// Tells whether transactions need not repeat what they send (RFC 3261 §17).
     pub const fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls => true,
         }
     }
 
@@ -26,14 +28,17 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 
     /// In lower case, as in the `transport` parameter of a URI (RFC 3261 §19.1.1), in configurations, in logs and on disk.
+    /// RFC 3261 §26.2.2 deprecates `tls` in URIs; the field writes it all the same.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 
@@ -59,6 +64,8 @@ mod tests {
             assert_eq!(Transport::from_word(transport.word()), Some(transport));
         }
         assert_eq!(Transport::from_via_word("udp"), Some(Transport::Udp));
+        assert_eq!(Transport::from_via_word("TLS"), Some(Transport::Tls));
+        assert_eq!(Transport::from_word("tls"), Some(Transport::Tls));
         for none in ["UDP", "Tcp", "sctp", ""] {
             assert_eq!(Transport::from_word(none), None, "{none}");
         }
