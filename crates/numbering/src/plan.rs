@@ -83,6 +83,11 @@ impl NumberingPlan {
         Ok(Self { home: Some(Home { national_prefix: prefix.into(), ..home }) })
     }
 
+    /// Whether national numbers can be read and written.
+    pub const fn has_country(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// The number with `+` and its country's code.
     ///
     /// # Errors
@@ -109,7 +114,34 @@ impl NumberingPlan {
     }
 }
 
+impl NumberingPlan {
+    /// An E.164 number as somebody in this country dials it; as it is where no country is set, or nobody knows how
+    /// that one dials abroad.
+    pub(crate) fn national(&self, number: &Number) -> String {
+        let (Some(home), Some(digits)) = (&self.home, number.as_str().strip_prefix('+')) else {
+            return number.to_string();
+        };
+        let is_ours = |parsed: &phonenumber::PhoneNumber| parsed.code().value() == home.code;
+        match phonenumber::parse(None, number.as_str()) {
+            Ok(parsed) if is_ours(&parsed) => format!("{}{}", home.national_prefix, parsed.national()),
+            Ok(_) | Err(_) => match home.abroad() {
+                Some(prefix) => format!("{prefix}{digits}"),
+                None => number.to_string(),
+            },
+        }
+    }
+}
+
 impl Home {
+    /// What is dialled before the code of another country; where there are several, none of them is the right one.
+    fn abroad(&self) -> Option<&'static str> {
+        let plan = DATABASE.by_id(self.region.as_ref())?;
+        let prefix = plan
+            .preferred_international_prefix()
+            .or_else(|| plan.international_prefix().map(|prefix| prefix.as_str()))?;
+        prefix.bytes().all(|b| b.is_ascii_digit()).then_some(prefix)
+    }
+
     /// The library knows how the country dials abroad and between its cities. A national prefix that the operator has
     /// set goes before what it knows.
     fn parse(&self, digits: &str) -> Result<phonenumber::PhoneNumber, phonenumber::ParseError> {

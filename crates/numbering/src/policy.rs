@@ -70,6 +70,16 @@ impl Entry {
         }
     }
 
+    /// How well a trunk that takes such numbers fits: the length of what it shares with this one. A short number that no
+    /// entry names is one of the country, and goes through any trunk.
+    pub fn fits(&self, number: &Number) -> Option<usize> {
+        match self {
+            Self::Prefix(prefix) if self.begins(number) => Some(prefix.len()),
+            Self::Prefix(_) => (!number.as_str().starts_with('+')).then_some(0),
+            Self::Short(_) => self.names(number).then_some(usize::MAX),
+        }
+    }
+
     fn begins(&self, number: &Number) -> bool {
         matches!(self, Self::Prefix(prefix) if number.as_str().starts_with(&**prefix))
     }
@@ -115,6 +125,16 @@ impl DialPolicy {
     pub fn names(&self, number: &Number) -> bool {
         let mut entries = self.allow.iter().chain(&self.deny);
         self.emergency.contains(number) || entries.any(|entry| entry.names(number))
+    }
+
+    /// How numbers are written here.
+    pub const fn plan(&self) -> &NumberingPlan {
+        &self.plan
+    }
+
+    /// Whether it is one that passes all limits.
+    pub fn is_emergency(&self, number: &Number) -> bool {
+        self.emergency.contains(number)
     }
 
     /// The emergency numbers, and whether each may be dialled.
@@ -232,6 +252,17 @@ mod tests {
         for text in ["9944421125", "+442079460000", "112", "1800"] {
             assert!(matches!(nothing.judge(&number(text)), Err(Denial::Forbidden(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_trunk_fits_by_the_length_of_its_prefix_and_short_numbers_go_through_any() {
+        let fits = |entry, text| Entry::new(entry).unwrap().fits(&number(text));
+        assert_eq!(fits("+", "+919944421125"), Some(1));
+        assert_eq!(fits("+9199", "+919944421125"), Some(5));
+        assert_eq!(fits("+44", "+919944421125"), None);
+        assert_eq!(fits("+44", "112"), Some(0));
+        assert_eq!(fits("112", "112"), Some(usize::MAX));
+        assert_eq!(fits("112", "+112555"), None);
     }
 
     #[test]
