@@ -51,6 +51,8 @@ pub enum LadderTransport {
     Udp,
     /// In a stream.
     Tcp,
+    /// In an encrypted stream.
+    Tls,
 }
 
 impl LadderTransport {
@@ -59,6 +61,7 @@ impl LadderTransport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 }

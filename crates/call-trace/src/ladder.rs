@@ -80,6 +80,7 @@ const fn transport(far_end: FarEnd) -> LadderTransport {
     match far_end.transport {
         Transport::Udp => LadderTransport::Udp,
         Transport::Tcp => LadderTransport::Tcp,
+        Transport::Tls => LadderTransport::Tls,
     }
 }
 

@@ -30,11 +30,12 @@ const IP6: u8 = 16;
 /// Three bits that are not neighbours, for one of eight transports: see [`code`].
 const TRANSPORT: u8 = 4 | 32 | 64;
 
-/// Those bits. Never changed, since traces on disk have them: 32, 36 and 64 are kept for TLS, WS and WSS.
+/// Those bits. Never changed, since traces on disk have them: 36 and 64 are kept for WS and WSS.
 const fn code(transport: Transport) -> u8 {
     match transport {
         Transport::Udp => 0,
         Transport::Tcp => 4,
+        Transport::Tls => 32,
     }
 }
 

@@ -29,17 +29,9 @@ pub(crate) fn judge(question: &Question, record: &Record) -> Result<IpAddr, Pass
 /// IPv6 and IPv4 by turns, IPv6 first, each family in the order of its answer: when one family does not get through, the
 /// second attempt uses the other.
 pub(crate) fn interleave(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let [mut ipv6, mut ipv4] = [true, false].map(|v6| addresses.iter().filter(move |a| a.is_ipv6() == v6));
-    let mut mixed = Vec::new();
-    while mixed.len() < ADDRESSES_MAX {
-        let turn: Vec<IpAddr> = ipv6.next().into_iter().chain(ipv4.next()).copied().collect();
-        if turn.is_empty() {
-            break;
-        }
-        mixed.extend(turn);
-    }
-    mixed.truncate(ADDRESSES_MAX);
-    mixed
+    let (ipv6, ipv4): (Vec<IpAddr>, Vec<IpAddr>) = addresses.iter().partition(|address| address.is_ipv6());
+    let turns = (0..ADDRESSES_MAX).flat_map(|turn| [ipv6.get(turn), ipv4.get(turn)]);
+    turns.flatten().take(ADDRESSES_MAX).copied().collect()
 }
 
 #[cfg(test)]
@@ -58,5 +50,7 @@ mod tests {
         }
         let many: Vec<IpAddr> = (0..100u8).map(|n| IpAddr::from([192, 0, 2, n])).collect();
         assert_eq!(interleave(&many), many[..ADDRESSES_MAX]);
+        let sixes = (0..100u16).map(|n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]));
+        assert_eq!(interleave(&many.into_iter().chain(sixes).collect::<Vec<_>>()).len(), ADDRESSES_MAX);
     }
 }

@@ -45,12 +45,10 @@ pub(crate) struct Server {
 }
 
 impl Offers {
-    /// Takes an answer in. Each service draws for itself, so that the order of the answers changes nothing.
+    /// Takes an answer in; `random` chooses among the servers of one priority.
     pub(crate) fn take(&mut self, question: &Question, reply: &Reply<Weighted>, random: u64) {
-        for (index, service) in (0u64..).zip(&mut self.services) {
-            if service.question() == *question {
-                service.take(reply, random.wrapping_add(index));
-            }
+        for service in self.services.iter_mut().filter(|service| service.question() == *question) {
+            service.take(reply, random);
         }
     }
 

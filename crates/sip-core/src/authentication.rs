@@ -51,7 +51,7 @@ impl Authentication {
         random: &mut Random,
     ) -> Option<(FieldName, String)> {
         let identity = self.identity.as_ref().filter(|_| matches!(response.status.code(), 401 | 407))?;
-        let (nonce, stale) = digest::challenge_nonce(response)?;
+        let (nonce, stale) = digest::challenge_nonce(identity, response)?;
         let used = self.nonces.iter().find(|(used, _)| *used == nonce).map_or(0, |(_, count)| *count);
         let uri = request.uri.to_string();
         let cnonce = random.cnonce();

@@ -63,6 +63,8 @@ pub struct Identity {
     pub username: Box<str>,
     /// Never sent.
     pub password: Box<str>,
+    /// Challenges of another realm are not answered; all are when it is absent.
+    pub realm: Option<Box<str>>,
 }
 
 impl fmt::Debug for Identity {
@@ -72,6 +74,15 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
+    /// Of whatever realm the server is.
+    pub fn new(username: &str, password: &str) -> Self {
+        Self { username: username.into(), password: password.into(), realm: None }
+    }
+
+    fn is_of(&self, realm: &str) -> bool {
+        self.realm.as_deref().is_none_or(|ours| ours == realm)
+    }
+
     fn secret(&self, algorithm: Algorithm, realm: &str) -> String {
         algorithm.hash(&[&self.username, realm, &self.password])
     }
@@ -195,7 +206,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let identity = Identity { username: "1001".into(), password: "hunter2".into() };
+        let identity = Identity::new("1001", "hunter2");
         assert!(!format!("{identity:?} {:?}", Secret::new("1001", "a", "hunter2")).contains("hunter2"));
         assert_eq!(format!("{:?}", Secret::new("1001", "a", "hunter2")), "Secret { .. }");
     }

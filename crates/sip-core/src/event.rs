@@ -131,6 +131,8 @@ pub struct Gone {
     pub cause: GoneCause,
     /// Reason header field of the BYE, CANCEL or response that ended it (RFC 3326), if any.
     pub reason: Option<Reason>,
+    /// The final response, where our INVITE was refused.
+    pub response: Option<Box<Response>>,
 }
 
 /// The kinds of end.

@@ -105,7 +105,7 @@ impl Ending {
     }
 
     fn gone(self) -> Action {
-        Action::Emit(InviteEvent::Gone(Gone { cause: self.cause, reason: self.reason }))
+        Action::Emit(InviteEvent::Gone(Gone { cause: self.cause, reason: self.reason, response: None }))
     }
 }
 

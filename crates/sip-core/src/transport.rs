@@ -4,8 +4,6 @@ use crate::{Flow, Transport};
 use sip_message::{Host, Request, SipUri, Via};
 use std::net::SocketAddr;
 
-const DEFAULT_PORT: u16 = 5060;
-
 /// Marks the top Via with where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
 pub(crate) fn mark_source(request: &mut Request, flow: Flow) {
     if let Some(via) = request.header.via.first_mut() {
@@ -18,7 +16,7 @@ pub(crate) fn mark_source(request: &mut Request, flow: Flow) {
 pub(crate) fn response_flow(via: Option<&Via>, flow: Flow) -> Flow {
     match via {
         Some(via) if listens_where_it_says(via, flow) => {
-            let port = via.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
+            let port = via.port.filter(|port| *port != 0).unwrap_or(flow.transport.default_port());
             Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow }
         }
         Some(_) | None => flow,
@@ -47,10 +45,10 @@ pub fn listening_flow(via: Option<&Via>, contact: &SipUri, flow: Flow) -> Flow {
 pub(crate) fn target_flow(target: Option<&SipUri>, flow: Flow) -> Flow {
     match (flow.transport, target.map(|target| (&target.host, target.port))) {
         (Transport::Udp, Some((Host::Address(address), port))) if *address == flow.remote.ip() => {
-            let port = port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
+            let port = port.filter(|port| *port != 0).unwrap_or(flow.transport.default_port());
             Flow { remote: SocketAddr::new(*address, port), ..flow }
         }
-        (Transport::Udp | Transport::Tcp, Some(_) | None) => flow,
+        (Transport::Udp | Transport::Tcp | Transport::Tls, Some(_) | None) => flow,
     }
 }
 
@@ -64,7 +62,7 @@ pub(crate) fn contact(user: Option<&str>, flow: Flow) -> SipUri {
     let mut contact = SipUri::at(user, flow.local);
     match flow.transport {
         Transport::Udp => {}
-        Transport::Tcp => contact.parameters.set("transport", Some(flow.transport.word())),
+        Transport::Tcp | Transport::Tls => contact.parameters.set("transport", Some(flow.transport.word())),
     }
     contact
 }

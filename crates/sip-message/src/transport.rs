@@ -23,6 +23,14 @@ impl Transport {
         }
     }
 
+    /// Where it is listened on when nothing else is said (RFC 3261 §19.1.2).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+
     /// As it stands in a Via (RFC 3261 §20.42), and as people write it.
     pub const fn via_word(self) -> &'static str {
         match self {

@@ -200,6 +200,18 @@ fn naptr_records_are_read_as_people_write_them() {
 }
 
 #[test]
+fn a_service_that_is_listed_again_takes_no_place_of_another() {
+    let again = "NAPTR a.example 1 1 s SIP+D2T _sip._tcp.a.example\n".repeat(20);
+    let zone = format!(
+        "{again}
+         NAPTR a.example 2 1 s SIP+D2U _sip._udp.a.example
+         SRV _sip._udp.a.example 0 0 5060 b.example
+         A b.example 192.0.2.1"
+    );
+    check(&zone, &[("sip:a.example", "UDP 192.0.2.1:5060")]);
+}
+
+#[test]
 fn a_domain_of_other_transports_only_is_said_to_be_one() {
     let none = "! a.example offers SIP, but over no transport that this server can use for it";
     let zone = "NAPTR a.example 1 1 s SIPS+D2T _sips._tcp.a.example\nA a.example 198.51.100.80";
@@ -368,6 +380,17 @@ fn an_answer_that_nobody_asked_for_changes_nothing() {
 }
 
 #[test]
+fn records_of_another_type_are_no_answer() {
+    let zone = Zone::new("A a.example 192.0.2.1");
+    let answer = |question: &Question| match question {
+        Question::Naptr(_) | Question::Srv(_) => zone.answer(&Question::A("a.example".into())),
+        Question::A(_) | Question::Aaaa(_) => zone.answer(question),
+    };
+    let locating = Locating::new(&uri("sip:a.example"), &[Udp], BOTH, 0);
+    assert_eq!(search(locating, answer, |_| 0).words(), "UDP 192.0.2.1:5060");
+}
+
+#[test]
 fn the_way_can_be_read() {
     let zone = Zone::new(
         "NAPTR carrier.example 10 50 s SIPS+D2T _sips._tcp.carrier.example.
@@ -423,6 +446,9 @@ fn a_zone_of_thousands_of_records_costs_little() {
         );
         text += &format!("A h0.a.example 10.0.{}.{}\n", n / 250, n % 250 + 1);
     }
+    for n in 2000..3000 {
+        text += &format!("SRV s2.a.example {} 1 5060 h{n}.a.example\n", 3000 - n);
+    }
     for n in 1..3000 {
         text += &format!("A h{n}.a.example 192.0.2.{}\n", n % 250 + 1);
     }
@@ -431,6 +457,8 @@ fn a_zone_of_thousands_of_records_costs_little() {
     assert_eq!(located.targets.len(), locating::TARGETS_MAX);
     assert_eq!(located.targets[8].address.to_string(), "192.0.2.2:5060", "eight of the first host");
     assert_eq!(search.asked.iter().filter(|q| matches!(q, Question::Srv(_))).count(), 8);
+    let hosts = search.asked.iter().filter(|q| matches!(q, Question::A(_))).count();
+    assert!(hosts <= locating::TARGETS_MAX, "{hosts}");
     assert!(search.asked.len() <= locating::QUESTIONS_MAX, "{}", search.asked.len());
     assert!(search.steps.lines().count() < 500 && search.steps.contains("NAPTR a.example: and 2984 more\n"));
 }

@@ -17,7 +17,7 @@ pub fn answer(
     cnonce: &str,
 ) -> Option<(FieldName, String)> {
     let (_, answer_field) = fields_of(response.status)?;
-    let challenge = strongest(response)?;
+    let challenge = strongest(identity, response)?;
     let secret = identity.secret(challenge.algorithm, &challenge.realm);
     let count = format!("{nonce_count:08x}");
     let vouched = Vouched {
@@ -47,8 +47,8 @@ pub fn answer(
 
 /// The nonce of the challenge that [`answer`] would answer, and whether the server calls the one before it stale: a
 /// client that has answered and is challenged again without `stale` has the wrong password and stops (RFC 7616 §3.3).
-pub fn challenge_nonce(response: &Response) -> Option<(Box<str>, bool)> {
-    strongest(response).map(|challenge| (challenge.nonce, challenge.stale))
+pub fn challenge_nonce(identity: &Identity, response: &Response) -> Option<(Box<str>, bool)> {
+    strongest(identity, response).map(|challenge| (challenge.nonce, challenge.stale))
 }
 
 struct Challenge {
@@ -63,10 +63,11 @@ struct Challenge {
 /// Challenges of one response that are looked at.
 const CHALLENGES_MAX: usize = 8;
 
-fn strongest(response: &Response) -> Option<Challenge> {
+fn strongest(identity: &Identity, response: &Response) -> Option<Challenge> {
     let (challenge_field, _) = fields_of(response.status)?;
     let values = response.header.fields.get_all(&challenge_field).take(CHALLENGES_MAX);
-    let mut challenges: Vec<Challenge> = values.filter_map(read).collect();
+    let mut challenges: Vec<Challenge> =
+        values.filter_map(read).filter(|challenge| identity.is_of(&challenge.realm)).collect();
     let best = challenges.iter().position(|challenge| challenge.algorithm == Algorithm::Sha256).unwrap_or(0);
     (best < challenges.len()).then(|| challenges.swap_remove(best))
 }
@@ -125,12 +126,12 @@ mod tests {
     }
 
     fn bob(response: &Response) -> Option<(FieldName, String)> {
-        let identity = Identity { username: "bob".into(), password: "zanzibar".into() };
+        let identity = Identity::new("bob", "zanzibar");
         answer(&identity, &Method::REGISTER, "sip:biloxi.com", response, 10, "cn")
     }
 
     fn nonce(challenges: &[&str]) -> Option<String> {
-        challenge_nonce(&unauthorized(challenges)).map(|(nonce, _)| nonce.into())
+        challenge_nonce(&Identity::new("bob", ""), &unauthorized(challenges)).map(|(nonce, _)| nonce.into())
     }
 
     #[test]
@@ -189,6 +190,18 @@ mod tests {
     }
 
     #[test]
+    fn only_the_realm_that_we_are_known_in_is_answered() {
+        let identity = Identity { realm: Some("biloxi.com".into()), ..Identity::new("bob", "zanzibar") };
+        let other = SHA256.replace("biloxi.com", "elsewhere.example");
+        let nonce = |challenges: &[&str]| {
+            challenge_nonce(&identity, &unauthorized(challenges)).map(|(nonce, _)| nonce)
+        };
+        assert_eq!(nonce(&[&other]), None);
+        assert_eq!(nonce(&[&other, MD5]).as_deref(), Some("two"));
+        assert_eq!(nonce(&[SHA256]).as_deref(), Some("one"));
+    }
+
+    #[test]
     fn a_challenge_without_algorithm_and_qop_is_answered_as_of_old() {
         let (_, value) = bob(&unauthorized(&[r#"Digest realm="biloxi.com", nonce="n""#])).unwrap();
         let md5 = Algorithm::Md5;
@@ -214,7 +227,9 @@ mod tests {
 
     #[test]
     fn stale_is_told() {
-        let stale = |text: &str| challenge_nonce(&unauthorized(&[text])).map(|(_, stale)| stale);
+        let stale = |text: &str| {
+            challenge_nonce(&Identity::new("bob", ""), &unauthorized(&[text])).map(|(_, stale)| stale)
+        };
         assert_eq!(stale(&format!("{MD5}, stale=TRUE")), Some(true));
         assert_eq!(stale(&format!("{MD5}, stale=\"true\"")), Some(true));
         assert_eq!(stale(&format!("{MD5}, stale=false")), Some(false));

@@ -279,7 +279,7 @@ mod tests {
     }
 
     fn identity(username: &str, password: &str) -> Identity {
-        Identity { username: username.into(), password: password.into() }
+        Identity::new(username, password)
     }
 
     fn phone() -> Identity {
@@ -358,7 +358,9 @@ mod tests {
         assert_ne!(both(&server(), false, START, 1), both(&server(), false, START, 2));
         let mut response = request(&[]).response(StatusCode::UNAUTHORIZED);
         response.header.fields.push(FieldName::WWW_AUTHENTICATE, md5);
-        assert!(challenge_nonce(&response).is_some_and(|(nonce, stale)| nonce.len() == 48 && stale));
+        assert!(
+            challenge_nonce(&phone(), &response).is_some_and(|(nonce, stale)| nonce.len() == 48 && stale)
+        );
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Endpoint {
         match self.resume(invite, saved, now) {
             Some(()) => self.hang_up(invite, reason, now),
             None => {
-                let gone = Gone { cause: GoneCause::NothingToEnd, reason: None };
+                let gone = Gone { cause: GoneCause::NothingToEnd, reason: None, response: None };
                 self.emit_invite(invite, InviteEvent::Gone(gone));
             }
         }

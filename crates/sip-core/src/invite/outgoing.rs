@@ -3,7 +3,7 @@
 use super::{Action, Ending, patience};
 use crate::authentication::Retry;
 use crate::endpoint::rseq_of;
-use crate::{GoneCause, InviteEvent, Timers};
+use crate::{Gone, GoneCause, InviteEvent, Timers};
 use deadlines::Deadlines;
 use sip_message::{Reason, Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
@@ -160,7 +160,7 @@ impl Outgoing {
             }
             Event::Success(response) => self.establish(response, None),
             Event::Challenged(retry) => self.try_again(retry),
-            Event::Failure(response) => self.refused(&response),
+            Event::Failure(response) => self.refused(response),
             Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
             Event::HangUp(reason) => self.enter(State::Unwanted(Ending::new(GoneCause::Cancelled, reason))),
@@ -179,7 +179,7 @@ impl Outgoing {
             }
             Event::Success(response) => self.establish(response, None),
             Event::Challenged(retry) => self.try_again(retry),
-            Event::Failure(response) => self.refused(&response),
+            Event::Failure(response) => self.refused(response),
             Event::TimedOut => self.end(Ending::new(GoneCause::TimedOut, None)),
             Event::Unreachable => self.end(Ending::new(GoneCause::Unreachable, None)),
             Event::HangUp(reason) => self.cancel(Ending::new(GoneCause::Cancelled, reason), now),
@@ -298,9 +298,15 @@ impl Outgoing {
         self.actions.push_back(Action::Establish { response, ending });
     }
 
-    fn refused(&mut self, response: &Response) {
+    fn refused(&mut self, response: Box<Response>) {
+        self.enter(State::Over);
         let reason = crate::endpoint::reason_of(&response.header);
-        self.end(Ending::new(GoneCause::Refused { status: response.status }, reason));
+        let cause = GoneCause::Refused { status: response.status };
+        self.actions.push_back(Action::Emit(InviteEvent::Gone(Gone {
+            cause,
+            reason,
+            response: Some(response),
+        })));
     }
 
     fn end(&mut self, ending: Ending) {

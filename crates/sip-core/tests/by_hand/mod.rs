@@ -69,7 +69,7 @@ pub(crate) fn new_invite(flow: Flow) -> NewInvite {
 }
 
 pub(crate) fn identity() -> Option<Identity> {
-    Some(Identity { username: "alice".into(), password: "secret".into() })
+    Some(Identity::new("alice", "secret"))
 }
 
 /// An INVITE of the peer: call 1, tag `p`, CSeq 1.

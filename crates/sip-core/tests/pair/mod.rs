@@ -279,14 +279,14 @@ impl Pair {
         assert_eq!(flow.remote, address(to), "{line}");
         let (lost, doubled) = (self.percent(self.network.loss), self.percent(self.network.doubling));
         let copies = match self.transport {
-            Transport::Tcp => 1,
+            Transport::Tcp | Transport::Tls => 1,
             Transport::Udp if lost => 0,
             Transport::Udp => 1 + usize::from(doubled),
         };
         for _ in 0..copies {
             let delay = match self.transport {
                 Transport::Udp => self.random.next_u32() % (self.network.delay_max + 1),
-                Transport::Tcp => self.network.delay_max,
+                Transport::Tcp | Transport::Tls => self.network.delay_max,
             };
             let flow = Flow { local: flow.remote, remote: flow.local, ..flow };
             self.put(MS * delay, Parcel::Octets(to, flow, octets.clone()));
