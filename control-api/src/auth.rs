@@ -72,8 +72,9 @@ impl ApiKey {
     /// 403 when the key is bound to other caller ids.
     pub(crate) fn must_show(&self, caller_id: Option<&CallerId>) -> Result<(), ApiError> {
         match (&self.caller_ids, caller_id) {
-            (Some(allowed), Some(caller_id)) if !allowed.contains(&caller_id.number) => {
-                let message = format!("The API key may not show the caller_id {}", caller_id.number);
+            (Some(allowed), Some(CallerId { number: Some(number), .. })) if !allowed.contains(number) => {
+                let message =
+                    format!("The API key may not show the caller_id {number}: its caller_ids do not have it");
                 Err(ApiError::new(Code::CallerIdNotAllowed, message).about("caller_id"))
             }
             (None | Some(_), _) => Ok(()),

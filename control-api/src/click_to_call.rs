@@ -34,7 +34,8 @@ pub(crate) async fn click_to_call(
     let idempotency_key = header::idempotency_key(&headers)?;
     let wait = header::wait(&headers);
     let body = whole(body).await?;
-    let request = click_to_call_from(&body, &key.name)?;
+    let mut request = click_to_call_from(&body, &key.name)?;
+    request.caller_ids = key.caller_ids.clone().unwrap_or_default();
     must_be_allowed(&key, &request)?;
     if let Some(idempotency_key) = idempotency_key {
         let name = Repeatable { api_key: key.sha256, idempotency_key, body: Sha256::digest(&body).into() };

@@ -62,6 +62,8 @@ pub enum Code {
     InternalError,
     /// No media port is free; `Retry-After` says when to try again.
     NoMediaPort,
+    /// No channel of a trunk is free; `Retry-After` says when to try again.
+    NoChannel,
     /// The process may not open more sockets; `Retry-After` says when to try again.
     NoDescriptor,
     /// Too many connections are open; `Retry-After` says when to try again.
@@ -106,6 +108,7 @@ impl Code {
             Self::TooManyWrongKeys => (StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys"),
             Self::InternalError => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             Self::NoMediaPort => (StatusCode::SERVICE_UNAVAILABLE, "no_media_port"),
+            Self::NoChannel => (StatusCode::SERVICE_UNAVAILABLE, "no_channel"),
             Self::NoDescriptor => (StatusCode::SERVICE_UNAVAILABLE, "no_descriptor"),
             Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::TooManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_readers"),

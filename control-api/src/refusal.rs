@@ -23,6 +23,12 @@ impl From<Refusal> for ApiError {
             Refusal::NoMediaPort { retry_after } => {
                 Self::new(Code::NoMediaPort, message).retry_after(retry_after)
             }
+            Refusal::NoChannel { retry_after, .. } => {
+                Self::new(Code::NoChannel, message).retry_after(retry_after)
+            }
+            Refusal::CallerIdNotAllowed { .. } => {
+                Self::new(Code::CallerIdNotAllowed, message).about("caller_id")
+            }
             Refusal::NoDescriptor { retry_after } => {
                 Self::new(Code::NoDescriptor, message).retry_after(retry_after)
             }

@@ -16,6 +16,7 @@ use crate::media::Announced;
 use crate::moment::{CallClock, Moment};
 use crate::place::CallNumber;
 use crate::scenario::{self, Actions, Ask, EndCause, Event, LegEnd, LegId, Order, Scenario, SoundId, Told};
+use crate::trunks::Failure;
 use audio::Codec;
 use call_control::{Call, CallEventKind, CallState, End, EndReason, Number, Party, PartyState, Timestamp};
 use deadlines::Deadlines;
@@ -36,6 +37,11 @@ pub(crate) enum CallAction {
     Reach {
         leg: LegId,
         order: Box<Order>,
+    },
+    /// None of those whom a leg was to ring took the call. Answered by `RunningCall::handle_routes`.
+    ReachOn {
+        leg: LegId,
+        failure: Failure,
     },
     /// Answered by `RunningCall::handle_told`.
     Ask(Ask),
@@ -165,17 +171,19 @@ impl RunningCall {
         }
     }
 
-    /// The answer to [`CallAction::Reach`].
+    /// The answer to [`CallAction::Reach`] and to [`CallAction::ReachOn`].
     pub(crate) fn handle_routes(&mut self, leg: LegId, routes: Result<Routes, LegEnd>, moment: Moment) {
         let Some(in_call) = self.legs.get(&leg) else { return };
         let (party, first) = (in_call.party, in_call.offers_codec_of);
         match routes {
             Ok(mut routes) => {
                 routes.codecs = self.offered(routes.codecs, first);
+                let trunk = routes.trunk.take();
                 if let Some(in_call) = self.legs.get_mut(&leg) {
-                    in_call.leg.ring(routes, moment.now);
+                    in_call.leg.ring(routes);
                 }
-                self.view.party_mut(party).state = PartyState::Calling;
+                let view = self.view.party_mut(party);
+                (view.state, view.trunk) = (PartyState::Calling, trunk);
                 self.changed(moment);
             }
             Err(end) => {

@@ -2,8 +2,8 @@
 //!
 //! | | progress | answered | fork gone | hang up | no answer | release time over |
 //! |---|---|---|---|---|---|---|
-//! | `Reaching` | cannot | cannot | cannot | → gone | cannot | cannot |
-//! | `Ringing` | first 18x → `Progress`; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one of a group: the next group is rung, or the best status of all → gone; a 6xx → gone; hung up before its answer came → gone | → `Releasing` | → `Releasing` | cannot |
+//! | `Reaching` | cannot | cannot | cannot | → gone | → gone | cannot |
+//! | `Ringing` | first 18x → `Progress`; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one of a group: the next group is rung, or others are asked for, or the best status of all → gone; a 6xx → gone; hung up before its answer came → gone | → `Releasing` | → `Releasing` | cannot |
 //! | `Offered` | cannot | cannot | it gave up → gone | refused → `Releasing` | cannot | cannot |
 //! | `Talking` | — | — | the answered one → gone | → `Releasing` | cannot | cannot |
 //! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
@@ -30,6 +30,7 @@ pub(crate) use self::outgoing::{Route, Routes};
 use self::session::Talk;
 use crate::place::{CallNumber, Place};
 use crate::scenario::{LegEnd, LegId, Why};
+use crate::trunks::Failure;
 use deadlines::Deadlines;
 use media_relay::{Description, SessionId, TerminationId};
 use sdp::{Format, Origin};
@@ -51,6 +52,9 @@ pub(crate) enum LegAction {
 pub(crate) enum LegEvent {
     /// An INVITE goes out; the next message with this Call-ID is the INVITE itself.
     Sent { sip_call_id: Box<str>, flow: Flow },
+    /// None of the phones that were named is left, and none has rung: are there others? Answered by [`Leg::ring`] or
+    /// [`Leg::cannot_ring`].
+    Exhausted(Failure),
     /// A phone of the party rings.
     Progress { status: u16 },
     /// A phone that rings may send audio, described like this; again when another one may instead.
@@ -92,9 +96,7 @@ pub(crate) struct Leg {
 #[derive(Debug)]
 enum State {
     /// Whom to ring is being found out.
-    Reaching {
-        rings_for: Duration,
-    },
+    Reaching,
     Ringing(Ringing),
     Offered(Box<Offered>),
     Talking(Box<Talk>),
@@ -107,6 +109,8 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Timer {
     NoAnswer,
+    /// This fork has not said anything for as long as it may.
+    Silence(usize),
     /// The party had time enough to confirm the end.
     Release,
 }
@@ -138,11 +142,7 @@ impl Leg {
     pub(crate) fn give_up(&mut self) {
         match self.state {
             State::Releasing { end } => self.gone(end),
-            State::Reaching { .. }
-            | State::Ringing(_)
-            | State::Offered(_)
-            | State::Talking(_)
-            | State::Gone => {}
+            State::Reaching | State::Ringing(_) | State::Offered(_) | State::Talking(_) | State::Gone => {}
         }
     }
 
@@ -150,9 +150,10 @@ impl Leg {
         while let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::NoAnswer => {
-                    let end = if self.is_silent() { LegEnd::Unreachable } else { LegEnd::NoAnswer };
+                    let end = self.end_without_answer();
                     self.release(end, Why::Over, now);
                 }
+                Timer::Silence(fork) => self.give_up_fork(fork),
                 Timer::Release => self.give_up(),
             }
         }
@@ -212,21 +213,21 @@ impl Leg {
         self.forks[fork].state = ForkState::Gone { status };
         self.hear_another(fork);
         match &self.state {
-            State::Ringing(_) => self.phone_gone(status, gone.cause, now),
+            State::Ringing(_) => self.phone_gone(gone, now),
             State::Offered(_) => self.gone(LegEnd::HungUp),
             State::Talking(talk) if talk.fork == fork => {
                 let expired = matches!(gone.cause, GoneCause::SessionExpired);
                 self.gone(if expired { LegEnd::SessionExpired } else { LegEnd::HungUp });
             }
             State::Releasing { end } if self.all_gone() => self.gone(*end),
-            State::Reaching { .. } | State::Talking(_) | State::Releasing { .. } | State::Gone => {}
+            State::Reaching | State::Talking(_) | State::Releasing { .. } | State::Gone => {}
         }
     }
 
     /// Hangs up on every phone and waits for those that can still confirm it.
     fn release(&mut self, end: LegEnd, why: Why, now: Instant) {
         match self.state {
-            State::Reaching { .. } => return self.gone(end),
+            State::Reaching => return self.gone(end),
             State::Ringing(_) | State::Talking(_) => {
                 (0..self.forks.len()).for_each(|fork| self.drop_fork(fork, reason(why).as_ref()));
             }

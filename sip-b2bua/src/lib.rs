@@ -10,6 +10,7 @@
 //! | `call/` | one call: its scenario, its legs, its view |
 //! | `routing/` | from a number to the phones that are rung |
 //! | `registrar/` | where the phones are |
+//! | `trunks/` | carriers, and how a leg finds one that takes its call |
 //! | `switchboard/` | all calls, and what they share |
 //! | `journal.rs` | what is written in which round, and what waits for it |
 //! | `server/` | sockets, clock, channels: the only folder with I/O |
@@ -27,9 +28,13 @@ mod server;
 mod settings;
 mod stored_flow;
 mod switchboard;
+mod trunks;
 
 pub use journal::StorageState;
 pub use moment::Moment;
 pub use server::{B2bua, StartError};
-pub use settings::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax};
+pub use settings::{
+    Extension, IdentityField, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, TrunkSettings,
+};
 pub use switchboard::{Action, Command, Left, Switchboard, Ticket};
+pub use trunks::{Located, NotLocated, TrunkId};

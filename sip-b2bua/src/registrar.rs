@@ -164,7 +164,7 @@ impl Registrar {
             let Some(binding) = Binding::from_stored(&row, now, wall_ms, self.config.max) else { continue };
             let binding = match binding.flow.transport {
                 Transport::Udp => Some(binding),
-                Transport::Tcp => binding.without_connection(),
+                Transport::Tcp | Transport::Tls => binding.without_connection(),
             };
             if let Some(binding) = binding.filter(|_| user.bindings().len() < self.config.bindings_max) {
                 self.guesses.note_login(binding.flow.remote.ip(), &row.user);

@@ -1,10 +1,12 @@
 //! Whom a leg rings: from a number to the phones that are registered for it, each with the INVITE that it is to get.
 //!
-//! [`Directory`] knows the extensions, `extension.rs` the way to their phones. Other kinds of numbers come as files beside
-//! it.
+//! [`Directory`] knows what numbers stand for, `extension.rs` the way to the phones of an extension, `outside.rs` what a
+//! trunk is told.
 
 mod directory;
 mod extension;
+mod outside;
 
 pub(crate) use directory::Directory;
 pub(crate) use extension::{Reaching, facing};
+pub(crate) use outside::Through;

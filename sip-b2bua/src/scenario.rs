@@ -9,7 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `click_to_call.rs` | the HTTP API asks for a call: the whole story on one page |
-//! | `ring.rs` | the phones of one extension are rung |
+//! | `ring.rs` | the phones of one extension are rung, or a number outside |
 //! | `search.rs` | a destination at work: where it leads to, and what it leaves behind |
 //! | `end.rs` | from what happened to a leg to the end that the API shows |
 
@@ -153,26 +153,23 @@ pub struct Whom {
     pub party_type: PartyType,
 }
 
-impl Whom {
-    /// The phones of an extension.
-    pub const fn extension(number: Number) -> Self {
-        Self { number, party_type: PartyType::Extension }
-    }
-
-    /// The other party of a click-to-call.
-    pub fn of_to(request: &call_control::ClickToCall) -> Self {
-        let party_type = request.to_type.unwrap_or(PartyType::Extension);
-        Self { number: request.to.clone(), party_type }
-    }
+/// What whoever is rung sees of the other party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shows {
+    /// Its number, which phones here show with the name that it has here.
+    pub number: Number,
+    /// What is shown instead.
+    pub caller_id: Option<CallerId>,
+    /// Numbers that may be shown outside, whether the trunk owns them or not; the first one that it owns goes before its
+    /// own first number.
+    pub caller_ids: Vec<Number>,
 }
 
-/// What a phone that is rung shows of the other party.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shows {
-    /// The number, with the name that it has here.
-    Number(Number),
-    /// This, as it was given.
-    CallerId(CallerId),
+impl Shows {
+    /// The number, and outside that of the trunk.
+    pub const fn number(number: Number) -> Self {
+        Self { number, caller_id: None, caller_ids: Vec::new() }
+    }
 }
 
 /// Why we hang up on a leg.
@@ -302,8 +299,12 @@ pub struct Wanted {
 
 /// The ways in which calls begin, and the destinations that there are.
 pub trait Scenarios: Debug + Send + Sync {
-    /// The API asks for a call.
-    fn click_to_call(self: Arc<Self>, request: &call_control::ClickToCall) -> Box<dyn Scenario>;
+    /// The API asks for a call; `parties` are its `from` and its `to`.
+    fn click_to_call(
+        self: Arc<Self>,
+        request: &call_control::ClickToCall,
+        parties: [Whom; 2],
+    ) -> Box<dyn Scenario>;
 
     /// The phone of an extension calls a number; `leg` is its leg. `None`: phones may not call.
     fn dialled(self: Arc<Self>, caller: &Number, callee: &Number, leg: LegId) -> Option<Box<dyn Scenario>>;
@@ -317,8 +318,12 @@ pub trait Scenarios: Debug + Send + Sync {
 pub struct Standard;
 
 impl Scenarios for Standard {
-    fn click_to_call(self: Arc<Self>, request: &call_control::ClickToCall) -> Box<dyn Scenario> {
-        Box::new(ClickToCall::new(request, self))
+    fn click_to_call(
+        self: Arc<Self>,
+        request: &call_control::ClickToCall,
+        parties: [Whom; 2],
+    ) -> Box<dyn Scenario> {
+        Box::new(ClickToCall::new(request, parties, self))
     }
 
     fn dialled(self: Arc<Self>, _: &Number, _: &Number, _: LegId) -> Option<Box<dyn Scenario>> {
@@ -327,8 +332,10 @@ impl Scenarios for Standard {
 
     fn destination(&self, whom: &Whom, wanted: &Wanted) -> Option<Box<dyn Destination>> {
         match whom.party_type {
-            PartyType::Extension => Some(Box::new(Ring::new(whom.clone(), wanted.clone()))),
-            PartyType::Queue | PartyType::Ivr | PartyType::AiAgent | PartyType::External => None,
+            PartyType::Extension | PartyType::External => {
+                Some(Box::new(Ring::new(whom.clone(), wanted.clone())))
+            }
+            PartyType::Queue | PartyType::Ivr | PartyType::AiAgent => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! performs what it wants, and what the API and the program hold of it.
 
 pub(crate) mod driver;
+mod resolver;
 mod service;
 mod sockets;
 mod stop;

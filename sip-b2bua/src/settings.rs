@@ -2,9 +2,9 @@
 
 use audio::{Codec, TonePlan};
 use call_control::Number;
-use numbering::DialPolicy;
-use sip_core::{Served, Transport, digest::Secret};
-use sip_message::Method;
+use numbering::{DialPolicy, Entry, NumberPattern, Writing};
+use sip_core::{Served, Transport, digest, digest::Secret};
+use sip_message::{Host, Method, SipUri};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct Settings {
     pub domain: Box<str>,
     /// Put into Contact and Via instead of the local address, behind NAT.
     pub external_address: Option<IpAddr>,
+    /// Name servers; those of the system when empty.
+    pub resolvers: Vec<SocketAddr>,
     /// User-Agent and Server.
     pub user_agent: Box<str>,
     /// The session interval that phones are asked for (RFC 4028), whole seconds.
@@ -32,8 +34,10 @@ pub struct Settings {
     pub sockets: SocketsMax,
     /// Phones that may register.
     pub extensions: Vec<Extension>,
-    /// Which outside numbers may be dialled; none, and nobody judges them, when it is not set.
+    /// Which numbers outside may be dialled: none when it is not set.
     pub dial_policy: Option<DialPolicy>,
+    /// Through which they are reached.
+    pub trunks: Vec<TrunkSettings>,
 }
 
 /// Transactions at once, in all.
@@ -123,4 +127,69 @@ pub struct Extension {
     pub secret: Secret,
     /// Offered to it instead of `MediaSettings::codecs`.
     pub codecs: Option<Vec<Codec>>,
+}
+
+/// A carrier or a gateway through which numbers outside are reached.
+#[derive(Debug, Clone)]
+pub struct TrunkSettings {
+    /// In the API, in logs.
+    pub name: Box<str>,
+    /// Where it is, and the domain of its numbers.
+    pub address: SipUri,
+    /// Where its requests are sent instead; one with `lr` stands in a Route as well.
+    pub proxy: Option<SipUri>,
+    /// The account there, which stands in Contact.
+    pub username: Option<Box<str>>,
+    /// What its challenges are answered with.
+    pub credentials: Option<digest::Identity>,
+    /// Ours, the default caller id first.
+    pub numbers: Vec<NumberPattern>,
+    /// Of the numbers that it takes.
+    pub prefixes: Vec<Entry>,
+    /// Of those with the same prefix the lowest goes first.
+    pub priority: u32,
+    /// Calls at once.
+    pub channels: usize,
+    /// New calls a second.
+    pub calls_per_second: Option<usize>,
+    /// How numbers are written.
+    pub writing: Writing,
+    /// Where the number that is shown stands.
+    pub identity: IdentityField,
+    /// User part of From, where that is not the number shown.
+    pub from_user: Option<Box<str>>,
+    /// Host of From; default: that of `address`.
+    pub from_domain: Option<Host>,
+    /// `;user=phone` in its URIs.
+    pub user_phone: bool,
+    /// It may see who calls anonymously, and what it says of its callers is believed (RFC 3325 §5).
+    pub trusted: bool,
+    /// It is told the variables of a call.
+    pub pass_variables: bool,
+}
+
+/// In which header field a carrier looks for the number that it is to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityField {
+    /// P-Asserted-Identity (RFC 3325 §9.1), beside From.
+    PAssertedIdentity,
+    /// Remote-Party-ID, beside From: what carriers had before RFC 3325.
+    RemotePartyId,
+    /// From alone.
+    From,
+}
+
+impl TrunkSettings {
+    /// Where its requests are sent.
+    pub const fn next_hop(&self) -> &SipUri {
+        match &self.proxy {
+            Some(proxy) => proxy,
+            None => &self.address,
+        }
+    }
+
+    /// The number that it shows when nothing else is to be shown.
+    pub fn first_number(&self) -> Option<Number> {
+        self.numbers.first().and_then(NumberPattern::number)
+    }
 }

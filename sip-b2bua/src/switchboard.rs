@@ -11,6 +11,7 @@
 //! | `Registrar`, `Registering` | where the phones are; REGISTERs whose answer waits for the disk |
 //! | `Directory` | the extensions that there are |
 //! | `Lines` | who is busy |
+//! | `Trunks` | carriers, their channels and addresses |
 //! | `LeftBehind` | legs that outlive a process |
 //! | `Tracer` | the SIP messages of each call |
 
@@ -22,6 +23,7 @@ mod command;
 mod ending;
 mod left_behind;
 mod lines;
+mod outside;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ use crate::registrar::{Changed, Registrar};
 use crate::routing::Directory;
 use crate::scenario::{EndCause, Scenarios};
 use crate::settings::{Extension, Settings};
+use crate::trunks::Trunks;
 use admission::Admission;
 use call_control::{Call, CallId, HangUpRefusal, NumberedEvent};
 use call_store::{StoredBinding, StoredInvite};
@@ -64,6 +67,7 @@ pub struct Switchboard {
     registering: Registering,
     directory: Directory,
     lines: Lines,
+    trunks: Trunks,
     left_behind: LeftBehind,
     tracer: Tracer,
     random: ChaCha12Rng,
@@ -90,12 +94,12 @@ impl Switchboard {
         endpoint: Endpoint,
         mut registrar: Registrar,
         seed: [u8; 32],
+        now: Instant,
     ) -> Self {
         let mut directory = Directory::new(settings.dial_policy.take());
         registrar.replace_extensions(directory.replace(std::mem::take(&mut settings.extensions)));
         Self {
             admission: Admission::new(settings.limits),
-            settings,
             scenarios,
             endpoint,
             calls: Calls::new(),
@@ -104,6 +108,8 @@ impl Switchboard {
             registering: Registering::default(),
             directory,
             lines: Lines::default(),
+            trunks: Trunks::new(std::mem::take(&mut settings.trunks), now),
+            settings,
             left_behind: LeftBehind::default(),
             tracer: Tracer::default(),
             random: ChaCha12Rng::from_seed(seed),
@@ -204,6 +210,8 @@ impl Switchboard {
     pub fn handle_timeout(&mut self, moment: Moment) {
         self.endpoint.handle_timeout(moment.now);
         self.drain_endpoint(moment);
+        self.trunks.handle_timeout(moment.now);
+        self.drain_trunks(moment);
         let changed = self.registrar.handle_timeout(moment.now);
         self.keep_bindings(changed);
         self.journal.handle_timeout(moment.now);
@@ -216,7 +224,8 @@ impl Switchboard {
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = [self.calls.next_due(), self.journal.poll_timeout()];
-        let others = [self.endpoint.poll_timeout(), self.registrar.poll_timeout()];
+        let others =
+            [self.endpoint.poll_timeout(), self.registrar.poll_timeout(), self.trunks.poll_timeout()];
         own.into_iter().chain(others).flatten().min()
     }
 
@@ -237,6 +246,11 @@ impl Switchboard {
     /// Legs that are known to be busy: none when no call is left.
     pub fn busy_legs(&self) -> usize {
         self.lines.count()
+    }
+
+    /// Channels of trunks in use: none when no call is left.
+    pub fn channels_in_use(&self) -> usize {
+        self.trunks.count()
     }
 
     /// Whether a leg of any call, ringing or answered, has this number.
@@ -333,6 +347,9 @@ impl Switchboard {
         let place = Place::from(invite);
         let call = self.calls.machine(place.call).is_some().then(|| self.calls.id_of(place.call)).flatten();
         self.left_behind.keep(invite, &event, call, &mut self.endpoint, &mut self.journal, moment);
+        if let InviteEvent::Trying | InviteEvent::Progress { .. } | InviteEvent::Answered { .. } = event {
+            self.trunks.note_response((place.call, place.leg));
+        }
         self.with_call(place.call, moment, |call| call.handle_invite(place.leg, place.fork, event, moment));
     }
 

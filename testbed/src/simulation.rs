@@ -7,6 +7,7 @@ mod by_hand;
 mod disk;
 mod life;
 mod network;
+mod outside;
 mod phone_set;
 mod raw_phone;
 mod scripts;
@@ -19,6 +20,7 @@ pub use by_hand::{ByHand, Otherwise, Read, Said};
 pub use disk::DiskState;
 pub use life::{Act, Ended, Life};
 pub use network::Network;
+pub use outside::{Zone, trunk};
 pub use raw_phone::{
     Deed, DescriptionHabit, Habits, Logged, RawPhone, RawScript, RegistrationHabit, Standing, hangs_up,
     reinvites, says, says_as, says_of_cancel, says_with,

@@ -23,8 +23,8 @@ use testbed::simulation::{
 struct PhonesCall;
 
 impl Scenarios for PhonesCall {
-    fn click_to_call(self: Arc<Self>, request: &Request) -> Box<dyn Scenario> {
-        Arc::new(Standard).click_to_call(request)
+    fn click_to_call(self: Arc<Self>, request: &Request, parties: [Whom; 2]) -> Box<dyn Scenario> {
+        Arc::new(Standard).click_to_call(request, parties)
     }
 
     fn dialled(self: Arc<Self>, caller: &Number, callee: &Number, leg: LegId) -> Option<Box<dyn Scenario>> {
@@ -50,7 +50,7 @@ struct Dialled {
 #[derive(Debug)]
 enum State {
     New,
-    Calling(Search),
+    Calling(Box<Search>),
     /// `to` has answered, and the phone that calls is answered.
     Answering {
         to: LegId,
@@ -74,7 +74,7 @@ impl Scenario for Dialled {
                 State::Ended
             }
             (State::New, Event::Offered(leg)) => {
-                let shows = Shows::Number(self.caller.clone());
+                let shows = Shows::number(self.caller.clone());
                 let wanted = Wanted { time: Duration::from_secs(20), shows };
                 let whom = Whom { number: self.callee.clone(), party_type: PartyType::Extension };
                 let (search, end) = Search::begin(Arc::clone(&self.scenarios), leg, &whom, wanted, actions);
@@ -85,7 +85,7 @@ impl Scenario for Dialled {
                     actions.push(Action::Progress(self.leg, *progress));
                 }
                 let end = search.handle(&event, actions);
-                self.follow(search, end, actions)
+                self.follow(*search, end, actions)
             }
             (State::Answering { to }, Event::Answered(leg)) if leg == self.leg => {
                 actions.push(Action::Connect(self.leg, to));
@@ -104,7 +104,7 @@ impl Scenario for Dialled {
 impl Dialled {
     fn follow(&self, search: Search, end: Option<SearchEnd>, actions: &mut Actions) -> State {
         match end {
-            None | Some(SearchEnd::Itself) => State::Calling(search),
+            None | Some(SearchEnd::Itself) => State::Calling(Box::new(search)),
             Some(SearchEnd::Reached(to)) => {
                 search.let_go_of_the_rest(to, actions);
                 actions.push(Action::Answer(self.leg));

@@ -43,8 +43,8 @@ const EACH: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Scenarios for InTurn {
-    fn click_to_call(self: Arc<Self>, request: &Request) -> Box<dyn Scenario> {
-        Box::new(ClickToCall::new(request, self))
+    fn click_to_call(self: Arc<Self>, request: &Request, parties: [Whom; 2]) -> Box<dyn Scenario> {
+        Box::new(ClickToCall::new(request, parties, self))
     }
 
     fn dialled(self: Arc<Self>, _: &Number, _: &Number, _: LegId) -> Option<Box<dyn Scenario>> {
@@ -223,8 +223,8 @@ fn a_destination_that_is_not_there_ends_the_call() {
     #[derive(Debug)]
     struct Nowhere;
     impl Scenarios for Nowhere {
-        fn click_to_call(self: Arc<Self>, request: &Request) -> Box<dyn Scenario> {
-            Box::new(ClickToCall::new(request, self))
+        fn click_to_call(self: Arc<Self>, request: &Request, parties: [Whom; 2]) -> Box<dyn Scenario> {
+            Box::new(ClickToCall::new(request, parties, self))
         }
         fn dialled(self: Arc<Self>, _: &Number, _: &Number, _: LegId) -> Option<Box<dyn Scenario>> {
             None

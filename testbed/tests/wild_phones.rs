@@ -209,6 +209,8 @@ fn check(call: &Call, asked: Asked, played: &Played) {
         | EndReason::NoCommonCodec => assert!(!connected && end.party.is_some(), "{end:?}"),
         EndReason::SessionExpired
         | EndReason::TrunkFailed
+        | EndReason::PolicyDenied
+        | EndReason::LimitReached
         | EndReason::LoopDetected
         | EndReason::ServerCrashed
         | EndReason::InternalError => panic!("{end:?}"),
@@ -234,6 +236,8 @@ fn check_status(call: &Call, played: &Played) {
         | EndReason::ServerStopped
         | EndReason::SessionExpired
         | EndReason::TrunkFailed
+        | EndReason::PolicyDenied
+        | EndReason::LimitReached
         | EndReason::LoopDetected
         | EndReason::ServerCrashed
         | EndReason::InternalError => false,

@@ -27,6 +27,7 @@ const USES: [(&str, &[&str]); 15] = [
             "test-phone",
         ],
     ),
+    ("locating", &["sip-message"]),
     ("media-relay", &["audio"]),
     ("numbering", &["call-control"]),
     ("places", &[]),
@@ -39,6 +40,7 @@ const USES: [(&str, &[&str]); 15] = [
             "call-store",
             "call-trace",
             "deadlines",
+            "locating",
             "media-relay",
             "numbering",
             "places",
@@ -52,11 +54,12 @@ const USES: [(&str, &[&str]); 15] = [
     ("test-phone", &["audio", "deadlines", "sdp", "sip-core", "sip-message"]),
 ];
 
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "audio",
     "call-control",
     "call-trace",
     "deadlines",
+    "locating",
     "numbering",
     "places",
     "sdp",

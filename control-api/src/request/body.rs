@@ -28,6 +28,7 @@ pub(crate) fn click_to_call_from(body: &[u8], key_name: &str) -> Result<ClickToC
     let request = ClickToCall {
         to_type: optional("to_type", fields.take("to_type")?, party_type)?,
         caller_id: optional("caller_id", fields.take("caller_id")?, caller_id)?,
+        caller_ids: Vec::new(),
         timeout: seconds(&mut fields, "timeout", TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT),
         to_timeout: seconds(&mut fields, "to_timeout", TIMEOUT)?.unwrap_or(DEFAULT_TO_TIMEOUT),
         max_duration: seconds(&mut fields, "max_duration", MAX_DURATION)?,
@@ -248,6 +249,7 @@ mod tests {
             to: Number::new("1002").unwrap(),
             to_type: None,
             caller_id: None,
+            caller_ids: Vec::new(),
             timeout: Duration::from_secs(30),
             to_timeout: Duration::from_secs(60),
             max_duration: None,

@@ -174,6 +174,9 @@ pub struct PartyView {
     /// What the number stands for.
     #[serde(rename = "type")]
     pub party_type: PartyType,
+    /// The trunk through which it is reached, for a number outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<Box<str>>,
     /// Where it stands.
     pub state: PartyState,
     /// First 18x.
@@ -196,6 +199,7 @@ impl PartyView {
         Self {
             number,
             party_type,
+            trunk: None,
             state: PartyState::Waiting,
             ringing_at: None,
             answered_at: None,

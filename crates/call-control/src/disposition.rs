@@ -67,6 +67,8 @@ impl Disposition {
             | EndReason::SessionExpired
             | EndReason::MaxDuration
             | EndReason::TrunkFailed
+            | EndReason::PolicyDenied
+            | EndReason::LimitReached
             | EndReason::LoopDetected
             | EndReason::ServerStopped
             | EndReason::ServerCrashed

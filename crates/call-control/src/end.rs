@@ -71,6 +71,10 @@ pub enum EndReason {
     MaxDuration,
     /// No trunk took the call.
     TrunkFailed,
+    /// The operator does not let the number be dialled.
+    PolicyDenied,
+    /// Every trunk that takes the number is full.
+    LimitReached,
     /// One destination led to another, more often than a call may be led on.
     LoopDetected,
     /// The server was told to stop.
@@ -83,7 +87,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// The whole list.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::HungUp,
         Self::Cancelled,
         Self::NoAnswer,
@@ -97,6 +101,8 @@ impl EndReason {
         Self::SessionExpired,
         Self::MaxDuration,
         Self::TrunkFailed,
+        Self::PolicyDenied,
+        Self::LimitReached,
         Self::LoopDetected,
         Self::ServerStopped,
         Self::ServerCrashed,
@@ -119,6 +125,8 @@ impl EndReason {
             Self::SessionExpired => "session_expired",
             Self::MaxDuration => "max_duration",
             Self::TrunkFailed => "trunk_failed",
+            Self::PolicyDenied => "policy_denied",
+            Self::LimitReached => "limit_reached",
             Self::LoopDetected => "loop_detected",
             Self::ServerStopped => "server_stopped",
             Self::ServerCrashed => "server_crashed",

@@ -95,6 +95,10 @@ pub enum FindingCode {
     MaxDuration,
     /// No trunk took it.
     TrunkFailed,
+    /// The number may not be dialled.
+    PolicyDenied,
+    /// No channel of a trunk was free.
+    LimitReached,
     /// Destinations lead in a circle.
     LoopDetected,
     /// The server was told to stop.

@@ -108,24 +108,27 @@ impl From<Number> for String {
     }
 }
 
-/// What `to` sees as the caller: a number, or `"Name" <number>`.
+/// What `to` sees as the caller: a number, `"Name" <number>`, or `anonymous`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CallerId {
     /// The display name, without quotes.
     pub name: Option<Box<str>>,
-    /// The number.
-    pub number: Number,
+    /// The number; absent when nothing is to be shown (RFC 3323).
+    pub number: Option<Number>,
 }
+
+/// The caller id that shows nothing.
+const ANONYMOUS: &str = "anonymous";
 
 /// Why a text is no caller id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallerIdError {
     /// The number is none.
-    #[error("must be a number such as +918065978015, or \"Name\" <+918065978015>; the number {0}")]
+    #[error("must be a number such as +918065978015, \"Name\" <+918065978015>, or anonymous; the number {0}")]
     Number(#[from] NumberError),
     /// The brackets or quotes are wrong.
-    #[error("must be a number such as +918065978015, or \"Name\" <+918065978015>")]
+    #[error("must be a number such as +918065978015, \"Name\" <+918065978015>, or anonymous")]
     Form,
     /// The name has control characters, quotes or is too long.
     #[error("has a name with characters that cannot be shown, or with more than 64 characters")]
@@ -139,8 +142,11 @@ impl CallerId {
     /// See [`CallerIdError`].
     pub fn new(text: &str) -> Result<Self, CallerIdError> {
         let text = text.trim_matches(' ');
+        if text.eq_ignore_ascii_case(ANONYMOUS) {
+            return Ok(Self { name: None, number: None });
+        }
         let Some((name, rest)) = text.split_once('<') else {
-            return Ok(Self { name: None, number: Number::written(text)? });
+            return Ok(Self { name: None, number: Some(Number::written(text)?) });
         };
         let number = Number::written(rest.strip_suffix('>').ok_or(CallerIdError::Form)?)?;
         let name = name.trim_matches(' ');
@@ -153,15 +159,16 @@ impl CallerId {
         if name.chars().count() > 64 || !name.chars().all(shown) {
             return Err(CallerIdError::Name);
         }
-        Ok(Self { name: (!name.is_empty()).then(|| name.into()), number })
+        Ok(Self { name: (!name.is_empty()).then(|| name.into()), number: Some(number) })
     }
 }
 
 impl fmt::Display for CallerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "\"{name}\" <{}>", self.number),
-            None => self.number.fmt(f),
+        match (&self.name, &self.number) {
+            (_, None) => f.write_str(ANONYMOUS),
+            (Some(name), Some(number)) => write!(f, "\"{name}\" <{number}>"),
+            (None, Some(number)) => number.fmt(f),
         }
     }
 }
@@ -231,7 +238,10 @@ mod tests {
     #[test]
     fn a_caller_id_has_an_optional_name_that_cannot_break_out_of_its_quotes() {
         let plain = CallerId::new("+918065978015").unwrap();
-        assert_eq!((plain.name.as_deref(), plain.number.as_str()), (None, "+918065978015"));
+        assert_eq!(plain, CallerId { name: None, number: Some(Number::new("+918065978015").unwrap()) });
+        let anonymous = CallerId::new("Anonymous").unwrap();
+        assert_eq!((anonymous.number.clone(), anonymous.to_string().as_str()), (None, "anonymous"));
+        assert_eq!(CallerId::new(&anonymous.to_string()).unwrap(), anonymous);
         let named = CallerId::new("\"Astra Sales\" <+918065978015>").unwrap();
         assert_eq!(named.name.as_deref(), Some("Astra Sales"));
         assert_eq!(CallerId::new(&named.to_string()).unwrap(), named);

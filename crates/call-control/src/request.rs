@@ -16,6 +16,8 @@ pub struct ClickToCall {
     pub to_type: Option<PartyType>,
     /// Shown to `to`, never to `from`.
     pub caller_id: Option<CallerId>,
+    /// Those that the API key may show, if it is bound to some: outside they are shown whoever owns them.
+    pub caller_ids: Vec<Number>,
     /// How long `from` may ring.
     pub timeout: Duration,
     /// How long `to` may ring.

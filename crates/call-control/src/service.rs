@@ -120,6 +120,22 @@ pub enum Refusal {
         /// `from` or `to`.
         field: &'static str,
     },
+    /// Every trunk that takes the number has as many calls as it may.
+    #[error("No channel of a trunk is free for {number}; try again in {} s", .retry_after.as_secs())]
+    NoChannel {
+        /// The number.
+        number: Number,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Neither is the API key bound to that number, nor has a trunk that takes the call.
+    #[error(
+        "The caller_id {number} may not be shown: it is none of the numbers of the trunk, nor of the key's caller_ids"
+    )]
+    CallerIdNotAllowed {
+        /// What was to be shown.
+        number: Number,
+    },
     /// Calls at once: of the server, or of the key.
     #[error("Too many calls at once; try again in {} s", .retry_after.as_secs())]
     TooManyCalls {
@@ -166,6 +182,7 @@ impl Refusal {
             | Self::TooManyNewCalls { retry_after }
             | Self::NoMediaPort { retry_after }
             | Self::NoDescriptor { retry_after }
+            | Self::NoChannel { retry_after, .. }
             | Self::StorageUnavailable { retry_after } => Some(*retry_after),
             Self::NotFound { .. }
             | Self::SameParty
@@ -173,6 +190,7 @@ impl Refusal {
             | Self::NoSuchNumber { .. }
             | Self::PolicyDenied { .. }
             | Self::NoTrunk { .. }
+            | Self::CallerIdNotAllowed { .. }
             | Self::Draining => None,
         }
     }

@@ -124,8 +124,8 @@ fn mistakes_in_media_and_limits_are_named_by_line_and_key() {
         ),
         ("[dial_policy]\nalow = []", "2 dial_policy.alow: there is no such key; is allow meant?"),
         (
-            "[[trunks]]\nname = \"a\"\n[[trunks]]",
-            "1 trunks: trunks are not available in this release; take this key out",
+            "[[queues]]\nname = \"a\"\n[[queues]]",
+            "1 queues: queues are not available in this release; take this key out",
         ),
     ]);
 }
@@ -277,7 +277,9 @@ fn the_example_is_accepted_with_its_optional_keys_and_without() {
     let numbers: Vec<&str> = plain.extensions.iter().map(|extension| extension.number.as_str()).collect();
     assert_eq!(numbers, ["1001", "1002"]);
 
-    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let is_key = |line: &str| {
+        line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+    };
     let whole: Vec<&str> = example
         .lines()
         .map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line))
@@ -286,6 +288,59 @@ fn the_example_is_accepted_with_its_optional_keys_and_without() {
     assert_eq!(whole.sip.domain.as_deref(), Some("pbx.example.com"));
     assert!(whole.sip.external_address.is_some() && whole.media.address.is_some());
     assert!(whole.api_keys[0].key.caller_ids.is_some() && whole.extensions[0].codecs.is_some());
+    let [trunk] = &whole.trunks[..] else { panic!("{:?}", whole.trunks) };
+    assert_eq!(trunk.credentials.as_ref().map(|own| &*own.username), Some("acct-77@ims.carrier.example"));
+    assert_eq!(trunk.next_hop().to_string(), "sip:edge.carrier.example;lr");
+}
+
+#[test]
+fn a_trunk_is_held_to_what_a_carrier_can_use() {
+    let trunk = |lines: &str| {
+        format!(
+            "[[trunks]]\nname = \"carrier\"\naddress = \"sip:192.0.2.1\"\nnumbers = [\"+918065978015\"]\n{lines}"
+        )
+    };
+    let plain = config::parse(&trunk("")).unwrap();
+    assert_eq!((plain.trunks[0].channels, plain.trunks[0].priority), (30, 10));
+    assert!(config::parse(&trunk("username = \"a\"\npassword = \"\"")).is_ok(), "some carriers have none");
+    for (lines, expected) in [
+        ("channels = 0", "5 trunks[0].channels: must be a whole number from 1 to 1000000"),
+        ("password = \"x\"", "1 trunks[0].username: is missing"),
+        ("prefixes = [\"91x\"]", "5 trunks[0].prefixes[0]: must be + and the first digits of numbers"),
+        ("format = \"national\"", "1 trunks[0].country: is needed for format = \"national\""),
+        ("format = \"e164 \"", "5 trunks[0].format: must be one of e164, national, plain"),
+        (
+            "identity = \"pai\"",
+            "5 trunks[0].identity: must be one of p-asserted-identity, remote-party-id, from",
+        ),
+        ("country = \"999\"", "5 trunks[0].country: must be the calling code of a country"),
+        ("proxy = \"sip:a@b\"", "5 trunks[0].proxy: must be an address such as"),
+        ("user_phone = \"yes\"", "5 trunks[0].user_phone: must be true or false, not a string"),
+        ("from_user = \"a b\"", "5 trunks[0].from_user: must be at most 128 printable"),
+        ("chanels = 2", "5 trunks[0].chanels: there is no such key; is channels meant?"),
+    ] {
+        let found = mistakes(&trunk(lines));
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{lines}: {found:?}");
+    }
+    for (address, expected) in [
+        ("sip:", "must be an address such as"),
+        ("http://carrier.example", "must be an address such as"),
+        ("sip:a..b", "must be"),
+        ("sip:192.0.2.1;transport=sctp", "must be one of udp, tcp"),
+        ("sip:192.0.2.1:0", "must be an address such as"),
+    ] {
+        let found = mistakes(&trunk("").replace("sip:192.0.2.1", address));
+        assert!(
+            found.len() == 1 && found[0].starts_with(&format!("3 trunks[0].address: {expected}")),
+            "{address}: {found:?}"
+        );
+    }
+    for numbers in ["[]", "[\"918065978015\"]", "[\"+91806597801X\"]"] {
+        let found = mistakes(&trunk("").replace("[\"+918065978015\"]", numbers));
+        assert_eq!(found.len(), 1, "{numbers}: {found:?}");
+    }
+    let twice = mistakes(&(trunk("") + &trunk("")));
+    assert_eq!(twice, ["6 trunks[1].name: \"carrier\" is already used in line 2"]);
 }
 
 #[test]

@@ -264,6 +264,7 @@ impl Sip {
                 let local = socket.local_addr()?;
                 Ok((Self::Udp(socket), local))
             }
+            Transport::Tls => Err(io::ErrorKind::Unsupported.into()),
             Transport::Tcp => {
                 let stream = match local {
                     Some(address) => {

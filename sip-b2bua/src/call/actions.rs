@@ -32,7 +32,8 @@ impl RunningCall {
     fn call(&mut self, id: LegId, order: Box<Order>, moment: Moment) {
         let Order { party, rings_for, offers_codec_of, .. } = *order;
         let termination = Termination { session: self.session(), id: termination_of(party) };
-        let leg = Leg::outgoing(self.number, id, termination, self.session_id(), rings_for);
+        let gives_up_at = moment.now + rings_for;
+        let leg = Leg::outgoing(self.number, id, termination, self.session_id(), gives_up_at);
         // The view has one leg of each party: the last.
         for in_call in self.legs.values_mut().filter(|in_call| in_call.party == party) {
             in_call.is_shown = false;

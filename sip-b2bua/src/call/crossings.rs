@@ -4,7 +4,7 @@
 use super::*;
 use crate::leg::Routes;
 use crate::leg::by_hand::{gone, refused, ringing, route, two_hundred};
-use crate::scenario::{Scenarios, Standard};
+use crate::scenario::{Scenarios, Standard, Whom};
 use call_control::{CallDirection, CallId, ClickToCall, PartyType, PartyView};
 use sip_core::{Command, GoneCause};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,7 @@ impl World {
             to: number("1002"),
             to_type: None,
             caller_id: None,
+            caller_ids: Vec::new(),
             timeout: TIMEOUT,
             to_timeout: TIMEOUT,
             max_duration: Some(MAX_DURATION),
@@ -49,11 +50,12 @@ impl World {
         };
         let now = Instant::now();
         let clock = CallClock::starting(Moment { now, unix_milliseconds: 0 }).unwrap();
-        let parties = [&request.from, &request.to];
-        let parties = parties.map(|number| PartyView::waiting(number.clone(), PartyType::Extension));
+        let numbers = [request.from.clone(), request.to.clone()];
+        let parties = numbers.clone().map(|number| PartyView::waiting(number, PartyType::Extension));
+        let whom = numbers.map(|number| Whom { number, party_type: PartyType::Extension });
         let id = CallId::new(1, &[0; 10]);
         let view = Call::beginning(id, parties, CallDirection::Internal, clock.created_at());
-        let scenario = Arc::new(Standard).click_to_call(&request);
+        let scenario = Arc::new(Standard).click_to_call(&request, whom);
         let none = [false; 2];
         let mut world = Self {
             call: RunningCall::new(CallNumber(1), view, clock, scenario),
@@ -105,7 +107,7 @@ impl World {
                 CallAction::Reach { leg, order } => {
                     assert_eq!(leg, LEGS[order.party as usize]);
                     let groups = [vec![route(6000 + order.party as u16)]].into();
-                    let routes = Routes { groups, codecs: vec![Codec::Pcmu] };
+                    let routes = Routes { groups, codecs: vec![Codec::Pcmu], ..Routes::default() };
                     self.call.handle_routes(leg, Ok(routes), self.moment());
                 }
                 CallAction::Sip(Command::Invite { invite, .. }) => {
@@ -134,6 +136,7 @@ impl World {
                     self.overs += 1;
                     self.done.push("the record".to_owned());
                 }
+                CallAction::ReachOn { .. } => panic!("each party has one phone, and no other"),
                 CallAction::Ask(_)
                 | CallAction::Begins { .. }
                 | CallAction::Ends(_)

@@ -41,6 +41,7 @@ impl RunningCall {
     fn handle_leg_event(&mut self, leg: LegId, event: LegEvent, moment: Moment) {
         match event {
             LegEvent::Sent { sip_call_id, flow } => self.leg_sent(leg, sip_call_id, flow),
+            LegEvent::Exhausted(failure) => self.actions.push_back(CallAction::ReachOn { leg, failure }),
             LegEvent::Progress { status } => self.leg_rings(leg, status, moment),
             LegEvent::EarlyMedia(description) => {
                 if let Some(in_call) = self.legs.get_mut(&leg) {

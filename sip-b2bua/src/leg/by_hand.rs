@@ -27,7 +27,7 @@ pub(crate) fn route(port: u16) -> Route {
         offer: None,
         credentials: None,
     };
-    Route { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() } }
+    Route { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() }, gives_up_at: None }
 }
 
 /// It answers with that payload type.
@@ -48,7 +48,7 @@ pub(crate) fn ringing() -> InviteEvent {
 }
 
 pub(crate) fn gone(cause: GoneCause) -> InviteEvent {
-    InviteEvent::Gone(Gone { cause, reason: None })
+    InviteEvent::Gone(Gone { cause, reason: None, response: None })
 }
 
 pub(crate) fn refused(status: u16) -> InviteEvent {

@@ -73,7 +73,7 @@ impl Leg {
             }
             (State::Offered(_), Progress::EarlyMedia)
             | (
-                State::Reaching { .. }
+                State::Reaching
                 | State::Ringing(_)
                 | State::Talking(_)
                 | State::Releasing { .. }

@@ -5,10 +5,11 @@ use super::{Leg, LegEvent, State, Termination, Timer, reason};
 use crate::media::{self, Announced};
 use crate::place::CallNumber;
 use crate::scenario::{LegEnd, LegId, Why};
+use crate::trunks::Failure;
 use audio::Codec;
 use sdp::{Direction, Offer};
-use sip_core::{Command, Flow, GoneCause, NewInvite};
-use sip_message::{Reason, Response, StatusCode};
+use sip_core::{Command, Flow, Gone, GoneCause, NewInvite};
+use sip_message::{FieldName, Reason, Response, StatusCode};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(crate) struct Route {
     pub(crate) invite: NewInvite,
     /// The relay's address that this phone is told.
     pub(crate) announced: Announced,
+    /// It is given up then if it has not said anything, not even 100; when absent, only with the leg.
+    pub(crate) gives_up_at: Option<Instant>,
 }
 
 /// Whom a leg rings.
@@ -30,6 +33,10 @@ pub(crate) struct Routes {
     pub(crate) groups: VecDeque<Vec<Route>>,
     /// In the order in which they are offered.
     pub(crate) codecs: Vec<Codec>,
+    /// When none of these is left, whoever named them is asked for more: [`LegEvent::Exhausted`].
+    pub(crate) are_there_more: bool,
+    /// Through which they are reached.
+    pub(crate) trunk: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -39,6 +46,17 @@ pub(super) struct Ringing {
     pub(super) early: Option<usize>,
     /// Groups that are rung if nobody of those before answers.
     next: VecDeque<Vec<Route>>,
+    more: More,
+}
+
+/// Whether others can be rung than those that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    No,
+    /// When nobody is left.
+    Yes,
+    /// They are asked for.
+    Awaited,
 }
 
 /// One phone that was rung.
@@ -73,34 +91,66 @@ impl Leg {
         id: LegId,
         termination: Termination,
         session_id: u64,
-        rings_for: Duration,
+        gives_up_at: Instant,
     ) -> Self {
-        Self::new(call, id, termination, session_id, State::Reaching { rings_for })
+        let mut leg = Self::new(call, id, termination, session_id, State::Reaching);
+        leg.deadlines.set(Timer::NoAnswer, gives_up_at);
+        leg
     }
 
     /// Rings the first group of `routes`, and the others after it.
-    pub(crate) fn ring(&mut self, routes: Routes, now: Instant) {
-        let State::Reaching { rings_for } = self.state else { return };
+    pub(crate) fn ring(&mut self, routes: Routes) {
+        match &self.state {
+            State::Reaching | State::Ringing(Ringing { more: More::Awaited, .. }) => {}
+            State::Ringing(_)
+            | State::Offered(_)
+            | State::Talking(_)
+            | State::Releasing { .. }
+            | State::Gone => return,
+        }
         self.formats = media::formats(&routes.codecs);
-        self.deadlines.set(Timer::NoAnswer, now + rings_for);
-        self.state = State::Ringing(Ringing { has_rung: false, early: None, next: routes.groups });
-        self.ring_next();
+        let more = if routes.are_there_more { More::Yes } else { More::No };
+        self.state = State::Ringing(Ringing { has_rung: false, early: None, next: routes.groups, more });
+        self.ring_next(Failure::Unreachable);
     }
 
-    /// Nobody is to be rung.
-    pub(crate) fn cannot_ring(&mut self, end: LegEnd) {
-        if let State::Reaching { .. } = self.state {
-            self.gone(end);
+    /// Nobody is to be rung, or nobody else. What somebody said of the number goes before why that is.
+    pub(crate) fn cannot_ring(&mut self, why: LegEnd) {
+        match &self.state {
+            State::Reaching => self.gone(why),
+            State::Ringing(Ringing { more: More::Awaited, .. }) => {
+                let end = match self.best_status() {
+                    Some(status) if !Failure::refused(status).is_of_trunk() => LegEnd::Refused { status },
+                    Some(status) => LegEnd::TrunkFailed { status: Some(status) },
+                    None => why,
+                };
+                self.gone(end);
+            }
+            State::Ringing(_)
+            | State::Offered(_)
+            | State::Talking(_)
+            | State::Releasing { .. }
+            | State::Gone => {}
         }
     }
 
-    fn ring_next(&mut self) {
+    /// `failure`: of the last one of those before.
+    fn ring_next(&mut self, failure: Failure) {
         let State::Ringing(ringing) = &mut self.state else { return };
         while let Some(group) = ringing.next.pop_front() {
             if group.is_empty() {
                 continue;
             }
             return group.into_iter().for_each(|route| self.add_fork(route));
+        }
+        match ringing.more {
+            // Whoever rang is not passed over for another one.
+            More::Yes if !ringing.has_rung => {
+                ringing.more = More::Awaited;
+                return self.tell(LegEvent::Exhausted(failure));
+            }
+            More::Awaited => return,
+            More::Yes | More::No => {}
         }
         let end = self.best_status().map_or(LegEnd::Unreachable, |status| LegEnd::Refused { status });
         self.gone(end);
@@ -111,6 +161,9 @@ impl Leg {
         let offer = Offer::new(&self.origin, stream);
         let new = Box::new(NewInvite { offer: Some(offer.print()), ..route.invite });
         let invite = self.invite(self.forks.len());
+        if let Some(gives_up_at) = route.gives_up_at {
+            self.deadlines.set(Timer::Silence(self.forks.len()), gives_up_at);
+        }
         self.forks.push(Fork {
             flow: new.flow,
             announced: route.announced,
@@ -121,8 +174,17 @@ impl Leg {
         self.sip(Command::Invite { invite, new });
     }
 
-    /// No phone has said anything at all.
-    pub(super) fn is_silent(&self) -> bool {
+    /// The time is over, and nobody has answered.
+    pub(super) fn end_without_answer(&self) -> LegEnd {
+        let is_reached = self.forks.iter().any(|fork| matches!(fork.state, ForkState::Proceeding));
+        if !is_reached && let State::Ringing(Ringing { more: More::Yes | More::Awaited, .. }) = &self.state {
+            return LegEnd::TrunkFailed { status: self.best_status() };
+        }
+        if self.is_silent() { LegEnd::Unreachable } else { LegEnd::NoAnswer }
+    }
+
+    /// No phone has said anything at all, but for those that are gone.
+    fn is_silent(&self) -> bool {
         self.forks.iter().all(|fork| match fork.state {
             ForkState::Calling | ForkState::Gone { status: None } => true,
             ForkState::Proceeding
@@ -135,6 +197,18 @@ impl Leg {
     pub(super) fn reached(&mut self, fork: usize) {
         if let ForkState::Calling = self.forks[fork].state {
             self.forks[fork].state = ForkState::Proceeding;
+            self.deadlines.clear(Timer::Silence(fork));
+        }
+    }
+
+    /// Nothing has been heard of it for as long as it may be silent. Its INVITE cannot be taken back before it says
+    /// something (RFC 3261 §9.1); then it is.
+    pub(super) fn give_up_fork(&mut self, fork: usize) {
+        if let ForkState::Calling = self.forks[fork].state {
+            self.drop_fork(fork, None);
+            if self.all_gone() {
+                self.ring_next(Failure::Silent);
+            }
         }
     }
 
@@ -170,7 +244,12 @@ impl Leg {
     }
 
     /// A phone that was rung is gone.
-    pub(super) fn phone_gone(&mut self, status: Option<u16>, cause: GoneCause, now: Instant) {
+    pub(super) fn phone_gone(&mut self, gone: &Gone, now: Instant) {
+        let failure = failure_of(gone);
+        let status = match failure {
+            Failure::Refused { status, .. } => Some(status),
+            Failure::Silent | Failure::Unreachable => None,
+        };
         // A 6xx speaks for the user, not for one phone (RFC 3261 §16.7 step 5).
         if let Some(status) = status.filter(|status| *status >= 600) {
             return self.release(LegEnd::Refused { status }, Why::Over, now);
@@ -178,7 +257,7 @@ impl Leg {
         if !self.all_gone() {
             return;
         }
-        match cause {
+        match gone.cause {
             GoneCause::HungUpByPeer => self.gone(LegEnd::HungUp),
             GoneCause::Refused { .. }
             | GoneCause::TimedOut
@@ -189,7 +268,7 @@ impl Leg {
             | GoneCause::Rejected
             | GoneCause::HungUp
             | GoneCause::NoAck
-            | GoneCause::SessionExpired => self.ring_next(),
+            | GoneCause::SessionExpired => self.ring_next(failure),
         }
     }
 
@@ -232,4 +311,31 @@ impl Leg {
         });
         statuses.min_by_key(|status| rank(*status))
     }
+}
+
+/// Why a phone that was rung is gone.
+fn failure_of(gone: &Gone) -> Failure {
+    match gone.cause {
+        GoneCause::Refused { status } => {
+            let response = gone.response.as_deref();
+            let value = response.and_then(|response| response.header.fields.get(&FieldName::RETRY_AFTER));
+            Failure::Refused { status: status.code(), retry_after: value.and_then(seconds) }
+        }
+        GoneCause::TimedOut => Failure::Silent,
+        GoneCause::Unreachable
+        | GoneCause::NothingToEnd
+        | GoneCause::Cancelled
+        | GoneCause::CancelledByPeer
+        | GoneCause::Rejected
+        | GoneCause::HungUpByPeer
+        | GoneCause::HungUp
+        | GoneCause::NoAck
+        | GoneCause::SessionExpired => Failure::Unreachable,
+    }
+}
+
+/// Of a Retry-After (RFC 3261 §20.33); a comment or parameters may follow.
+fn seconds(value: &str) -> Option<Duration> {
+    let digits = value.trim_start().split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().map(Duration::from_secs)
 }

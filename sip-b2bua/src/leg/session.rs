@@ -61,7 +61,7 @@ impl Leg {
     pub(crate) fn wish(&self) -> Direction {
         match &self.state {
             State::Talking(talk) => talk.wish,
-            State::Reaching { .. }
+            State::Reaching
             | State::Ringing(_)
             | State::Offered(_)
             | State::Releasing { .. }

@@ -50,8 +50,8 @@ impl World {
         let mut ports = 6000..;
         let groups = groups.iter().map(|phones| ports.by_ref().take(*phones).map(route).collect()).collect();
         let termination = Termination { session: SessionId(1), id: TerminationId(2) };
-        let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, NO_ANSWER);
-        leg.ring(Routes { groups, codecs: vec![Codec::Pcmu] }, now);
+        let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, now + NO_ANSWER);
+        leg.ring(Routes { groups, codecs: vec![Codec::Pcmu], ..Routes::default() });
         let phone = Phone { invited: false, heard_of: false, answered: false, hung_up: false, gone: false };
         let mut world = Self { leg, now, phones: vec![phone; phones], answered: 0, ends: Vec::new() };
         world.drain();
@@ -294,9 +294,9 @@ fn nobody_is_rung_after_a_6xx_or_when_the_time_is_over() {
 fn a_leg_that_is_hung_up_on_before_it_is_known_whom_to_ring_rings_nobody() {
     let termination = Termination { session: SessionId(1), id: TerminationId(2) };
     let now = Instant::now();
-    let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, NO_ANSWER);
+    let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, now + NO_ANSWER);
     leg.hang_up(Why::Over, now);
-    leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs: vec![Codec::Pcmu] }, now);
+    leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs: vec![Codec::Pcmu], ..Routes::default() });
     let actions: Vec<_> = std::iter::from_fn(|| leg.poll_action()).collect();
     assert!(matches!(actions[..], [LegAction::Tell(LegEvent::Gone(LegEnd::HungUpByUs))]), "{actions:?}");
 }

@@ -2,7 +2,7 @@
 
 use crate::stored_flow;
 use call_store::StoredBinding;
-use sip_core::{Flow, Transport};
+use sip_core::Flow;
 use sip_message::{FieldName, Fields, Host, NameAddr, SipUri, Uri};
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ impl Binding {
         }
         self.is_same_instance(contact)
             || (*self.call_id == *call_id
-                && (self.flow.transport == Transport::Tcp || self.differs_in_port_only(contact)))
+                && (self.flow.transport.is_reliable() || self.differs_in_port_only(contact)))
     }
 
     /// Whether it is of the phone that sends this: the same instance, or the same Call-ID.

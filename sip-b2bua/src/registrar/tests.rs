@@ -161,7 +161,7 @@ fn request(user: &str, lines: &str) -> Request {
 }
 
 fn with_credentials(request: &Request, challenge: &Response, name: &str, password: &str) -> Request {
-    let identity = Identity { username: name.into(), password: password.into() };
+    let identity = Identity::new(name, password);
     let uri = request.uri.to_string();
     let (field, value) = answer(&identity, &request.method, &uri, challenge, 1, "cnonce").unwrap();
     let mut request = request.clone();

@@ -2,7 +2,7 @@
 
 use super::binding::{Binding, instance_of, user_agent};
 use super::{Refusal, RegistrarConfig};
-use sip_core::{Flow, Incoming, Transport};
+use sip_core::{Flow, Incoming};
 use sip_message::{Contacts, FieldName, Host, NameAddr, Request, SipUri};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -153,7 +153,7 @@ impl<'a> Update<'a> {
             expires: now + lifetime,
             expires_at: wall_ms.saturating_add(lifetime_ms),
             registered: now,
-            has_connection: self.flow.transport == Transport::Tcp,
+            has_connection: self.flow.transport.is_reliable(),
             call_id: header.call_id.0.clone(),
             cseq: header.cseq.number,
         }

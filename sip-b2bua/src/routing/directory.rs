@@ -1,5 +1,6 @@
 //! What numbers stand for: the extensions that there are, and the world outside as far as it may be dialled.
 
+use crate::scenario::Whom;
 use crate::settings::Extension;
 use audio::Codec;
 use call_control::{Number, PartyType, Refusal};
@@ -52,20 +53,27 @@ impl Directory {
         self.extensions.get(number)?.codecs.as_deref()
     }
 
-    /// What a number stands for, as `asked` or as it looks. Extensions are all there is to reach.
+    /// Whether a number outside passes all limits.
+    pub(crate) fn is_emergency(&self, number: &Number) -> bool {
+        self.dial_policy.as_ref().is_some_and(|policy| policy.is_emergency(number))
+    }
+
+    /// Whom a number stands for, as `asked` or as it looks; a number outside as it is dialled.
     pub(crate) fn find(
         &self,
         number: &Number,
         asked: Option<PartyType>,
         field: &'static str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Whom, Refusal> {
         match asked {
-            Some(PartyType::Extension) | None if self.has(number) => Ok(()),
+            Some(PartyType::Extension) | None if self.has(number) => {
+                Ok(Whom { number: number.clone(), party_type: PartyType::Extension })
+            }
             _ if number.digits() > DIGITS_MAX => {
                 Err(Refusal::NoSuchNumber { field, why: Unreadable::TooLong.to_string().into() })
             }
-            Some(PartyType::External) => Err(self.outside(number, field)),
-            None if self.looks_outside(number) => Err(self.outside(number, field)),
+            Some(PartyType::External) => self.outside(number, field),
+            None if self.looks_outside(number) => self.outside(number, field),
             asked @ (None
             | Some(PartyType::Extension | PartyType::Queue | PartyType::Ivr | PartyType::AiAgent)) => {
                 let party_type = asked.unwrap_or(PartyType::Extension);
@@ -78,16 +86,17 @@ impl Directory {
         number.looks_external() || self.dial_policy.as_ref().is_some_and(|policy| policy.names(number))
     }
 
-    /// Why an outside number is not rung: as long as there is no trunk, the policy's reason goes before that one.
-    fn outside(&self, number: &Number, field: &'static str) -> Refusal {
+    /// Without a policy there is nothing outside.
+    fn outside(&self, number: &Number, field: &'static str) -> Result<Whom, Refusal> {
         let number = number.clone();
         match self.dial_policy.as_ref().map(|policy| policy.judge(&number)) {
-            None | Some(Ok(_)) => Refusal::NoTrunk { number, field },
+            None => Err(Refusal::NoTrunk { number, field }),
+            Some(Ok(number)) => Ok(Whom { number, party_type: PartyType::External }),
             Some(Err(Denial::Unreadable(why))) => {
-                Refusal::NoSuchNumber { field, why: why.to_string().into() }
+                Err(Refusal::NoSuchNumber { field, why: why.to_string().into() })
             }
             Some(Err(Denial::Forbidden(rule))) => {
-                Refusal::PolicyDenied { number, rule: rule.to_string().into(), field }
+                Err(Refusal::PolicyDenied { number, rule: rule.to_string().into(), field })
             }
         }
     }

@@ -1,13 +1,14 @@
 //! The phones of an extension, and what they are told.
 
 use super::Directory;
+use super::outside::anonymous;
 use crate::leg::{Route, Routes};
 use crate::media::Announced;
 use crate::registrar::Registrar;
 use crate::scenario::{LegEnd, Order, Shows, Whom};
 use crate::settings::Settings;
 use audio::Codec;
-use call_control::{Call, Number, PartyType};
+use call_control::{Call, CallerId, Number, PartyType};
 use sip_core::{Flow, NewInvite};
 use sip_message::{FieldName, Host, NameAddr, SipUri};
 use std::net::{IpAddr, SocketAddr};
@@ -57,10 +58,10 @@ impl Reaching<'_> {
                 offer: None,
                 credentials: None,
             };
-            Route { announced: self.announced(bound, binding.flow), invite }
+            Route { announced: self.announced(bound, binding.flow), invite, gives_up_at: None }
         });
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
-        Ok(Routes { groups: [phones.collect()].into(), codecs })
+        Ok(Routes { groups: [phones.collect()].into(), codecs, ..Routes::default() })
     }
 
     /// What to offer: first what those who come later know too.
@@ -94,9 +95,10 @@ impl Reaching<'_> {
 
     /// What a phone sees of the other party.
     fn shown(&self, shows: &Shows) -> NameAddr {
-        let (number, name) = match shows {
-            Shows::Number(number) => (number, self.directory.name_of(number)),
-            Shows::CallerId(caller_id) => (&caller_id.number, caller_id.name.as_deref()),
+        let (number, name) = match &shows.caller_id {
+            Some(CallerId { number: None, .. }) => return anonymous(),
+            Some(CallerId { number: Some(number), name }) => (number, name.as_deref()),
+            None => (&shows.number, self.directory.name_of(&shows.number)),
         };
         match name {
             Some(name) => self.address(number).with_display_name(name),
@@ -120,14 +122,24 @@ pub(crate) fn facing(settings: &Settings, flows: impl IntoIterator<Item = Flow>)
     }
 }
 
-/// The variables of the call, how long the INVITE is meant, and what makes a phone answer by itself.
-fn fields(order: &Order, call: &Call, domain: &str) -> Vec<(FieldName, Box<str>)> {
+/// The variables of the call.
+pub(super) fn variables(call: &Call) -> Vec<(FieldName, Box<str>)> {
     let variables = call.variables.iter().filter_map(|(name, value)| {
         let name = FieldName::new(&format!("X-Variable-{}", name.as_str()))?;
         Some((name, percent_encoded(&value.to_text()).into()))
     });
-    let mut fields: Vec<(FieldName, Box<str>)> = variables.collect();
-    fields.push((FieldName::EXPIRES, (order.rings_for + CANCEL_FIRST).as_secs().to_string().into()));
+    variables.collect()
+}
+
+/// How long the INVITE is meant.
+pub(super) fn expires(order: &Order) -> (FieldName, Box<str>) {
+    (FieldName::EXPIRES, (order.rings_for + CANCEL_FIRST).as_secs().to_string().into())
+}
+
+/// The variables of the call, how long the INVITE is meant, and what makes a phone answer by itself.
+fn fields(order: &Order, call: &Call, domain: &str) -> Vec<(FieldName, Box<str>)> {
+    let mut fields = variables(call);
+    fields.push(expires(order));
     if order.answers_by_itself {
         fields.push((FieldName::CALL_INFO, format!("<sip:{domain}>;answer-after=0").into()));
         fields

@@ -26,6 +26,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct ClickToCall {
     request: call_control::ClickToCall,
+    from: Whom,
+    to: Whom,
     scenarios: Arc<dyn Scenarios>,
     state: State,
     is_connected: bool,
@@ -36,7 +38,7 @@ pub struct ClickToCall {
 enum State {
     New,
     CallingFrom { from: LegId },
-    CallingTo { from: LegId, search: Search },
+    CallingTo { from: LegId, search: Box<Search> },
     Connected { from: LegId },
     Ended,
 }
@@ -46,11 +48,11 @@ impl Scenario for ClickToCall {
         // 1. Call `from`.
         let from = actions.call(Order {
             party: Party::From,
-            whom: Whom::extension(self.request.from.clone()),
+            whom: self.from.clone(),
             rings_for: self.request.timeout,
             offers_codec_of: None,
-            will_be_joined_by: Some(Whom::of_to(&self.request)),
-            shows: Shows::Number(self.request.to.clone()),
+            will_be_joined_by: Some(self.to.clone()),
+            shows: Shows::number(self.request.to.clone()),
             answers_by_itself: self.request.auto_answer,
         });
         self.state = CallingFrom { from };
@@ -83,24 +85,31 @@ impl Scenario for ClickToCall {
 
 impl ClickToCall {
     /// The call that `request` asks for.
-    pub fn new(request: &call_control::ClickToCall, scenarios: Arc<dyn Scenarios>) -> Self {
-        Self { request: request.clone(), scenarios, state: New, is_connected: false, time_limit: None }
+    pub fn new(
+        request: &call_control::ClickToCall,
+        [from, to]: [Whom; 2],
+        scenarios: Arc<dyn Scenarios>,
+    ) -> Self {
+        let request = request.clone();
+        Self { request, from, to, scenarios, state: New, is_connected: false, time_limit: None }
     }
 
     fn call_to(&mut self, from: LegId, actions: &mut Actions) -> State {
         actions.push(Action::Show(CallState::CallingTo));
-        let caller_id = self.request.caller_id.clone().map(Shows::CallerId);
-        let shows = caller_id.unwrap_or_else(|| Shows::Number(self.request.from.clone()));
+        let shows = Shows {
+            number: self.request.from.clone(),
+            caller_id: self.request.caller_id.clone(),
+            caller_ids: self.request.caller_ids.clone(),
+        };
         let wanted = Wanted { time: self.request.to_timeout, shows };
-        let (search, end) =
-            Search::begin(Arc::clone(&self.scenarios), from, &Whom::of_to(&self.request), wanted, actions);
-        self.follow(from, search, end, actions)
+        let (search, end) = Search::begin(Arc::clone(&self.scenarios), from, &self.to, wanted, actions);
+        self.follow(from, Box::new(search), end, actions)
     }
 
     fn follow(
         &mut self,
         from: LegId,
-        search: Search,
+        search: Box<Search>,
         end: Option<SearchEnd>,
         actions: &mut Actions,
     ) -> State {
@@ -142,7 +151,7 @@ impl ClickToCall {
 mod tests {
     use super::super::Standard;
     use super::*;
-    use call_control::{EndReason, EndedBy, Number};
+    use call_control::{EndReason, EndedBy, Number, PartyType};
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -174,6 +183,7 @@ mod tests {
                 to: number("1002"),
                 to_type: None,
                 caller_id: None,
+                caller_ids: Vec::new(),
                 timeout: Duration::from_secs(30),
                 to_timeout: Duration::from_secs(60),
                 max_duration: Some(Duration::from_secs(600)),
@@ -182,8 +192,11 @@ mod tests {
                 key_name: "test".into(),
                 repeatable: None,
             };
+            let extension =
+                |number: &Number| Whom { number: number.clone(), party_type: PartyType::Extension };
+            let parties = [&request.from, &request.to].map(extension);
             let mut world = Self {
-                call: ClickToCall::new(&request, Arc::new(Standard)),
+                call: ClickToCall::new(&request, parties, Arc::new(Standard)),
                 actions: Actions::default(),
                 legs: BTreeMap::new(),
                 connected: 0,

@@ -18,6 +18,15 @@ pub enum LegEnd {
     NoAnswer,
     /// No phone is registered, or none could be reached.
     Unreachable,
+    /// No trunk took the call; the last response, if there was one.
+    TrunkFailed {
+        /// 300 to 699.
+        status: Option<u16>,
+    },
+    /// Every trunk that takes the number is full.
+    NoChannel,
+    /// The dial policy does not let it be rung.
+    Denied,
     /// It answered with none of the codecs that it was offered.
     NoCommonCodec,
     /// It no longer knows the dialog, or the session timer ran out.
@@ -50,6 +59,13 @@ pub fn of_party(party: Party, why: LegEnd, is_connected: bool) -> End {
         }
         LegEnd::NoAnswer => plain(EndReason::NoAnswer, EndedBy::Server, Some(party), Some(19)),
         LegEnd::Unreachable => plain(EndReason::Unreachable, EndedBy::Server, Some(party), Some(20)),
+        LegEnd::TrunkFailed { status } => {
+            let q850_cause = status.and_then(q850_cause).or(Some(38));
+            let (reason, by) = (EndReason::TrunkFailed, EndedBy::Server);
+            End { reason, by, party: Some(party), sip_status: status, q850_cause }
+        }
+        LegEnd::NoChannel => plain(EndReason::LimitReached, EndedBy::Server, Some(party), Some(34)),
+        LegEnd::Denied => plain(EndReason::PolicyDenied, EndedBy::Server, Some(party), Some(21)),
         LegEnd::NoCommonCodec => plain(EndReason::NoCommonCodec, EndedBy::Server, Some(party), Some(65)),
         LegEnd::SessionExpired => plain(EndReason::SessionExpired, EndedBy::Server, Some(party), Some(102)),
     }

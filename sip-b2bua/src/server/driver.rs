@@ -1,14 +1,17 @@
 //! The signalling loop: sockets, clock and channels around the [`Switchboard`]. Nothing is decided in here.
 
+use super::resolver::Resolver;
 use super::service::Shared;
-use super::sockets::{Received, Sockets};
+use super::sockets::{Received, Sockets, Ways};
 use crate::moment::Moment;
 use crate::switchboard::{Action, Command, Switchboard, Ticket, far_end};
+use crate::trunks::{Located, NotLocated, TrunkId};
 use call_control::{Call, CallId, HangUpRefusal, NumberedEvent, Refusal};
 use call_store::{Round, Store};
 use call_trace::WireMessage;
 use media_relay::RelayHandle;
 use sip_core::Flow;
+use sip_message::SipUri;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -54,7 +57,11 @@ pub(crate) struct Inputs {
     pub(crate) asked: mpsc::Receiver<Asked>,
     pub(crate) relay: mpsc::UnboundedReceiver<media_relay::Event>,
     pub(crate) written: mpsc::UnboundedReceiver<Written>,
+    pub(crate) located: mpsc::UnboundedReceiver<(TrunkId, Whereabouts)>,
 }
+
+/// Where a trunk's name leads to.
+pub(crate) type Whereabouts = Result<Located, NotLocated>;
 
 /// What the loop acts upon.
 pub(crate) struct Driver {
@@ -64,6 +71,10 @@ pub(crate) struct Driver {
     pub(crate) store: Store,
     /// Where the writer tells what became of a round.
     pub(crate) written: mpsc::UnboundedSender<Written>,
+    pub(crate) resolver: Resolver,
+    pub(crate) ways: Ways,
+    /// Where lookups tell what came of them.
+    pub(crate) located: mpsc::UnboundedSender<(TrunkId, Whereabouts)>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) waiting: Waiting,
 }
@@ -99,6 +110,9 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
             () = tokio::time::sleep_until(due.into()) => driver.feed(|board| board.handle_timeout(present())),
             Some(event) = inputs.relay.recv() => driver.feed(|board| board.handle_relay(event, present())),
             Some(written) = inputs.written.recv() => driver.feed(|board| board.handle_written(written, present())),
+            Some((trunk, result)) = inputs.located.recv() => {
+                driver.feed(|board| board.handle_located(trunk, result, present()));
+            }
             asked = inputs.asked.recv() => match asked {
                 None => return,
                 Some(asked) => driver.ask(asked),
@@ -224,6 +238,7 @@ impl Driver {
                 Action::Forget(id) => self.shared.forget(id),
                 Action::Trust { flow, user } => self.sockets.trust(flow, &user),
                 Action::Announce(event) => self.shared.announce(event),
+                Action::Locate { trunk, uri } => self.locate(trunk, uri),
             }
         }
         if self.switchboard.counts().0 == 0 {
@@ -239,6 +254,15 @@ impl Driver {
         self.store.write(round, move |result| {
             // Nobody is told when the loop has ended.
             let _ = written.send(result.map_err(|error| chain(&error).into()));
+        });
+    }
+
+    fn locate(&self, trunk: TrunkId, uri: Box<SipUri>) {
+        let (resolver, ways, located) = (self.resolver.clone(), self.ways.clone(), self.located.clone());
+        tokio::spawn(async move {
+            let result = resolver.locate(&uri, &ways).await;
+            // Nobody is told when the loop has ended.
+            let _ = located.send((trunk, result));
         });
     }
 

@@ -1,7 +1,8 @@
 //! The running service: what the API and the program hold.
 
 use super::driver::{self, Asked, Driver, Inputs, Waiting, chain};
-use super::sockets::{RECEIVE_QUEUE, Sockets};
+use super::resolver::Resolver;
+use super::sockets::{RECEIVE_QUEUE, Sockets, Ways};
 use crate::journal::StorageState;
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::scenario::Standard;
@@ -24,7 +25,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running B2BUA. Cheap to clone; it stops when the last clone is dropped.
@@ -104,6 +105,8 @@ impl B2bua {
                 address,
                 source,
             })?;
+        let ways = Ways::new(sockets.bound().to_vec(), settings.external_address);
+        let resolver = Resolver::new(&settings.resolvers);
         let registrar = registrar(&settings, sockets.bound());
         let (relay_in, relay_events) = mpsc::unbounded_channel();
         let report = move |event| {
@@ -114,11 +117,18 @@ impl B2bua {
         let call_key = Some(CallKey(store.secret("call_key", rand::random()).await?));
         let config = sip_core::Config { call_key, ..settings.endpoint() };
         let endpoint = Endpoint::new(config, rand::random());
-        let mut switchboard =
-            Switchboard::new(settings, Arc::new(Standard), endpoint, registrar, rand::random());
+        let mut switchboard = Switchboard::new(
+            settings,
+            Arc::new(Standard),
+            endpoint,
+            registrar,
+            rand::random(),
+            Instant::now(),
+        );
         let Unfinished { calls, invites } = store.unfinished().await?;
         let left = Left { bindings: store.bindings().await?, calls, invites };
         switchboard.recover(left, driver::present());
+        let (located, located_out) = mpsc::unbounded_channel();
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
         let (written, written_out) = mpsc::unbounded_channel();
         let (ended, over) = watch::channel(false);
@@ -129,10 +139,19 @@ impl B2bua {
             relay,
             store: store.clone(),
             written,
+            resolver,
+            ways,
+            located,
             shared: Arc::clone(&shared),
             waiting,
         };
-        let inputs = Inputs { received, asked: asked_out, relay: relay_events, written: written_out };
+        let inputs = Inputs {
+            received,
+            asked: asked_out,
+            relay: relay_events,
+            written: written_out,
+            located: located_out,
+        };
         tokio::spawn(async move {
             driver::run(driver, inputs).await;
             let _ = ended.send(true);

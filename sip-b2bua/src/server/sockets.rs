@@ -3,6 +3,7 @@
 mod local;
 mod tcp;
 mod udp;
+mod ways;
 
 use local::LocalAddresses;
 use sip_core::{Flow, Transport};
@@ -10,6 +11,7 @@ use sip_message::FramingError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::sync::mpsc;
+pub(crate) use ways::Ways;
 
 /// What the sockets report.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Sockets {
                     bound
                 }),
                 Transport::Tcp => sockets.tcp.listen(address, local).await,
+                Transport::Tls => Err(io::ErrorKind::Unsupported.into()),
             };
             let bound = bound.map_err(|error| (transport, address, error))?;
             sockets.bound.push((transport, bound));
@@ -73,6 +76,8 @@ impl Sockets {
     pub(crate) fn send(&mut self, flow: Flow, octets: Vec<u8>) {
         match flow.transport {
             Transport::Tcp => self.tcp.send(flow, octets),
+            // No socket of it is bound.
+            Transport::Tls => {}
             Transport::Udp => {
                 let of_family = |socket: &&udp::Socket| socket.bound().is_ipv4() == flow.remote.is_ipv4();
                 let exact = self.udp.iter().find(|socket| socket.bound() == flow.local);

@@ -3,8 +3,10 @@
 use super::calls::Calls;
 use crate::registrar::Registrar;
 use crate::routing::Directory;
+use crate::scenario::Whom;
 use crate::settings::Limits;
-use call_control::{ClickToCall, Refusal};
+use crate::trunks::{NoTrunk, Trunks};
+use call_control::{CallerId, ClickToCall, PartyType, Refusal};
 use std::time::{Duration, Instant};
 
 /// When a client that met a limit may try again.
@@ -44,29 +46,26 @@ impl Admission {
         self.is_ending
     }
 
-    /// Every reason for which nobody is rung, but for the disk and the relay.
+    /// Who both parties are; or every reason for which nobody is rung, but for the disk and the relay.
     pub(super) fn admit(
         &self,
         request: &ClickToCall,
-        calls: &Calls,
-        directory: &Directory,
-        registrar: &Registrar,
+        known: Known<'_>,
         now: Instant,
-    ) -> Result<(), Refusal> {
+    ) -> Result<[Whom; 2], Refusal> {
         if self.is_draining {
             return Err(Refusal::Draining);
         }
-        if request.from == request.to {
+        let from = known.directory.find(&request.from, None, "from")?;
+        let to = known.directory.find(&request.to, request.to_type, "to")?;
+        if from == to {
             return Err(Refusal::SameParty);
         }
-        directory.find(&request.from, None, "from")?;
-        directory.find(&request.to, request.to_type, "to")?;
-        for (number, field) in [(&request.from, "from"), (&request.to, "to")] {
-            if registrar.bindings_of(number.as_str(), now).is_empty() {
-                return Err(Refusal::NotRegistered { field });
-            }
-        }
-        self.admit_one_more(&request.key_name, calls)
+        known.can_be_rung(&from, "from", now)?;
+        known.can_be_rung(&to, "to", now)?;
+        known.may_be_shown(request, &to)?;
+        self.admit_one_more(&request.key_name, known.calls)?;
+        Ok([from, to])
     }
 
     /// Whether there is room for a call.
@@ -75,5 +74,37 @@ impl Admission {
             return Err(Refusal::TooManyCalls { retry_after: RETRY_AFTER });
         }
         Ok(())
+    }
+}
+
+/// What whoever asks for a call is held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) calls: &'a Calls,
+    pub(super) directory: &'a Directory,
+    pub(super) registrar: &'a Registrar,
+    pub(super) trunks: &'a Trunks,
+}
+
+impl Known<'_> {
+    fn can_be_rung(self, whom: &Whom, field: &'static str, now: Instant) -> Result<(), Refusal> {
+        if whom.party_type != PartyType::External {
+            let is_there = !self.registrar.bindings_of(whom.number.as_str(), now).is_empty();
+            return if is_there { Ok(()) } else { Err(Refusal::NotRegistered { field }) };
+        }
+        let number = whom.number.clone();
+        self.trunks.can_take(&number, self.directory.is_emergency(&number), now).map_err(|why| match why {
+            NoTrunk::Full => Refusal::NoChannel { number, retry_after: RETRY_AFTER },
+            NoTrunk::None | NoTrunk::AllFailed => Refusal::NoTrunk { number, field },
+        })
+    }
+
+    /// Inside anything may be shown; outside, what the key is bound to or a trunk of ours has.
+    fn may_be_shown(self, request: &ClickToCall, to: &Whom) -> Result<(), Refusal> {
+        let Some(CallerId { number: Some(number), .. }) = &request.caller_id else { return Ok(()) };
+        let may = to.party_type != PartyType::External
+            || request.caller_ids.contains(number)
+            || self.trunks.own(&to.number, number);
+        if may { Ok(()) } else { Err(Refusal::CallerIdNotAllowed { number: number.clone() }) }
     }
 }

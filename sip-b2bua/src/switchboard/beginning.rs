@@ -2,7 +2,7 @@
 //!
 //! The relay session is opened and the call's row written before anybody is rung, and before the request is answered.
 
-use super::admission::{RETRY_AFTER, RETRY_WRITING};
+use super::admission::{Known, RETRY_AFTER, RETRY_WRITING};
 use super::calls::{Bound, Origin, Stage};
 use super::requests::unavailable;
 use super::{Action, Switchboard, Ticket};
@@ -29,26 +29,28 @@ const CALLER: LegId = LegId(1);
 
 impl Switchboard {
     pub(super) fn click_to_call(&mut self, ticket: Ticket, request: Box<ClickToCall>, moment: Moment) {
-        let admitted =
-            self.admission.admit(&request, &self.calls, &self.directory, &self.registrar, moment.now);
-        let admitted = admitted.and_then(|()| match self.journal.can_write() {
-            true => Ok(()),
+        let (directory, registrar, trunks) = (&self.directory, &self.registrar, &self.trunks);
+        let known = Known { calls: &self.calls, directory, registrar, trunks };
+        let admitted = self.admission.admit(&request, known, moment.now);
+        let admitted = admitted.and_then(|parties| match self.journal.can_write() {
+            true => Ok(parties),
             false => Err(Refusal::StorageUnavailable { retry_after: RETRY_WRITING }),
         });
-        if let Err(refusal) = admitted {
-            return self.actions.push_back(Action::AnswerCall { ticket, answer: Err(refusal) });
-        }
-        let to_type = request.to_type.unwrap_or(PartyType::Extension);
+        let whom = match admitted {
+            Ok(parties) => parties,
+            Err(refusal) => {
+                return self.actions.push_back(Action::AnswerCall { ticket, answer: Err(refusal) });
+            }
+        };
         let parties = [
-            PartyView::waiting(request.from.clone(), PartyType::Extension),
-            PartyView::waiting(request.to.clone(), to_type),
+            PartyView::waiting(request.from.clone(), whom[0].party_type),
+            PartyView::waiting(request.to.clone(), whom[1].party_type),
         ];
-        let scenario = Arc::clone(&self.scenarios).click_to_call(&request);
+        let local = [&whom[0], &whom[1]].map(|whom| facing(&self.settings, self.flows_of(whom, moment.now)));
+        let scenario = Arc::clone(&self.scenarios).click_to_call(&request, whom);
         let Some((number, mut call, clock)) = self.new_call(parties, moment) else { return };
         call.caller_id = request.caller_id.clone();
         call.variables = request.variables.clone();
-        let local = [&request.from, &request.to]
-            .map(|number| facing(&self.settings, self.flows_of(number, moment.now)));
         let (id, key_name) = (call.call_id, request.key_name.clone());
         let call = Box::new(RunningCall::new(number, call, clock, scenario));
         let origin = Origin::Asked { ticket, request };
@@ -74,6 +76,7 @@ impl Switchboard {
             self.endpoint.respond(incoming, unavailable(incoming), moment.now);
             return true;
         }
+        let whom_called = Whom { number: callee.clone(), party_type: PartyType::Extension };
         let parties = [caller, callee].map(|number| PartyView::waiting(number.clone(), PartyType::Extension));
         let Some((number, mut call, clock)) = self.new_call(parties, moment) else { return false };
         call.state = CallState::CallingTo;
@@ -92,7 +95,7 @@ impl Switchboard {
         self.perform(number, moment);
         let local = [
             facing(&self.settings, [incoming.flow]),
-            facing(&self.settings, self.flows_of(callee, moment.now)),
+            facing(&self.settings, self.flows_of(&whom_called, moment.now)),
         ];
         self.open(number, local);
         true
@@ -175,6 +178,7 @@ impl Switchboard {
     pub(super) fn refuse_call(&mut self, number: CallNumber, refusal: Refusal, moment: Moment) {
         let Some(Stage::Beginning { origin, .. }) = self.calls.remove(number) else { return };
         self.lines.end_all_of(number);
+        self.trunks.end_all_of(number);
         self.actions.push_back(Action::Relay(media_relay::Command::Close { session: number.into() }));
         match origin {
             Origin::Asked { ticket, .. } => {
@@ -225,7 +229,11 @@ impl Switchboard {
         Some((number, Call::beginning(id, parties, direction, clock.created_at()), clock))
     }
 
-    fn flows_of(&self, number: &Number, now: Instant) -> Vec<Flow> {
+    fn flows_of(&self, whom: &Whom, now: Instant) -> Vec<Flow> {
+        let number = &whom.number;
+        if whom.party_type == PartyType::External {
+            return self.trunks.flows_for(number);
+        }
         self.registrar.bindings_of(number.as_str(), now).into_iter().map(|binding| binding.flow).collect()
     }
 }

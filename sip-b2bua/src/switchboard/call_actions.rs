@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::place::CallNumber;
 use crate::routing::Reaching;
 use crate::scenario::{Ask, LegEnd, Order, Told};
-use call_control::{Call, CallEvent, Party};
+use call_control::{Call, CallEvent, Party, PartyType};
 use call_trace::RungPhone;
 use sip_core::Flow;
 use std::sync::Arc;
@@ -37,6 +37,10 @@ impl Switchboard {
             match action {
                 CallAction::Sip(command) => self.endpoint.handle_command(command, moment.now),
                 CallAction::Relay(command) => self.actions.push_back(Action::Relay(command)),
+                CallAction::Reach { leg, order } if order.whom.party_type == PartyType::External => {
+                    self.ring_outside(number, leg, order, moment);
+                }
+                CallAction::ReachOn { leg, failure } => self.ring_on(number, leg, failure, moment),
                 CallAction::Reach { leg, order } => {
                     let routes = self.routes(number, &order, moment);
                     self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
@@ -46,7 +50,10 @@ impl Switchboard {
                     self.with_call(number, moment, |call| call.handle_told(told, moment));
                 }
                 CallAction::Begins { leg, number: of } => self.lines.begin(number, leg, of),
-                CallAction::Ends(leg) => self.lines.end(number, leg),
+                CallAction::Ends(leg) => {
+                    self.lines.end(number, leg);
+                    self.trunks.end((number, leg));
+                }
                 CallAction::Sent { party, sip_call_id, flow } => {
                     self.trace_dialog(number, party, &sip_call_id, flow, moment);
                 }

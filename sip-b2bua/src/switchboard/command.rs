@@ -2,9 +2,11 @@
 
 use crate::journal::StorageState;
 use crate::settings::Extension;
+use crate::trunks::TrunkId;
 use call_control::{Call, CallId, ClickToCall, HangUpRefusal, NumberedEvent, Refusal};
 use call_store::Round;
 use sip_core::Flow;
+use sip_message::SipUri;
 use std::sync::Arc;
 
 /// Names the one who waits for the answer to a command.
@@ -79,6 +81,13 @@ pub enum Action {
         flow: Flow,
         /// Whose phone.
         user: Box<str>,
+    },
+    /// Look up where this leads to; `Switchboard::handle_located` is due then.
+    Locate {
+        /// Whose address it is.
+        trunk: TrunkId,
+        /// What.
+        uri: Box<SipUri>,
     },
     /// An event is on disk: it may be told.
     Announce(NumberedEvent),

@@ -60,6 +60,7 @@ impl Switchboard {
     fn keep_record(&mut self, number: CallNumber, record: Arc<Call>) {
         self.calls.keep(number, Arc::clone(&record));
         self.lines.end_all_of(number);
+        self.trunks.end_all_of(number);
         let octets = self.tracer.close(record.call_id);
         let at = record.ended_at.unwrap_or(record.created_at);
         self.journal.end(number, &record, Some(CallMessages { call: record.call_id, at, octets }));

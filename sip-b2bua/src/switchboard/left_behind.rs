@@ -6,7 +6,7 @@ use crate::moment::Moment;
 use crate::stored_flow;
 use call_control::CallId;
 use call_store::StoredInvite;
-use sip_core::{Command, Endpoint, Flow, GoneCause, InviteEvent, InviteId, SavedInvite, Transport};
+use sip_core::{Command, Endpoint, Flow, GoneCause, InviteEvent, InviteId, SavedInvite};
 use sip_message::{Host, Message, Reason};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -205,10 +205,10 @@ impl Leg {
     fn at_its_contact(mut self) -> Self {
         let Ok(Message::Request(request)) = Message::parse(&self.saved.request) else { return self };
         let flow = &mut self.saved.flow;
-        if let (Transport::Tcp, Some(uri)) = (flow.transport, request.uri.as_sip())
+        if let Some(uri) = request.uri.as_sip().filter(|_| flow.transport.is_reliable())
             && uri.host == Host::Address(flow.remote.ip())
         {
-            flow.remote.set_port(uri.port.unwrap_or(5060));
+            flow.remote.set_port(uri.port.unwrap_or(flow.transport.default_port()));
         }
         self
     }

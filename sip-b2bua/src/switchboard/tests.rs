@@ -47,7 +47,9 @@ fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
         limits: Limits { calls: 1, calls_per_second: 1, calls_per_key: 1 },
         sockets: SocketsMax::default(),
         extensions: Vec::new(),
+        resolvers: Vec::new(),
         dial_policy: None,
+        trunks: Vec::new(),
     };
     change(&mut settings);
     let config = RegistrarConfig {
@@ -60,7 +62,7 @@ fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
     };
     let registrar = Registrar::new(config, []);
     let endpoint = Endpoint::new(settings.endpoint(), [1; 32]);
-    Switchboard::new(settings, Arc::new(Standard), endpoint, registrar, [2; 32])
+    Switchboard::new(settings, Arc::new(Standard), endpoint, registrar, [2; 32], Instant::now())
 }
 
 fn flow(remote: &str) -> Flow {
@@ -215,6 +217,7 @@ fn request(from: &str, to: &str, key_name: &str) -> Box<ClickToCall> {
         to: Number::new(to).unwrap(),
         to_type: None,
         caller_id: None,
+        caller_ids: Vec::new(),
         timeout: Duration::from_secs(30),
         to_timeout: Duration::from_secs(60),
         max_duration: None,

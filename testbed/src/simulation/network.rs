@@ -2,6 +2,7 @@
 
 use call_store::Round;
 use rand::Rng;
+use sip_b2bua::{Located, NotLocated, TrunkId};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
@@ -43,6 +44,8 @@ pub(super) enum Delivery {
     },
     /// The disk has done with this round.
     Written(Arc<Round>),
+    /// Name servers have answered.
+    Located(TrunkId, Result<Located, NotLocated>),
 }
 
 /// Everything that is under way, in the order in which it arrives.
@@ -93,7 +96,7 @@ impl UnderWay {
     pub(super) fn round(&self) -> Option<Arc<Round>> {
         self.queue.iter().find_map(|arrival| match &arrival.delivery {
             Delivery::Written(round) => Some(Arc::clone(round)),
-            Delivery::Sip { .. } | Delivery::Rtp { .. } => None,
+            Delivery::Sip { .. } | Delivery::Rtp { .. } | Delivery::Located(..) => None,
         })
     }
 

@@ -16,9 +16,18 @@ pub(super) enum PhoneSet {
         raw: RawPhone,
         flow: Flow,
     },
+    /// What a carrier has: nobody registers it.
+    Gateway {
+        raw: RawPhone,
+        flow: Flow,
+    },
 }
 
 impl PhoneSet {
+    pub(super) const fn registers(&self) -> bool {
+        !matches!(self, Self::Gateway { .. })
+    }
+
     pub(super) fn handle_sip(&mut self, octets: &[u8], flow: Flow, now: Instant) {
         match self {
             Self::Whole(handset) => handset.handle_sip(octets, flow, now),
@@ -28,6 +37,9 @@ impl PhoneSet {
                     handset.handle_sip(octets, flow, now);
                 }
             }
+            Self::Gateway { raw, .. } => {
+                raw.handle_sip(octets, now);
+            }
         }
     }
 
@@ -36,6 +48,7 @@ impl PhoneSet {
             Self::Whole(handset) => handset.handle_rtp(octets, from, now),
             Self::ByHand(phone) => phone.handle_rtp(octets, from, now),
             Self::Raw { handset, .. } => handset.handle_rtp(octets, from, now),
+            Self::Gateway { .. } => {}
         }
     }
 
@@ -43,7 +56,7 @@ impl PhoneSet {
     pub(super) fn handle_command(&mut self, key: &Command, now: Instant) {
         match self {
             Self::Whole(handset) | Self::Raw { handset, .. } => handset.handle_command(key, now),
-            Self::ByHand(_) => {}
+            Self::ByHand(_) | Self::Gateway { .. } => {}
         }
     }
 
@@ -51,6 +64,7 @@ impl PhoneSet {
         match self {
             Self::Whole(handset) => handset.handle_timeout(now),
             Self::ByHand(phone) => phone.handle_timeout(now),
+            Self::Gateway { raw, .. } => raw.handle_timeout(now),
             Self::Raw { handset, raw, .. } => {
                 if handset.poll_timeout().is_some_and(|due| due <= now) {
                     handset.handle_timeout(now);
@@ -66,6 +80,7 @@ impl PhoneSet {
         match self {
             Self::Whole(handset) => handset.poll_timeout(),
             Self::ByHand(phone) => phone.poll_timeout(),
+            Self::Gateway { raw, .. } => raw.poll_timeout(),
             Self::Raw { handset, raw, .. } => {
                 handset.poll_timeout().into_iter().chain(raw.poll_timeout()).min()
             }
@@ -76,6 +91,9 @@ impl PhoneSet {
         match self {
             Self::Whole(handset) => handset.poll_action(),
             Self::ByHand(phone) => phone.poll_action(),
+            Self::Gateway { raw, flow } => {
+                raw.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets })
+            }
             Self::Raw { handset, raw, flow } => {
                 let said = raw.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets });
                 said.or_else(|| handset.poll_action().map(|action| as_it_registers(action, raw)))

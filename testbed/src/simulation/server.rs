@@ -1,16 +1,19 @@
 //! The server of a world: its settings, its registrar, what it asks of its relay.
 
+use super::outside::policy;
 use audio::{Codec, TonePlan};
 use call_control::Number;
 use media_relay::Relay;
 use rand::Rng;
 use sip_b2bua::registrar::{Registrar, RegistrarConfig};
 use sip_b2bua::scenario::Scenarios;
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, Switchboard};
+use sip_b2bua::{
+    Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, Switchboard, TrunkSettings,
+};
 use sip_core::{Endpoint, Transport, digest::Secret};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where it is.
 pub(super) const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
@@ -22,8 +25,13 @@ pub(super) fn password(user: &str) -> String {
 }
 
 /// A server that has just been started, and its relay.
-pub(super) fn server(random: &mut impl Rng, scenarios: Arc<dyn Scenarios>) -> (Switchboard, Relay) {
-    let settings = settings();
+pub(super) fn server(
+    random: &mut impl Rng,
+    scenarios: Arc<dyn Scenarios>,
+    trunks: &[TrunkSettings],
+    now: Instant,
+) -> (Switchboard, Relay) {
+    let settings = settings(trunks);
     // Those of one world know each other's calls.
     let config = sip_core::Config { call_key: Some(sip_core::CallKey([7; 32])), ..settings.endpoint() };
     let endpoint = Endpoint::new(config, random.random());
@@ -36,10 +44,10 @@ pub(super) fn server(random: &mut impl Rng, scenarios: Arc<dyn Scenarios>) -> (S
         sockets_max: settings.sockets.media,
         seed: random.random(),
     });
-    (Switchboard::new(settings, scenarios, endpoint, registrar, random.random()), relay)
+    (Switchboard::new(settings, scenarios, endpoint, registrar, random.random(), now), relay)
 }
 
-fn settings() -> Settings {
+fn settings(trunks: &[TrunkSettings]) -> Settings {
     let extension = |index: u32| {
         let user = format!("100{index}");
         Extension {
@@ -70,7 +78,9 @@ fn settings() -> Settings {
         limits: Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 },
         sockets: SocketsMax::default(),
         extensions: (1..10).map(extension).collect(),
-        dial_policy: None,
+        resolvers: Vec::new(),
+        dial_policy: (!trunks.is_empty()).then(policy),
+        trunks: trunks.to_vec(),
     }
 }
 

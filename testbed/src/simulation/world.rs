@@ -6,6 +6,7 @@ mod restart;
 
 use super::disk::Disk;
 use super::network::UnderWay;
+use super::outside::Zone;
 use super::phone_set::PhoneSet;
 use super::server::{DOMAIN, SERVER, password, server};
 use super::{ByHand, Network};
@@ -17,7 +18,7 @@ use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sip_b2bua::scenario::{Scenarios, Standard};
-use sip_b2bua::{Command, Moment, StorageState, Switchboard, Ticket};
+use sip_b2bua::{Command, Moment, StorageState, Switchboard, Ticket, TrunkSettings};
 use sip_core::{Flow, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,8 @@ pub struct World {
     now: Instant,
     random: ChaCha12Rng,
     scenarios: Arc<dyn Scenarios>,
+    trunks: Vec<TrunkSettings>,
+    zone: Zone,
     switchboard: Switchboard,
     relay: Relay,
     bound: BTreeSet<u16>,
@@ -92,17 +95,28 @@ impl World {
         Self::with_scenarios(seed, Arc::new(Standard))
     }
 
+    /// The same with trunks, to whose addresses `zone` leads.
+    pub fn with_trunks(seed: u64, trunks: Vec<TrunkSettings>, zone: Zone) -> Self {
+        Self::new(seed, Arc::new(Standard), trunks, zone)
+    }
+
     /// The same with calls and destinations of the story's own.
     pub fn with_scenarios(seed: u64, scenarios: Arc<dyn Scenarios>) -> Self {
+        Self::new(seed, scenarios, Vec::new(), Zone::default())
+    }
+
+    fn new(seed: u64, scenarios: Arc<dyn Scenarios>, trunks: Vec<TrunkSettings>, zone: Zone) -> Self {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
-        let (switchboard, relay) = server(&mut random, Arc::clone(&scenarios));
+        let (switchboard, relay) = server(&mut random, Arc::clone(&scenarios), &trunks, start);
         Self {
             network: Network::default(),
             start,
             now: start,
             random,
             scenarios,
+            trunks,
+            zone,
             switchboard,
             relay,
             bound: BTreeSet::new(),
@@ -175,6 +189,16 @@ impl World {
         by_hand
     }
 
+    /// From now on name servers know this.
+    pub fn set_zone(&mut self, zone: Zone) {
+        self.zone = zone;
+    }
+
+    /// Channels of trunks in use.
+    pub fn channels_in_use(&self) -> usize {
+        self.switchboard.channels_in_use()
+    }
+
     /// SIP and RTP addresses of the next phone.
     fn free_place(&self) -> (SocketAddr, SocketAddr) {
         let index = u8::try_from(self.phones.len() + 1).expect("a world has few phones");
@@ -215,6 +239,7 @@ impl World {
             to: number(to),
             to_type: None,
             caller_id: None,
+            caller_ids: Vec::new(),
             timeout: Duration::from_secs(30),
             to_timeout: Duration::from_secs(60),
             max_duration: None,
@@ -278,12 +303,12 @@ impl World {
 
     /// Runs until all phones that are plugged in have registered.
     pub fn register_all(&mut self) {
-        let registered = |world: &Self| {
-            world
-                .phones
-                .iter()
-                .all(|phone| phone.events.iter().any(|event| matches!(event, PhoneEvent::Registered { .. })))
-        };
+        let registered =
+            |world: &Self| {
+                world.phones.iter().filter(|phone| phone.handset.registers()).all(|phone| {
+                    phone.events.iter().any(|event| matches!(event, PhoneEvent::Registered { .. }))
+                })
+            };
         assert!(self.run_until(Duration::from_secs(120), registered), "{}", self.story());
     }
 
@@ -314,6 +339,7 @@ impl World {
         assert_eq!(self.switchboard.counts(), (0, 0, 0), "calls, transactions, usages\n{}", self.story());
         assert_eq!(self.relay.sessions(), 0, "relay sessions\n{}", self.story());
         assert_eq!(self.switchboard.busy_legs(), 0, "busy legs\n{}", self.story());
+        assert_eq!(self.switchboard.channels_in_use(), 0, "channels of trunks\n{}", self.story());
         assert!(self.bound.is_empty(), "open ports: {:?}\n{}", self.bound, self.story());
         assert!(self.views.is_empty(), "shown as running\n{}", self.story());
     }
@@ -415,7 +441,7 @@ impl World {
 
     /// Whether a phone has a call: it rings, or somebody talks.
     pub fn is_busy(&self, phone: PhoneId) -> bool {
-        if let PhoneSet::Raw { raw, .. } = &self.phones[phone.0].handset {
+        if let PhoneSet::Raw { raw, .. } | PhoneSet::Gateway { raw, .. } = &self.phones[phone.0].handset {
             return raw.is_left_alone();
         }
         let events = &self.phones[phone.0].events;

@@ -42,6 +42,8 @@ pub(super) fn bare(evidence: &Evidence<'_>) -> Option<Finding> {
         | EndReason::Cancelled
         | EndReason::MaxDuration
         | EndReason::TrunkFailed
+        | EndReason::PolicyDenied
+        | EndReason::LimitReached
         | EndReason::LoopDetected
         | EndReason::ServerStopped
         | EndReason::ServerCrashed
@@ -91,6 +93,18 @@ fn ended(evidence: &Evidence<'_>, end: &End) -> Option<Finding> {
             FindingCode::TrunkFailed,
             Severity::Fault,
             "No trunk took the call.".to_owned(),
+        )),
+        EndReason::PolicyDenied => Some(by_server(
+            evidence,
+            FindingCode::PolicyDenied,
+            Severity::Fault,
+            "The number may not be dialled: dial_policy in the configuration says which may.".to_owned(),
+        )),
+        EndReason::LimitReached => Some(by_server(
+            evidence,
+            FindingCode::LimitReached,
+            Severity::Fault,
+            "Every trunk that takes the number had as many calls as its channels allow.".to_owned(),
         )),
         EndReason::LoopDetected => Some(by_server(
             evidence,
@@ -219,11 +233,11 @@ fn silent_phone(evidence: &Evidence<'_>, dialog: &Dialog<'_>) -> Option<Finding>
         sentence += &format!("it answered a first INVITE with {}; then ", answered.shown.summary);
     }
     sentence += &match transport {
-        LadderTransport::Tcp if is_unreachable && waited < TIMER_B => {
-            "there is no connection to it over TCP, neither the one that it registered along nor a new one. "
-                .to_owned()
-        }
-        LadderTransport::Tcp | LadderTransport::Udp => format!(
+        LadderTransport::Tcp | LadderTransport::Tls if is_unreachable && waited < TIMER_B => format!(
+            "there is no connection to it over {}, neither the one that it registered along nor a new one. ",
+            transport.name()
+        ),
+        LadderTransport::Tcp | LadderTransport::Tls | LadderTransport::Udp => format!(
             "the INVITE was sent {sent} over {} within {}, and nothing came back. ",
             transport.name(),
             duration(evidence.until_now(first.shown.at))

@@ -352,6 +352,8 @@ fn ends_that_no_phone_brought_about_are_said() {
         (EndReason::MaxDuration, EndedBy::Server, FindingCode::MaxDuration, "after 5.0 s"),
         (EndReason::InternalError, EndedBy::Server, FindingCode::InternalError, "log"),
         (EndReason::TrunkFailed, EndedBy::Server, FindingCode::TrunkFailed, "trunk"),
+        (EndReason::PolicyDenied, EndedBy::Server, FindingCode::PolicyDenied, "dial_policy"),
+        (EndReason::LimitReached, EndedBy::Server, FindingCode::LimitReached, "channels"),
         (EndReason::LoopDetected, EndedBy::Server, FindingCode::LoopDetected, "in a circle"),
         (EndReason::HungUp, EndedBy::Api, FindingCode::WentWell, "a request of the API ended it"),
     ] {

@@ -142,7 +142,7 @@ const PASSWORD_OCTETS_MAX: usize = 256;
 const KEY_FORM: &str = "ak_ and 32 to 128 hexadecimal digits; `dialbridge key` makes one";
 
 /// Values that must not come twice, and their lines.
-struct Seen<T>(HashMap<T, usize>);
+pub(super) struct Seen<T>(HashMap<T, usize>);
 
 impl<T> Default for Seen<T> {
     fn default() -> Self {
@@ -152,7 +152,7 @@ impl<T> Default for Seen<T> {
 
 impl<T: Eq + Hash + Clone> Seen<T> {
     /// The line in which the value came before; otherwise it is noted.
-    fn before(&mut self, value: &T, line: usize) -> Option<usize> {
+    pub(super) fn before(&mut self, value: &T, line: usize) -> Option<usize> {
         match self.0.entry(value.clone()) {
             Entry::Occupied(earlier) => Some(*earlier.get()),
             Entry::Vacant(free) => {

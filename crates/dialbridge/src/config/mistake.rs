@@ -2,7 +2,7 @@
 
 use super::values::{ListenFault, PortsFault};
 use call_control::NumberError;
-use numbering::{EntryError, PlanError};
+use numbering::{EntryError, PatternError, PlanError};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -144,6 +144,23 @@ pub enum Fault {
     /// An entry of the dial policy.
     #[error("{0}; {1:?} is not")]
     Entry(EntryError, String),
+    /// A number of a trunk.
+    #[error("{0}")]
+    Pattern(#[from] PatternError),
+    /// The number that is shown when nothing else is.
+    #[error(
+        "must begin with one whole number, which is shown when no caller_id is given; a block with X comes behind it"
+    )]
+    FirstNumber,
+    /// National numbers of nowhere.
+    #[error("is needed for format = \"national\", here or in [dial_policy]: the calling code, such as 91")]
+    NationalWithoutCountry,
+    /// More tables than can be.
+    #[error("there can be at most {most}")]
+    TooMany {
+        /// So many.
+        most: usize,
+    },
     /// The shortest, default and longest registration contradict each other.
     #[error("min, default and max must not become smaller from one to the next")]
     RegistrationOrder,

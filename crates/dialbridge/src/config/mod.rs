@@ -6,6 +6,7 @@ mod entries;
 mod mistake;
 mod reader;
 mod sections;
+mod trunks;
 mod values;
 
 pub use entries::{ExtensionEntry, KeyEntry};
@@ -19,7 +20,7 @@ use call_control::Number;
 use control_api::IpNet;
 use numbering::DialPolicy;
 use reader::{Document, Table};
-use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax};
+use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, TrunkSettings};
 use sip_core::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub struct Configuration {
     pub extensions: Vec<ExtensionEntry>,
     /// Which outside numbers may be dialled.
     pub dial_policy: Option<DialPolicy>,
+    /// Through which they are reached.
+    pub trunks: Vec<TrunkSettings>,
 }
 
 /// The section `[http]`.
@@ -67,6 +70,8 @@ pub struct Sip {
     pub listen: Vec<(Transport, SocketAddr)>,
     /// What is put into Contact and Via when behind NAT.
     pub external_address: Option<IpAddr>,
+    /// Name servers; those of the system when empty.
+    pub resolvers: Vec<SocketAddr>,
     /// User-Agent and Server.
     pub user_agent: Box<str>,
     /// The session interval that phones are asked for (RFC 4028).
@@ -85,6 +90,7 @@ impl Default for Configuration {
                 domain: None,
                 listen: [Transport::Udp, Transport::Tcp].map(|t| (t, SocketAddr::new(any, 5060))).to_vec(),
                 external_address: None,
+                resolvers: Vec::new(),
                 user_agent: "dialbridge".into(),
                 session_expires: Duration::from_secs(1800),
                 registration: RegistrationTimes {
@@ -105,6 +111,7 @@ impl Default for Configuration {
             api_keys: Vec::new(),
             extensions: Vec::new(),
             dial_policy: None,
+            trunks: Vec::new(),
         }
     }
 }
@@ -153,6 +160,7 @@ impl Configuration {
             listen: self.sip.listen.clone(),
             domain,
             external_address: self.sip.external_address,
+            resolvers: self.sip.resolvers.clone(),
             user_agent: self.sip.user_agent.clone(),
             session_expires: self.sip.session_expires,
             registration: self.sip.registration,
@@ -161,6 +169,7 @@ impl Configuration {
             sockets: SocketsMax::default(),
             extensions,
             dial_policy: self.dial_policy.clone(),
+            trunks: self.trunks.clone(),
         }
     }
 }
@@ -205,12 +214,12 @@ fn configuration(mut root: Table<'_>) -> Configuration {
     let extensions = entries::extensions(root.tables("extensions"));
     let dial_policy = root.optional("dial_policy");
     let dial_policy = dial_policy.and_then(|value| value.table("a table")).and_then(sections::dial_policy);
-    root.later("trunks", "trunks are");
+    let trunks = trunks::trunks(root.tables("trunks"), dial_policy.as_ref());
     root.later("queues", "queues are");
     root.later("ivrs", "IVRs are");
     root.later("ai_agents", "AI agents are");
     root.end();
-    Configuration { http, sip, media, limits, data_folder, api_keys, extensions, dial_policy }
+    Configuration { http, sip, media, limits, data_folder, api_keys, extensions, dial_policy, trunks }
 }
 
 /// One mistake, without the text around it, which may hold a secret.

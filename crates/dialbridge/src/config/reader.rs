@@ -167,6 +167,11 @@ impl<'d> Value<'d> {
         inside.or_else(|| self.refused(Fault::OutOfRange { min: *range.start(), max: *range.end() }))
     }
 
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let value = self.value.get_ref().as_bool();
+        value.or_else(|| self.wrong_type("true or false"))
+    }
+
     pub(super) fn seconds(&self, range: RangeInclusive<u64>) -> Option<Duration> {
         self.whole(range).map(Duration::from_secs)
     }
@@ -229,6 +234,14 @@ impl<'d> Value<'d> {
             None => return self.refused(Fault::SecretShape),
         };
         if text.is_empty() { self.refused(Fault::Empty) } else { Some(Secret::new(&text)) }
+    }
+
+    /// The same where a carrier gives an empty password to its accounts.
+    pub(super) fn secret_or_empty(&self) -> Option<Secret> {
+        match self.value.get_ref().as_str() {
+            Some("") => Some(Secret::new("")),
+            Some(_) | None => self.secret(),
+        }
     }
 
     fn secret_elsewhere(&self) -> Option<String> {

@@ -40,11 +40,15 @@ pub(super) fn sip(mut table: Table<'_>, default: Sip, media_ports: &RangeInclusi
     let registration = registration(table.table("registration_seconds"), default.registration);
     let session_expires = table.optional("session_expires_seconds");
     let session_expires = session_expires.and_then(|value| value.seconds(SESSION_SECONDS_MIN..=SECONDS_MAX));
+    let resolvers = table.optional("resolvers");
+    let resolvers =
+        resolvers.and_then(|value| value.set("a list such as [\"192.0.2.53\"]", values::resolver));
     table.end();
     Sip {
         domain,
         listen: listen.unwrap_or(default.listen),
         external_address: external_address.and_then(|value| value.parsed(values::reachable_address)),
+        resolvers: resolvers.unwrap_or(default.resolvers),
         user_agent: user_agent.unwrap_or(default.user_agent),
         registration,
         session_expires: session_expires.unwrap_or(default.session_expires),

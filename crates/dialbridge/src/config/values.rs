@@ -47,8 +47,8 @@ pub enum PortsFault {
 /// `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
 pub(super) fn listen(text: &str) -> Result<(Transport, SocketAddr), ListenFault> {
     let (word, address) = text.split_once(':').unwrap_or((text, ""));
-    let Some(transport) = Transport::from_word(word) else {
-        let later = ["tls", "ws", "wss"].into_iter().find(|later| *later == word);
+    let later = ["tls", "ws", "wss"].into_iter().find(|later| *later == word);
+    let Some(transport) = Transport::from_word(word).filter(|_| later.is_none()) else {
         return Err(later.map_or_else(|| ListenFault::Transport(text.into()), ListenFault::Later));
     };
     match address.parse() {
@@ -95,6 +95,15 @@ pub(super) fn reachable_address(text: &str) -> Result<IpAddr, Fault> {
     address
         .filter(|address| !address.is_unspecified() && !address.is_multicast())
         .ok_or_else(|| form("an IP address that others can send to", text))
+}
+
+/// A name server: an address, and a port where that is not 53.
+pub(super) fn resolver(text: &str) -> Result<SocketAddr, Fault> {
+    let with_port = text.parse().ok();
+    let alone = || text.parse().ok().map(|address: IpAddr| SocketAddr::new(address, 53));
+    let address =
+        with_port.or_else(alone).filter(|at: &SocketAddr| at.port() != 0 && !at.ip().is_unspecified());
+    address.ok_or_else(|| form("the IP address of a name server, such as 192.0.2.53 or 127.0.0.1:5353", text))
 }
 
 /// A host name or an IP address.
@@ -184,7 +193,7 @@ fn form(expected: &'static str, found: &str) -> Fault {
     Fault::Form { expected, found: found.into() }
 }
 
-fn not_listed(known: &[&'static str], found: &str) -> Fault {
+pub(super) fn not_listed(known: &[&'static str], found: &str) -> Fault {
     Fault::NotListed { known: known.to_vec(), found: found.into(), nearest: nearest(found, known) }
 }
 

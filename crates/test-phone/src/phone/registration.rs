@@ -170,7 +170,7 @@ impl Registration {
 /// Who we are towards a challenge.
 pub(super) fn identity(account: &Account) -> Option<Identity> {
     let password = account.password.clone()?;
-    Some(Identity { username: account.user.clone(), password })
+    Some(Identity { username: account.user.clone(), password, realm: None })
 }
 
 /// `"Name" <sip:user@domain>`
@@ -204,7 +204,7 @@ const LEFT_MAX: usize = 4;
 
 fn own_contact(account: &Account) -> SipUri {
     let mut contact = SipUri::at(Some(&account.user), account.flow.local);
-    if account.flow.transport == sip_core::Transport::Tcp {
+    if account.flow.transport.is_reliable() {
         contact.parameters.set("transport", Some(account.flow.transport.word()));
     }
     contact

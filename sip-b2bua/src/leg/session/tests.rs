@@ -31,9 +31,9 @@ impl World {
     fn ringing() -> Self {
         let now = Instant::now();
         let termination = Termination { session: SessionId(1), id: TerminationId(2) };
-        let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, Duration::from_secs(30));
+        let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, now + Duration::from_secs(30));
         let codecs = vec![Codec::Pcma, Codec::Pcmu];
-        leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs }, now);
+        leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs, ..Routes::default() });
         let mut world = Self { leg, now, sent: Vec::new(), told: Vec::new() };
         world.drain();
         world.hear(ringing());

@@ -116,7 +116,11 @@ impl<'a> Lived<'a> {
             EndReason::MaxDuration => connected && self.life.request.max_duration.is_some(),
             EndReason::ServerStopped => self.acted(|act| *act == Act::Stop),
             EndReason::ServerCrashed => self.has_crashed(end),
-            EndReason::TrunkFailed | EndReason::LoopDetected | EndReason::InternalError => false,
+            EndReason::TrunkFailed
+            | EndReason::PolicyDenied
+            | EndReason::LimitReached
+            | EndReason::LoopDetected
+            | EndReason::InternalError => false,
         };
         let answered = [Party::From, Party::To].map(|party| call.party(party).answered_at.is_some());
         let is_over = |party| matches!(call.party(party).state, PartyState::Gone | PartyState::Waiting);

@@ -3,6 +3,7 @@
 use super::super::network::Delivery;
 use super::super::server::SERVER;
 use super::{PhoneInWorld, World};
+use rand::Rng;
 use sip_b2bua::Action;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
@@ -44,6 +45,9 @@ impl World {
             Delivery::Written(round) => {
                 let result = self.disk.write(&round);
                 self.switchboard.handle_written(result, self.moment());
+            }
+            Delivery::Located(trunk, result) => {
+                self.switchboard.handle_located(trunk, result, self.moment());
             }
             Delivery::Sip { from, to, octets } => {
                 let flow = Flow { transport: Transport::Udp, local: to, remote: from };
@@ -152,6 +156,10 @@ impl World {
             Action::Storage(state) => self.storage.push(state),
             Action::View(call) => {
                 self.views.insert(call.call_id, call);
+            }
+            Action::Locate { trunk, uri } => {
+                let (result, delay) = self.zone.locate(&uri, self.random.random());
+                self.under_way.at(self.now + delay, Delivery::Located(trunk, result));
             }
             // There are no strangers in here.
             Action::Trust { .. } => {}

@@ -19,9 +19,18 @@ impl World {
         self.plug_in(PhoneSet::Raw { handset, raw, flow }, sip, rtp)
     }
 
-    /// What a raw phone saw.
+    /// Plugs in the gateway of a carrier at an address. It registers nowhere.
+    pub fn gateway(&mut self, address: &str, script: RawScript) -> PhoneId {
+        let sip: SocketAddr = address.parse().expect("an address with a port");
+        let rtp = SocketAddr::new(sip.ip(), 4000);
+        let flow = Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060) };
+        self.plug_in(PhoneSet::Gateway { raw: RawPhone::new(script, sip, rtp), flow }, sip, rtp)
+    }
+
+    /// What a raw phone or a gateway saw.
     pub fn raw(&self, phone: PhoneId) -> &RawPhone {
-        let PhoneSet::Raw { raw, .. } = &self.phones[phone.0].handset else {
+        let (PhoneSet::Raw { raw, .. } | PhoneSet::Gateway { raw, .. }) = &self.phones[phone.0].handset
+        else {
             panic!("{phone:?} is no raw phone")
         };
         raw

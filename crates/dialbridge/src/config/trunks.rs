@@ -1,0 +1,229 @@
+//! The tables `[[trunks]]`.
+
+use super::entries::Seen;
+use super::mistake::Fault;
+use super::reader::{Table, Value};
+use super::values;
+use numbering::{DialPolicy, Entry, Format, NumberPattern, NumberingPlan, Writing};
+use sip_b2bua::{IdentityField, TrunkSettings};
+use sip_core::digest;
+use sip_message::{Host, SipUri, Uri};
+
+/// Calls at once where the file says nothing.
+const CHANNELS: usize = 30;
+const PRIORITY: u32 = 10;
+const SECRET_OCTETS_MAX: usize = 256;
+const TRUNKS_MAX: usize = 256;
+
+pub(super) fn trunks(tables: Vec<Table<'_>>, policy: Option<&DialPolicy>) -> Vec<TrunkSettings> {
+    let mut names: Seen<Box<str>> = Seen::default();
+    let mut read = Vec::new();
+    for table in tables {
+        if read.len() >= TRUNKS_MAX {
+            table.refuse_whole(Fault::TooMany { most: TRUNKS_MAX });
+            break;
+        }
+        read.extend(trunk(table, &mut names, policy));
+    }
+    read
+}
+
+fn trunk(
+    mut table: Table<'_>,
+    names: &mut Seen<Box<str>>,
+    policy: Option<&DialPolicy>,
+) -> Option<TrunkSettings> {
+    let name = table.required("name").and_then(|value| {
+        let name = value.parsed(values::key_name)?;
+        if let Some(line) = names.before(&name, value.line()) {
+            value.refuse(Fault::Repeated { value: name.to_string(), line });
+        }
+        Some(name)
+    });
+    let address = table.required("address").and_then(|value| value.parsed(sip_address));
+    let proxy = table.optional("proxy").and_then(|value| value.parsed(sip_address));
+    let account = table.optional("username").map(|value| value.parsed(user));
+    let credentials = credentials(&mut table, account.clone().flatten());
+    let numbers = table.required("numbers").and_then(numbers);
+    let prefixes = match table.optional("prefixes") {
+        Some(value) => value.set("a list such as [\"+91\"]", values::dial_entry),
+        None => Entry::new("+").ok().map(|all| vec![all]),
+    };
+    let priority = table.optional("priority").and_then(|value| value.whole(0..=1_000_000));
+    let channels = table.optional("channels").and_then(|value| value.whole(1..=1_000_000));
+    let rate = table.optional("calls_per_second").and_then(|value| value.whole(1..=100_000));
+    let writing = writing(&mut table, policy);
+    let identity = match table.optional("identity") {
+        Some(value) => value.parsed(identity),
+        None => Some(IdentityField::PAssertedIdentity),
+    };
+    let from_user = table.optional("from_user").and_then(|value| value.parsed(user));
+    let from_domain = table.optional("from_domain").and_then(|value| value.parsed(host));
+    let user_phone = table.optional("user_phone").and_then(|value| value.boolean());
+    let trusted = table.optional("trusted").and_then(|value| value.boolean());
+    let pass_variables = table.optional("pass_variables").and_then(|value| value.boolean());
+    table.later("register", "registrations at trunks are");
+    table.later("registration_seconds", "registrations at trunks are");
+    table.later("probe_seconds", "OPTIONS to trunks are");
+    table.later("inbound_digest", "calls from trunks are");
+    table.later("from", "calls from trunks are");
+    table.later("destinations", "calls from trunks are");
+    table.later("record", "recordings are");
+    table.later("tls", "TLS is");
+    table.end();
+    Some(TrunkSettings {
+        name: name?,
+        address: address?,
+        proxy,
+        username: match account {
+            Some(username) => Some(username?),
+            None => None,
+        },
+        credentials: credentials?,
+        numbers: numbers?,
+        prefixes: prefixes?,
+        priority: priority.map_or(PRIORITY, |priority| priority as u32),
+        channels: channels.map_or(CHANNELS, |channels| channels as usize),
+        calls_per_second: rate.map(|rate| rate as usize),
+        writing: writing?,
+        identity: identity?,
+        from_user,
+        from_domain,
+        user_phone: user_phone.unwrap_or(false),
+        trusted: trusted.unwrap_or(false),
+        pass_variables: pass_variables.unwrap_or(false),
+    })
+}
+
+/// `None`: there is a mistake in them.
+#[expect(clippy::option_option, reason = "what is read may be absent, and may be wrong")]
+fn credentials(table: &mut Table<'_>, username: Option<Box<str>>) -> Option<Option<digest::Identity>> {
+    let auth_username = table.optional("auth_username").map(|value| value.parsed(user));
+    let password = table.optional("password").map(|value| {
+        let password = value.secret_or_empty()?;
+        let text = password.expose();
+        if text.len() > SECRET_OCTETS_MAX || text.chars().any(char::is_control) {
+            value.refuse(Fault::SecretForm {
+                expected: "at most 256 octets, none of them a control character",
+            });
+        }
+        Some(password)
+    });
+    let realm = table.optional("realm").map(|value| value.parsed(realm));
+    let name = auth_username.or(username.map(Some));
+    match (name, password) {
+        (Some(name), Some(password)) => {
+            let (name, password) = (name?, password?);
+            let identity = digest::Identity::new(&name, password.expose());
+            Some(Some(digest::Identity { realm: realm.flatten(), ..identity }))
+        }
+        (None, Some(_)) => {
+            table.refuse("username", Fault::Missing);
+            None
+        }
+        // An account that nobody asks a password for.
+        (Some(_) | None, None) => Some(None),
+    }
+}
+
+/// The first is shown when nothing else is: it has to be one number.
+fn numbers(value: Value<'_>) -> Option<Vec<NumberPattern>> {
+    let numbers = value.set("a list such as [\"+918065978015\"]", NumberPattern::new)?;
+    if numbers.first().is_some_and(|first| first.number().is_none()) {
+        value.refuse(Fault::FirstNumber);
+        return None;
+    }
+    Some(numbers)
+}
+
+fn writing(table: &mut Table<'_>, policy: Option<&DialPolicy>) -> Option<Writing> {
+    let format = match table.optional("format") {
+        Some(value) => value.parsed(format),
+        None => Some(Format::E164),
+    };
+    let dial_prefix = table.optional("dial_prefix").map(|value| value.parsed(user));
+    let plan = match table.optional("country") {
+        Some(value) => value.parsed(NumberingPlan::of),
+        None => Some(policy.map(DialPolicy::plan).cloned().unwrap_or_default()),
+    };
+    let (format, plan) = (format?, plan?);
+    if format == Format::National && !plan.has_country() {
+        table.refuse("country", Fault::NationalWithoutCountry);
+    }
+    let dial_prefix = match dial_prefix {
+        Some(prefix) => prefix?,
+        None => "".into(),
+    };
+    Some(Writing { format, dial_prefix, plan })
+}
+
+/// A SIP URI of a host: where it is, and over what.
+fn sip_address(text: &str) -> Result<SipUri, Fault> {
+    let form = || Fault::Form {
+        expected: "an address such as sip:sip.carrier.example, sip:192.0.2.10:5080 or sip:carrier.example;transport=tcp",
+        found: text.into(),
+    };
+    let written =
+        if text.contains(':') && !text.starts_with('[') { text.into() } else { format!("sip:{text}") };
+    let Ok(Uri::Sip(uri)) = Uri::parse(written.as_bytes()) else { return Err(form()) };
+    let is_plain = uri.user.is_none() && uri.headers.is_none() && uri.port != Some(0);
+    if !is_plain {
+        return Err(form());
+    }
+    if let Host::Name(name) = &uri.host {
+        values::domain(name.trim_end_matches('.'))?;
+    }
+    let needs_tls = uri.secure || uri.transport().as_deref() == Some("tls");
+    match uri.transport().as_deref() {
+        _ if needs_tls => Err(Fault::Later { feature: "TLS is" }),
+        None | Some("udp" | "tcp") => Ok(uri),
+        Some(other) => Err(values::not_listed(&["udp", "tcp"], other)),
+    }
+}
+
+fn format(text: &str) -> Result<Format, Fault> {
+    match text {
+        "e164" => Ok(Format::E164),
+        "national" => Ok(Format::National),
+        "plain" => Ok(Format::Plain),
+        other => Err(values::not_listed(&["e164", "national", "plain"], other)),
+    }
+}
+
+fn identity(text: &str) -> Result<IdentityField, Fault> {
+    match text {
+        "p-asserted-identity" => Ok(IdentityField::PAssertedIdentity),
+        "remote-party-id" => Ok(IdentityField::RemotePartyId),
+        "from" => Ok(IdentityField::From),
+        other => Err(values::not_listed(&["p-asserted-identity", "remote-party-id", "from"], other)),
+    }
+}
+
+/// The user part of a URI, or of digest credentials.
+fn user(text: &str) -> Result<Box<str>, Fault> {
+    let legal = text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
+    if legal {
+        Ok(text.into())
+    } else {
+        Err(Fault::Form {
+            expected: "at most 128 printable ASCII characters without quotes",
+            found: text.into(),
+        })
+    }
+}
+
+fn realm(text: &str) -> Result<Box<str>, Fault> {
+    if text.len() <= 128 && !text.chars().any(char::is_control) {
+        Ok(text.into())
+    } else {
+        Err(Fault::Form {
+            expected: "at most 128 characters, none of them a control character",
+            found: text.into(),
+        })
+    }
+}
+
+fn host(text: &str) -> Result<Host, Fault> {
+    let text = values::domain(text)?;
+    Ok(Host::new(&text).unwrap_or(Host::Name(text)))
+}

@@ -1,0 +1,162 @@
+//! Numbers outside, and what a trunk is told.
+
+use super::Reaching;
+use super::extension::{expires, variables};
+use crate::leg::{Route, Routes};
+use crate::scenario::{Order, Shows};
+use crate::settings::{IdentityField, TrunkSettings};
+use call_control::{Call, CallerId, Number};
+use sip_core::{Flow, NewInvite};
+use sip_message::{FieldName, Host, NameAddr, SipUri};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// A trunk that is to be rung along one of its ways.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Through<'a> {
+    pub(crate) trunk: &'a TrunkSettings,
+    pub(crate) flow: Flow,
+    pub(crate) gives_up_at: Instant,
+    /// The caller cannot be anonymous.
+    pub(crate) is_emergency: bool,
+}
+
+impl Reaching<'_> {
+    /// The number that `order` names, for a leg of `call` whose media is `bound` there.
+    pub(crate) fn through(
+        &self,
+        through: Through<'_>,
+        order: &Order,
+        call: &Call,
+        bound: SocketAddr,
+    ) -> Routes {
+        let Through { trunk, flow, gives_up_at, .. } = through;
+        let shown = trunk.shows(&order.shows, through.is_emergency);
+        let uri = trunk.callee(&order.whom.number);
+        let mut fields = if trunk.pass_variables { variables(call) } else { Vec::new() };
+        fields.push(expires(order));
+        fields.extend(trunk.identifies(&shown));
+        let invite = NewInvite {
+            flow,
+            to: NameAddr::new(uri.clone()),
+            uri: uri.into(),
+            contact_user: Some(trunk.contact_user(&shown)),
+            from: trunk.from(&shown),
+            route: trunk.route(),
+            fields,
+            offer: None,
+            credentials: trunk.credentials.clone(),
+        };
+        let route = Route { announced: self.announced(bound, flow), invite, gives_up_at: Some(gives_up_at) };
+        let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
+        Routes { groups: [vec![route]].into(), codecs, are_there_more: true, trunk: Some(trunk.name.clone()) }
+    }
+}
+
+/// What the far end is shown of the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    /// One of ours, or one that may be shown; absent when the trunk has none.
+    number: Option<Number>,
+    name: Option<Box<str>>,
+    /// Only a trunk that is trusted learns the number, and it shows it to nobody.
+    is_anonymous: bool,
+}
+
+/// Whoever wants to show nothing (RFC 3323 §4.1.1.3).
+pub(super) fn anonymous() -> NameAddr {
+    let host = Host::Name("anonymous.invalid".into());
+    NameAddr::new(SipUri::new(Some("anonymous"), host, None)).with_display_name("Anonymous")
+}
+
+impl TrunkSettings {
+    /// Whether a number is one of ours at this trunk.
+    pub(crate) fn owns(&self, number: &Number) -> bool {
+        self.numbers.iter().any(|ours| ours.fits(number))
+    }
+
+    fn shows(&self, shows: &Shows, is_emergency: bool) -> Shown {
+        let may_show = |number: &Number| self.owns(number) || shows.caller_ids.contains(number);
+        let of_key = || shows.caller_ids.iter().find(|number| self.owns(number)).cloned();
+        let ours = || of_key().or_else(|| self.first_number());
+        let shown = |number, name, is_anonymous| Shown { number, name, is_anonymous };
+        match &shows.caller_id {
+            // Whoever comes to help has to know whom to call back.
+            _ if is_emergency => shown(self.first_number(), None, false),
+            Some(CallerId { number: None, .. }) => shown(ours(), None, true),
+            Some(CallerId { number: Some(number), name }) if may_show(number) => {
+                shown(Some(number.clone()), name.clone(), false)
+            }
+            Some(_) | None => shown(ours(), None, false),
+        }
+    }
+
+    /// Request-URI and To. Its domain is that of the trunk, wherever its name leads to (RFC 3263 §4).
+    fn callee(&self, number: &Number) -> SipUri {
+        let mut uri =
+            SipUri::new(Some(&self.writing.dialled(number)), self.address.host.clone(), self.address.port);
+        uri.secure = self.address.secure;
+        self.marked(uri)
+    }
+
+    fn from(&self, shown: &Shown) -> NameAddr {
+        if shown.is_anonymous {
+            return anonymous();
+        }
+        let number = shown.number.as_ref().map(|number| self.writing.shown(number));
+        let user = self.from_user.as_deref().or(number.as_deref());
+        NameAddr::new(self.here(user)).with_display_name(shown.name.as_deref().unwrap_or_default())
+    }
+
+    /// The fields that tell the carrier who calls, and whom it may show that.
+    fn identifies(&self, shown: &Shown) -> Vec<(FieldName, Box<str>)> {
+        let mut fields = Vec::new();
+        if shown.is_anonymous {
+            fields.push((FieldName::PRIVACY, "id".into())); // RFC 3325 §9.3
+        }
+        let Some(number) = shown.number.as_ref().filter(|_| self.trusted || !shown.is_anonymous) else {
+            return fields;
+        };
+        let name = shown.name.as_deref().unwrap_or_default();
+        let address = NameAddr::new(self.here(Some(&self.writing.shown(number)))).with_display_name(name);
+        match self.identity {
+            IdentityField::PAssertedIdentity => {
+                fields.push((FieldName::P_ASSERTED_IDENTITY, address.to_string().into()));
+            }
+            IdentityField::RemotePartyId => {
+                let privacy = if shown.is_anonymous { "full" } else { "off" };
+                let value = format!("{address};party=calling;privacy={privacy};screen=yes");
+                fields.push((FieldName::REMOTE_PARTY_ID, value.into()));
+            }
+            IdentityField::From => {}
+        }
+        fields
+    }
+
+    fn contact_user(&self, shown: &Shown) -> Box<str> {
+        match (&self.username, &shown.number) {
+            (Some(username), _) => username.clone(),
+            (None, Some(number)) if !shown.is_anonymous => self.writing.shown(number).into(),
+            (None, _) => self.name.clone(),
+        }
+    }
+
+    /// A URI of somebody of ours in the domain of the trunk.
+    fn here(&self, user: Option<&str>) -> SipUri {
+        let host = self.from_domain.clone().unwrap_or_else(|| self.address.host.clone());
+        self.marked(SipUri::new(user, host, None))
+    }
+
+    fn marked(&self, mut uri: SipUri) -> SipUri {
+        if self.user_phone {
+            uri.parameters.set("user", Some("phone"));
+        }
+        uri
+    }
+
+    /// A proxy that knows where loose routes go stands in one.
+    fn route(&self) -> Vec<NameAddr> {
+        let loose = self.proxy.iter().filter(|proxy| proxy.parameters.get("lr").is_some());
+        loose.map(|proxy| NameAddr::new(proxy.clone())).collect()
+    }
+}

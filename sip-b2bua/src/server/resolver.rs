@@ -1,0 +1,187 @@
+//! Names of trunks, looked up by name servers.
+
+use super::sockets::Ways;
+use crate::trunks::{Located, NotLocated};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use locating::{Answer, Locating, Question, Record, Step, Unlocated};
+use parking_lot::Mutex;
+use sip_message::SipUri;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Asks name servers.
+#[derive(Clone)]
+pub(crate) struct Resolver {
+    servers: Arc<[SocketAddr]>,
+    /// Made anew after a failure: the name servers of the system may be others by then.
+    current: Arc<Mutex<Option<TokioResolver>>>,
+    /// Those that ask at once.
+    turns: Arc<Semaphore>,
+}
+
+/// A name server may be silent for so long before it is asked once more; a call waits four seconds.
+const TIMEOUT: Duration = Duration::from_millis(900);
+const ATTEMPTS: usize = 2;
+/// All questions about one URI take no longer.
+const ALL_QUESTIONS: Duration = Duration::from_secs(8);
+const LOOKUPS_AT_ONCE: usize = 32;
+/// How long a negative answer is believed that does not say so itself.
+const NOTHING: Duration = Duration::from_secs(60);
+
+impl Resolver {
+    /// Asks `servers`, or those of the system when there are none.
+    pub(crate) fn new(servers: &[SocketAddr]) -> Self {
+        let turns = Arc::new(Semaphore::new(LOOKUPS_AT_ONCE));
+        Self { servers: servers.into(), current: Arc::default(), turns }
+    }
+
+    /// Where `uri` leads to, along the ways that there are.
+    pub(crate) async fn locate(&self, uri: &SipUri, ways: &Ways) -> Result<Located, NotLocated> {
+        let (result, _) = self.search(uri, ways).await;
+        match result {
+            Ok(located) => {
+                let flows = located.targets.iter();
+                let flows = flows.filter_map(|target| ways.to(target.transport, target.address));
+                Ok(Located { flows: flows.collect(), valid: located.valid })
+            }
+            Err(why) => Err(NotLocated {
+                why: why.to_string().into(),
+                is_certain: !matches!(why, Unlocated::Failed { .. }),
+                valid: why.valid(),
+            }),
+        }
+    }
+
+    /// The same, with each question and what came of it.
+    pub(crate) async fn search(
+        &self,
+        uri: &SipUri,
+        ways: &Ways,
+    ) -> (Result<locating::Located, Unlocated>, Vec<Step>) {
+        let mut locating = Locating::new(uri, &ways.transports(), ways.families(), rand::random());
+        let deadline = tokio::time::Instant::now() + ALL_QUESTIONS;
+        let mut asked: JoinSet<(Question, Answer)> = JoinSet::new();
+        loop {
+            while let Some(question) = locating.poll_question() {
+                let resolver = self.clone();
+                asked.spawn(async move {
+                    let answer = tokio::time::timeout_at(deadline, resolver.ask(&question)).await;
+                    let answer = answer.unwrap_or_else(|_| Answer::Failed("no answer in time".into()));
+                    (question, answer)
+                });
+            }
+            match asked.join_next().await {
+                Some(Ok((question, answer))) => locating.handle_answer(&question, &answer),
+                // A task that panicked is a fault of a library; its question stays open, and the search ends below.
+                Some(Err(_)) => {}
+                None => break,
+            }
+        }
+        let failed = || Unlocated::Failed { name: uri.host.to_string().into(), valid: TIMEOUT };
+        let result = locating.outcome().unwrap_or_else(|| Err(failed()));
+        (result, locating.steps().to_vec())
+    }
+
+    async fn ask(&self, question: &Question) -> Answer {
+        let Ok(_turn) = self.turns.acquire().await else { return Answer::Failed("stopped".into()) };
+        let resolver = match self.current() {
+            Ok(resolver) => resolver,
+            Err(error) => return Answer::Failed(error.to_string().into()),
+        };
+        let kind = match question {
+            Question::Naptr(_) => RecordType::NAPTR,
+            Question::Srv(_) => RecordType::SRV,
+            Question::A(_) => RecordType::A,
+            Question::Aaaa(_) => RecordType::AAAA,
+        };
+        // With the dot of the root no search list is tried.
+        let answer = resolver.lookup(format!("{}.", question.name()), kind).await;
+        match answer {
+            Ok(lookup) => {
+                let records = lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
+                let valid = lookup.valid_until().saturating_duration_since(Instant::now());
+                Answer::Records { records, valid }
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none)))
+                if matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
+            {
+                let ttl = none.negative_ttl.map(|ttl| Duration::from_secs(ttl.into()));
+                Answer::Nothing { valid: ttl.unwrap_or(NOTHING) }
+            }
+            Err(error) => {
+                *self.current.lock() = None;
+                Answer::Failed(error.to_string().into())
+            }
+        }
+    }
+
+    fn current(&self) -> Result<TokioResolver, NetError> {
+        let mut current = self.current.lock();
+        if let Some(resolver) = &*current {
+            return Ok(resolver.clone());
+        }
+        let mut builder = if self.servers.is_empty() {
+            TokioResolver::builder_tokio()?
+        } else {
+            let config =
+                ResolverConfig::from_parts(None, Vec::new(), self.servers.iter().map(server).collect());
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        let options: &mut ResolverOpts = builder.options_mut();
+        options.timeout = TIMEOUT;
+        options.attempts = ATTEMPTS;
+        options.edns0 = true;
+        options.try_tcp_on_error = true;
+        // A test has its own name server and its own truth.
+        options.use_hosts_file =
+            if self.servers.is_empty() { ResolveHosts::Auto } else { ResolveHosts::Never };
+        let resolver = builder.build()?;
+        *current = Some(resolver.clone());
+        Ok(resolver)
+    }
+}
+
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut server.connections {
+        connection.port = address.port();
+    }
+    server
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "there are dozens of kinds of records, none of which was asked for"
+)]
+fn read(data: &RData) -> Option<Record> {
+    match data {
+        RData::A(address) => Some(Record::Address(address.0.into())),
+        RData::AAAA(address) => Some(Record::Address(address.0.into())),
+        RData::SRV(srv) => Some(Record::Srv {
+            priority: srv.priority,
+            weight: srv.weight,
+            port: srv.port,
+            target: srv.target.to_ascii().into(),
+        }),
+        RData::NAPTR(naptr) => {
+            let text = |octets: &[u8]| String::from_utf8_lossy(octets).into();
+            Some(Record::Naptr {
+                order: naptr.order,
+                preference: naptr.preference,
+                flags: text(&naptr.flags),
+                service: text(&naptr.services),
+                replacement: naptr.replacement.to_ascii().into(),
+            })
+        }
+        // What a CNAME leads to comes behind it.
+        _ => None,
+    }
+}

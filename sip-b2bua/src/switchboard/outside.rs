@@ -1,0 +1,69 @@
+//! Legs that are rung through trunks.
+
+use super::calls::Stage;
+use super::{Action, Switchboard};
+use crate::moment::Moment;
+use crate::place::CallNumber;
+use crate::routing::Through;
+use crate::scenario::{LegEnd, LegId, Order};
+use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
+use call_control::Party;
+
+impl Switchboard {
+    /// Where a trunk's name leads to.
+    pub fn handle_located(&mut self, trunk: TrunkId, result: Result<Located, NotLocated>, moment: Moment) {
+        self.trunks.handle_located(trunk, result, moment.now);
+        self.drain_trunks(moment);
+        self.drain_endpoint(moment);
+    }
+
+    pub(super) fn ring_outside(&mut self, number: CallNumber, leg: LegId, order: Box<Order>, moment: Moment) {
+        let is_emergency = self.directory.is_emergency(&order.whom.number);
+        let step = self.trunks.begin((number, leg), order, is_emergency, moment.now);
+        self.take_step(number, leg, step, moment);
+    }
+
+    /// Those whom the leg was told to ring did not take the call.
+    pub(super) fn ring_on(&mut self, number: CallNumber, leg: LegId, failure: Failure, moment: Moment) {
+        let step = self.trunks.failed((number, leg), failure, moment.now);
+        self.take_step(number, leg, step, moment);
+    }
+
+    pub(super) fn drain_trunks(&mut self, moment: Moment) {
+        while let Some(action) = self.trunks.poll_action() {
+            match action {
+                TrunkAction::Locate(trunk, uri) => self.actions.push_back(Action::Locate { trunk, uri }),
+                TrunkAction::GoOn(number, leg) => {
+                    let step = self.trunks.go_on((number, leg), moment.now);
+                    self.take_step(number, leg, step, moment);
+                }
+            }
+        }
+    }
+
+    fn take_step(&mut self, number: CallNumber, leg: LegId, step: Step, moment: Moment) {
+        let routes = match step {
+            Step::Ring { trunk, flow, gives_up_at } => {
+                let Some(Stage::Running { call, bound }) = self.calls.stage(number) else { return };
+                let (Some(settings), Some(order)) =
+                    (self.trunks.settings(trunk), self.trunks.order((number, leg)))
+                else {
+                    return;
+                };
+                let bound = match order.party {
+                    Party::From => bound[0],
+                    Party::To => bound[1],
+                };
+                let is_emergency = self.directory.is_emergency(&order.whom.number);
+                let through = Through { trunk: settings, flow, gives_up_at, is_emergency };
+                Ok(self.reaching().through(through, order, call.view(), bound))
+            }
+            Step::Wait => return,
+            Step::Over(why) => Err(match why {
+                NoTrunk::Full => LegEnd::NoChannel,
+                NoTrunk::None | NoTrunk::AllFailed => LegEnd::TrunkFailed { status: None },
+            }),
+        };
+        self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
+    }
+}

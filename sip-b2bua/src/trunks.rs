@@ -1,0 +1,268 @@
+//! The trunks: carriers and gateways through which numbers outside are reached.
+//!
+//! [`Trunks`] owns them all: it is told of each leg that goes through one, so that channels are counted by what lives,
+//! and it leads a leg from one address to the next.
+//!
+//! | file | what |
+//! |---|---|
+//! | `trunk.rs` | one trunk: its channels, and how it is reached |
+//! | `whereabouts.rs` | where a name leads to, and which of its addresses are of use |
+//! | `hunt.rs` | a leg that looks for a trunk |
+
+mod hunt;
+mod trunk;
+mod whereabouts;
+
+pub(crate) use hunt::{Failure, PATIENCE};
+pub use whereabouts::{Located, NotLocated};
+
+use crate::place::CallNumber;
+use crate::scenario::{LegId, Order};
+use crate::settings::TrunkSettings;
+use call_control::Number;
+use hunt::{Attempt, Hunt, Verdict};
+use sip_core::Flow;
+use sip_message::SipUri;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+use trunk::{Trunk, Way};
+
+/// Names a trunk: its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrunkId(pub u16);
+
+/// Names a leg among those of all calls.
+type LegKey = (CallNumber, LegId);
+
+/// All trunks.
+#[derive(Debug)]
+pub(crate) struct Trunks {
+    trunks: Vec<Trunk>,
+    hunts: BTreeMap<LegKey, Hunt>,
+    actions: VecDeque<TrunkAction>,
+}
+
+/// What trunks want done.
+#[derive(Debug)]
+pub(crate) enum TrunkAction {
+    /// Look up where this leads to; answered by [`Trunks::handle_located`].
+    Locate(TrunkId, Box<SipUri>),
+    /// The leg can go on: [`Trunks::go_on`] says how.
+    GoOn(CallNumber, LegId),
+}
+
+/// What a leg that looks for a trunk is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Ring through this trunk, along this way; if it says nothing until then it is given up.
+    Ring { trunk: TrunkId, flow: Flow, gives_up_at: Instant },
+    /// Wait for [`TrunkAction::GoOn`].
+    Wait,
+    /// No trunk is left.
+    Over(NoTrunk),
+}
+
+/// Why no trunk takes a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoTrunk {
+    /// None has such numbers.
+    None,
+    /// Those that have are full.
+    Full,
+    /// Each was tried.
+    AllFailed,
+}
+
+impl Trunks {
+    pub(crate) fn new(settings: Vec<TrunkSettings>, now: Instant) -> Self {
+        let trunks = settings.into_iter().map(|settings| Trunk::new(settings, now)).collect();
+        Self { trunks, hunts: BTreeMap::new(), actions: VecDeque::new() }
+    }
+
+    pub(crate) fn settings(&self, trunk: TrunkId) -> Option<&TrunkSettings> {
+        self.trunks.get(usize::from(trunk.0)).map(|trunk| &trunk.settings)
+    }
+
+    /// What a leg that goes through a trunk was told to do.
+    pub(crate) fn order(&self, leg: LegKey) -> Option<&Order> {
+        self.hunts.get(&leg).map(|hunt| &*hunt.order)
+    }
+
+    /// Whether one of the trunks for this number has that one for its own.
+    pub(crate) fn own(&self, number: &Number, shown: &Number) -> bool {
+        let owns = |id: &TrunkId| self.settings(*id).is_some_and(|trunk| trunk.owns(shown));
+        self.chosen(number).iter().any(owns)
+    }
+
+    /// The ways by which a number may be reached, as far as they are known.
+    pub(crate) fn flows_for(&self, number: &Number) -> Vec<Flow> {
+        let trunks = self.chosen(number).into_iter().filter_map(|id| self.trunk(id));
+        trunks.flat_map(|trunk| trunk.flows().to_vec()).collect()
+    }
+
+    /// Whether a call of this number may begin now. It may still find every trunk full when it comes to ring it.
+    pub(crate) fn can_take(&self, number: &Number, is_emergency: bool, now: Instant) -> Result<(), NoTrunk> {
+        let chosen = self.chosen(number);
+        if chosen.is_empty() {
+            return Err(NoTrunk::None);
+        }
+        let has_room = |trunk: &TrunkId| self.trunk(*trunk).is_some_and(|trunk| trunk.has_room(now));
+        if is_emergency || chosen.iter().any(has_room) { Ok(()) } else { Err(NoTrunk::Full) }
+    }
+
+    /// A leg is to ring a number.
+    pub(crate) fn begin(&mut self, leg: LegKey, order: Box<Order>, is_emergency: bool, now: Instant) -> Step {
+        let next = self.chosen(&order.whom.number);
+        if next.is_empty() {
+            return Step::Over(NoTrunk::None);
+        }
+        let hunt = Hunt { order, is_emergency, next: next.into(), attempt: None, met_full: false };
+        self.hunts.insert(leg, hunt);
+        self.go_on(leg, now)
+    }
+
+    /// The trunk that a leg was told to ring did not take the call.
+    pub(crate) fn failed(&mut self, leg: LegKey, failure: Failure, now: Instant) -> Step {
+        let Some(hunt) = self.hunts.get_mut(&leg) else { return Step::Over(NoTrunk::AllFailed) };
+        let Some(attempt) = &mut hunt.attempt else { return Step::Over(NoTrunk::AllFailed) };
+        let trunk = self.trunks.get_mut(usize::from(attempt.trunk.0));
+        if let (Some(trunk), Some(flow)) = (trunk, attempt.tried.last()) {
+            trunk.note_failure(*flow, failure, now);
+        }
+        match failure.verdict() {
+            Verdict::NextAddress => attempt.gives_up_at = now + PATIENCE,
+            Verdict::NextTrunk => self.leave(leg),
+            Verdict::Final => {
+                hunt.next.clear();
+                self.leave(leg);
+            }
+        }
+        self.go_on(leg, now)
+    }
+
+    /// What a leg that looks for a trunk is to do now.
+    pub(crate) fn go_on(&mut self, leg: LegKey, now: Instant) -> Step {
+        loop {
+            let Some(hunt) = self.hunts.get_mut(&leg) else { return Step::Over(NoTrunk::AllFailed) };
+            if let Some(attempt) = &mut hunt.attempt {
+                let trunk = &self.trunks[usize::from(attempt.trunk.0)];
+                match trunk.way(&attempt.tried, now) {
+                    Way::Along(flow) => {
+                        attempt.tried.push(flow);
+                        attempt.waits = false;
+                        let (trunk, gives_up_at) = (attempt.trunk, attempt.gives_up_at);
+                        return Step::Ring { trunk, flow, gives_up_at };
+                    }
+                    Way::Awaited if now < attempt.gives_up_at => {
+                        attempt.waits = true;
+                        return Step::Wait;
+                    }
+                    Way::Awaited | Way::None => self.leave(leg),
+                }
+                continue;
+            }
+            let Some(trunk) = hunt.next.pop_front() else {
+                let why = if hunt.met_full { NoTrunk::Full } else { NoTrunk::AllFailed };
+                return Step::Over(why);
+            };
+            let is_emergency = hunt.is_emergency;
+            let entered = self.trunks[usize::from(trunk.0)].enter(leg, is_emergency, now);
+            let Some(hunt) = self.hunts.get_mut(&leg) else { continue };
+            if entered {
+                hunt.attempt = Some(Attempt::new(trunk, now + PATIENCE));
+            } else {
+                hunt.met_full = true;
+            }
+        }
+    }
+
+    /// The trunk said something to a leg: it is there.
+    pub(crate) fn note_response(&mut self, leg: LegKey) {
+        let Some(attempt) = self.hunts.get(&leg).and_then(|hunt| hunt.attempt.as_ref()) else { return };
+        let trunk = self.trunks.get_mut(usize::from(attempt.trunk.0));
+        if let (Some(trunk), Some(flow)) = (trunk, attempt.tried.last()) {
+            trunk.note_alive(*flow);
+        }
+    }
+
+    /// A leg is over, through a trunk or not.
+    pub(crate) fn end(&mut self, leg: LegKey) {
+        self.leave(leg);
+        self.hunts.remove(&leg);
+    }
+
+    /// The call is over, however it came to that.
+    pub(crate) fn end_all_of(&mut self, call: CallNumber) {
+        let legs = self.hunts.range((call, LegId(0))..=(call, LegId(u16::MAX)));
+        let legs: Vec<LegKey> = legs.map(|(leg, _)| *leg).collect();
+        legs.into_iter().for_each(|leg| self.end(leg));
+    }
+
+    /// Where a trunk's name leads to.
+    pub(crate) fn handle_located(
+        &mut self,
+        trunk: TrunkId,
+        result: Result<Located, NotLocated>,
+        now: Instant,
+    ) {
+        let Some(known) = self.trunks.get_mut(usize::from(trunk.0)) else { return };
+        known.handle_located(result, now);
+        self.wake(|attempt| attempt.trunk == trunk);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        for (index, trunk) in self.trunks.iter_mut().enumerate() {
+            if let (Some(uri), Ok(id)) = (trunk.asks_for(now), u16::try_from(index)) {
+                self.actions.push_back(TrunkAction::Locate(TrunkId(id), Box::new(uri)));
+            }
+        }
+        self.wake(|attempt| attempt.gives_up_at <= now);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let waiting = self.hunts.values().filter_map(|hunt| hunt.attempt.as_ref());
+        let waiting = waiting.filter(|attempt| attempt.waits).map(|attempt| attempt.gives_up_at);
+        self.trunks.iter().filter_map(Trunk::poll_timeout).chain(waiting).min()
+    }
+
+    pub(crate) fn poll_action(&mut self) -> Option<TrunkAction> {
+        self.actions.pop_front()
+    }
+
+    /// Legs that have a channel of a trunk.
+    pub(crate) fn count(&self) -> usize {
+        self.trunks.iter().map(Trunk::channels_in_use).sum()
+    }
+
+    /// The trunks for a number: those whose prefix is the longest first, then by priority, then as they are configured.
+    fn chosen(&self, number: &Number) -> Vec<TrunkId> {
+        let matches = self.trunks.iter().enumerate().filter_map(|(index, trunk)| {
+            let id = TrunkId(u16::try_from(index).ok()?);
+            Some((std::cmp::Reverse(trunk.takes(number)?), trunk.settings.priority, id))
+        });
+        let mut matches: Vec<_> = matches.collect();
+        matches.sort_unstable();
+        matches.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    fn trunk(&self, id: TrunkId) -> Option<&Trunk> {
+        self.trunks.get(usize::from(id.0))
+    }
+
+    /// The channel that a leg has is free again.
+    fn leave(&mut self, leg: LegKey) {
+        let Some(attempt) = self.hunts.get_mut(&leg).and_then(|hunt| hunt.attempt.take()) else { return };
+        if let Some(trunk) = self.trunks.get_mut(usize::from(attempt.trunk.0)) {
+            trunk.leave(leg);
+        }
+    }
+
+    fn wake(&mut self, whom: impl Fn(&Attempt) -> bool) {
+        for ((call, leg), hunt) in &mut self.hunts {
+            if let Some(attempt) = hunt.attempt.as_mut().filter(|attempt| attempt.waits && whom(attempt)) {
+                attempt.waits = false;
+                self.actions.push_back(TrunkAction::GoOn(*call, *leg));
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Stories: numbers outside, through trunks whose gateways do all that gateways do.
+
+#[path = "trunks/carrier.rs"]
+mod carrier;
+#[path = "trunks/failover.rs"]
+mod failover;
+#[path = "trunks/identity.rs"]
+mod identity;
+#[path = "trunks/limits.rs"]
+mod limits;
+#[path = "trunks/names.rs"]
+mod names;
