@@ -1,8 +1,8 @@
 //! Who may have a connection, of the API or of signalling: decided without sockets and clock.
 //!
 //! Whoever has shown that it is known here keeps its connection. All others are strangers: one source of them has few
-//! places, and when all places are taken the oldest stranger gives way. One that has only just come is given a moment to
-//! show what it wants.
+//! places, and makes room for itself when it wants more; when all places are taken, the oldest stranger gives way to
+//! others. One that has only just come is given a moment to show what it wants, but not at the cost of other sources.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 pub struct Capacity {
     /// Connections at once.
     pub all: usize,
-    /// Of these, strangers from one address, or from one network of IPv6.
+    /// Of these, strangers from one address, or from one network of IPv6. A source that has so many gives up its own
+    /// oldest for each further one. Only while there is room, and its oldest has only just come, it may have more; it
+    /// keeps what it has then, and gives up one for one.
     pub strangers_of_one: usize,
     /// Beyond all, for those who want next to nothing.
     pub beyond: usize,
@@ -68,25 +70,10 @@ impl<H> Places<H> {
         now: Instant,
     ) -> Result<Entered<H>, Instant> {
         let (source, is_stranger) = (source(peer), !is_known);
-        let Capacity { all, strangers_of_one, beyond } = self.capacity;
-        let regular = self.held.values().filter(|held| !held.is_beyond).count();
-        let of_source = |held: &Held<H>| held.source == source && !held.is_beyond;
-        let gives_way = if regular >= all {
-            // Whoever gives way leaves a place as good as it had.
-            match self.oldest_stranger(|held| !held.is_beyond, now) {
-                Ok(id) => Some(id),
-                Err(_) if self.held.len() < all + beyond => None,
-                Err(until) => {
-                    Some(self.oldest_stranger(|held| held.is_beyond, now).map_err(|it| it.min(until))?)
-                }
-            }
-        } else if is_stranger && self.strangers_of(source) >= strangers_of_one {
-            self.oldest_stranger(of_source, now).ok()
-        } else {
-            None
-        };
+        let all = self.capacity.all;
+        let gives_way = self.gives_way(source, is_stranger, now)?;
         let gives_way = gives_way.and_then(|id| self.held.remove(&id)).map(|held| held.handle);
-        let is_beyond = self.held.values().filter(|held| !held.is_beyond).count() >= all;
+        let is_beyond = self.regular() >= all;
         let id = self.next;
         self.next += 1;
         self.held.insert(id, Held { source, since: now, is_stranger, is_beyond, handle });
@@ -118,17 +105,50 @@ impl<H> Places<H> {
         self.held.remove(&id);
     }
 
-    fn strangers_of(&self, source: IpAddr) -> usize {
-        self.held.values().filter(|held| held.is_stranger && held.source == source).count()
+    /// Which one gives way to a connection from `source`, if one has to.
+    ///
+    /// # Errors
+    /// There is no place before this time.
+    fn gives_way(&self, source: IpAddr, is_stranger: bool, now: Instant) -> Result<Option<u64>, Instant> {
+        let Capacity { all, strangers_of_one, beyond } = self.capacity;
+        let is_full = self.regular() >= all;
+        let of_source = |held: &Held<H>| held.source == source && !held.is_beyond;
+        let has_its_share = is_stranger && self.strangers(of_source).count() >= strangers_of_one;
+        // It makes room itself, so that it cannot take what others have however fast it comes.
+        let is_to_go = |held: &Held<H>| has_its_share && (is_full || held.since + MOMENT <= now);
+        let own = self.strangers(of_source).next().filter(|(_, oldest)| is_to_go(oldest)).map(|(id, _)| id);
+        if own.is_some() || !is_full {
+            return Ok(own);
+        }
+        // Whoever gives way leaves a place as good as it had.
+        match self.oldest_stranger(|held| !held.is_beyond, now) {
+            Ok(id) => Ok(Some(id)),
+            Err(_) if self.held.len() < all + beyond => Ok(None),
+            Err(until) => {
+                self.oldest_stranger(|held| held.is_beyond, now).map(Some).map_err(|it| it.min(until))
+            }
+        }
+    }
+
+    /// How many are not beyond all.
+    fn regular(&self) -> usize {
+        self.held.values().filter(|held| !held.is_beyond).count()
+    }
+
+    /// The oldest first.
+    fn strangers(&self, wanted: impl Fn(&Held<H>) -> bool) -> impl Iterator<Item = (u64, &Held<H>)> {
+        self.held
+            .iter()
+            .map(|(id, held)| (*id, held))
+            .filter(move |(_, held)| held.is_stranger && wanted(held))
     }
 
     /// # Errors
     /// None has had its moment; the time when one will have had it, as far as that is known.
     fn oldest_stranger(&self, wanted: impl Fn(&Held<H>) -> bool, now: Instant) -> Result<u64, Instant> {
-        let mut strangers = self.held.iter().filter(|(_, held)| held.is_stranger && wanted(held));
-        let (id, oldest) = strangers.next().ok_or(now + MOMENT)?;
+        let (id, oldest) = self.strangers(wanted).next().ok_or(now + MOMENT)?;
         let due = oldest.since + MOMENT;
-        if due <= now { Ok(*id) } else { Err(due) }
+        if due <= now { Ok(id) } else { Err(due) }
     }
 }
 
@@ -224,6 +244,42 @@ mod tests {
         bench.wait(1000);
         let entered = bench.enter("198.51.100.1");
         assert_eq!((entered.gives_way, entered.is_beyond), (Some(1), false));
+    }
+
+    #[test]
+    fn when_full_a_source_that_has_its_share_makes_room_itself() {
+        let mut bench = Bench::new(65);
+        bench.enter("192.0.2.2");
+        (0..64).for_each(|_| assert!(!bench.enter("192.0.2.1").is_beyond));
+        bench.wait(1000);
+        let entered = bench.enter("192.0.2.1");
+        assert_eq!((entered.gives_way, entered.is_beyond), (Some(1), false));
+        assert_eq!(bench.enter("192.0.2.3").gives_way, Some(0), "one that has little takes the oldest");
+        assert_eq!(bench.enter("10.0.0.1").gives_way, Some(2));
+    }
+
+    #[test]
+    fn when_full_a_source_that_has_its_share_makes_room_itself_however_fast_it_comes() {
+        let mut bench = Bench::new(65);
+        bench.enter("192.0.2.2");
+        bench.wait(1000);
+        (0..64).for_each(|_| assert_eq!(bench.enter("192.0.2.1").gives_way, None));
+        for own in 1..=100 {
+            let entered = bench.enter("192.0.2.1");
+            assert_eq!((entered.gives_way, entered.is_beyond), (Some(own), false));
+        }
+    }
+
+    #[test]
+    fn those_beyond_all_are_no_part_of_a_source_s_share() {
+        let mut bench = Bench::new(64);
+        bench.enter("10.0.0.1");
+        (0..63).for_each(|_| assert!(!bench.enter("192.0.2.1").is_beyond));
+        assert!(bench.enter("192.0.2.1").is_beyond);
+        bench.places.leave(0);
+        bench.wait(1000);
+        let entered = bench.enter("192.0.2.1");
+        assert_eq!((entered.gives_way, entered.is_beyond), (None, false));
     }
 
     #[test]
