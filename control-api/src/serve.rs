@@ -40,8 +40,6 @@ const IDLE_TIME_MORE: Duration = Duration::from_secs(5);
 const PLACE_AGAIN: Duration = Duration::from_secs(2);
 /// Connections of one source that have shown no key.
 const STRANGERS_OF_ONE: usize = 64;
-/// Connections beyond all, on which the server says how it is.
-const FOR_HEALTH: usize = 16;
 /// Octets of a request line and header.
 const HEADER_LIMIT: usize = 32 * 1024;
 /// After the shutdown, for requests that are being answered.
@@ -87,13 +85,15 @@ impl Peer {
 pub struct Connections {
     /// At once.
     pub max: usize,
+    /// Beyond these, on which the server says how it is, and nothing else.
+    pub for_health: usize,
     /// Addresses whose connections many clients share: they do not count as those of one.
     pub proxies: Vec<IpNet>,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { max: 1024, proxies: Vec::new() }
+        Self { max: 1024, for_health: 16, proxies: Vec::new() }
     }
 }
 
@@ -119,8 +119,8 @@ pub async fn serve(
     connections: Connections,
     shutdown: impl Future,
 ) -> io::Result<()> {
-    let Connections { max, proxies } = connections;
-    let capacity = Capacity { all: max, strangers_of_one: STRANGERS_OF_ONE, beyond: FOR_HEALTH };
+    let Connections { max, for_health, proxies } = connections;
+    let capacity = Capacity { all: max, strangers_of_one: STRANGERS_OF_ONE, beyond: for_health };
     let table = Arc::new(Table { proxies, places: Mutex::new(Places::new(capacity)), left: Notify::new() });
     let (stopping, stopped) = watch::channel(());
     // Closed when the last connection is.

@@ -148,7 +148,7 @@ async fn start(configuration: &Configuration, store: Store, kept: Kept) -> Resul
     }
     if let Ok(descriptors) = Descriptors::raised() {
         settings.sockets = descriptors.sockets();
-        http.connections.max = descriptors.http_connections();
+        http.allow(descriptors.http());
         let allowed = descriptors.allowed();
         tracing::info!(target: STATE, allowed, "descriptors");
         if let Some(shortage) = descriptors.shortage(configuration.limits.calls) {

@@ -1,6 +1,7 @@
 //! The server as a value: B2BUA, API and store, wired.
 
 use crate::config::Http;
+use crate::descriptors::{HEALTH_CONNECTIONS, HttpMax};
 use call_store::Store;
 use control_api::{ApiKey, Connections, Keys};
 use sip_b2bua::{B2bua, Extension, Settings};
@@ -32,12 +33,24 @@ pub struct HttpOptions {
     pub health_listen: Option<SocketAddr>,
     /// Who has its connections.
     pub connections: Connections,
+    /// Connections at once where it says how the server is, and nothing else.
+    pub health_connections: usize,
+}
+
+impl HttpOptions {
+    /// No more connections than these.
+    pub(crate) fn allow(&mut self, max: HttpMax) {
+        self.connections.max = max.connections;
+        self.connections.for_health = max.for_health;
+        self.health_connections = max.on_health_listen;
+    }
 }
 
 impl From<&Http> for HttpOptions {
     fn from(http: &Http) -> Self {
         let connections = Connections { proxies: http.proxies.clone(), ..Connections::default() };
-        Self { listen: http.listen, health_listen: http.health_listen, connections }
+        let Http { listen, health_listen, .. } = *http;
+        Self { listen, health_listen, connections, health_connections: HEALTH_CONNECTIONS }
     }
 }
 
@@ -76,8 +89,8 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; nothing is bound then.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
-        let ServerOptions { http: HttpOptions { listen, health_listen, connections }, store, settings, keys } =
-            options;
+        let ServerOptions { http, store, settings, keys } = options;
+        let HttpOptions { listen, health_listen, connections, health_connections } = http;
         let (listener, http) = bind(listen, "http.listen").await?;
         let health_listener = match health_listen {
             Some(address) => Some(bind(address, "http.health_listen").await?),
@@ -95,7 +108,8 @@ impl Server {
         let serving_api = control_api::serve(listener, router, connections, stop());
         let serving_health = health_listener.map(|(listener, _)| {
             let router = control_api::health_router(Arc::new(b2bua.clone()));
-            let connections = Connections { max: HEALTH_CONNECTIONS, ..Connections::default() };
+            let connections =
+                Connections { max: health_connections, for_health: 0, ..Connections::default() };
             control_api::serve(listener, router, connections, stop())
         });
         let serving_http = tokio::spawn(async move {
@@ -155,9 +169,6 @@ impl Server {
         self.store.close().await;
     }
 }
-
-/// On the address that is for nothing else.
-const HEALTH_CONNECTIONS: usize = 32;
 
 async fn bind(address: SocketAddr, key: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let fault = |source| StartError::Http { address, key, source };
