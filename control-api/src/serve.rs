@@ -16,7 +16,6 @@ use patience::{Patience, Progress, Watched};
 use places::{Capacity, Entered, Places};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -109,16 +108,13 @@ struct Table {
 /// 10 s at the latest.
 ///
 /// Whoever has shown no key has 10 s for the header of a request, and gives way to others when places are few. Others may
-/// be idle for 75 s.
-///
-/// # Errors
-/// None that is known: what keeps a connection from being accepted is waited out.
+/// be idle for 75 s. What keeps a connection from being accepted is waited out.
 pub async fn serve(
     listener: TcpListener,
     router: axum::Router,
     connections: Connections,
     shutdown: impl Future,
-) -> io::Result<()> {
+) {
     let Connections { max, for_health, proxies } = connections;
     let capacity = Capacity { all: max, strangers_of_one: STRANGERS_OF_ONE, beyond: for_health };
     let table = Arc::new(Table { proxies, places: Mutex::new(Places::new(capacity)), left: Notify::new() });
@@ -158,7 +154,6 @@ pub async fn serve(
     drop(stopping);
     drop(open);
     let _ = tokio::time::timeout(GRACE, all_gone.recv()).await;
-    Ok(())
 }
 
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {

@@ -62,7 +62,7 @@ pub struct Server {
     store: Store,
     keys: Keys,
     stop_http: watch::Sender<()>,
-    serving_http: JoinHandle<io::Result<()>>,
+    serving_http: JoinHandle<()>,
 }
 
 /// Why a server does not start. The message names the address and what can be done.
@@ -114,7 +114,9 @@ impl Server {
         });
         let serving_http = tokio::spawn(async move {
             match serving_health {
-                Some(serving_health) => tokio::try_join!(serving_api, serving_health).map(|_| ()),
+                Some(serving_health) => {
+                    tokio::join!(serving_api, serving_health);
+                }
                 None => serving_api.await,
             }
         });
@@ -145,8 +147,7 @@ impl Server {
     /// Waits for the end of the API, which comes only when something is broken.
     pub async fn failed(&mut self) -> io::Error {
         match (&mut self.serving_http).await {
-            Ok(Ok(())) => io::Error::other("the API has ended"),
-            Ok(Err(error)) => error,
+            Ok(()) => io::Error::other("the API has ended"),
             Err(panic) => io::Error::other(panic),
         }
     }
