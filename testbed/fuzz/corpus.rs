@@ -43,7 +43,8 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
     let mut open = vec![root.join(folder)];
     let mut found: Vec<PathBuf> = Vec::new();
     while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for entry in entries.flatten() {
             let path = entry.path();
             if path.is_dir() { open.push(path) } else { found.push(path) }
         }
