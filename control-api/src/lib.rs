@@ -19,6 +19,7 @@
 //! request::body request::query request::header            in which part of them
 //! request::json refusal guard                             how it is read, refused and bounded
 //! serve                                                   connections
+//! serve::given                                             answers that are being given
 //! serve::patience                                         how long they last
 //! error                                                   how errors are answered
 //! ```

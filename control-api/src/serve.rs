@@ -1,12 +1,13 @@
 //! The HTTP server: bounded connections, bounded waiting.
 
+mod given;
 mod patience;
 
 use crate::error::{ApiError, Code};
 use axum::body::Body;
-use axum::http::{HeaderValue, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Version, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt;
+use given::Given;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -259,7 +260,7 @@ impl Connection {
 
     async fn answer(&self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
         let answering = self.progress.answering();
-        let version = request.version();
+        let is_kept = request.version() == Version::HTTP_11 && !wants_close(request.headers());
         let mut response = if self.is_for_health && !is_about_health(request.uri().path()) {
             full().into_response()
         } else {
@@ -271,19 +272,13 @@ impl Connection {
         };
         if self.is_for_health {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        } else if version == Version::HTTP_11
+        } else if is_kept
             && !response.headers().contains_key(header::CONNECTION)
             && let Ok(told) = HeaderValue::try_from(format!("timeout={}", self.told().as_secs()))
         {
             response.headers_mut().insert("keep-alive", told);
         }
-        // Until its last octet is handed over.
-        Ok(response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _answering = &answering;
-                frame
-            }))
-        }))
+        Ok(response.map(|body| Body::new(Given::new(body, answering))))
     }
 }
 
@@ -296,6 +291,12 @@ impl Drop for Connection {
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send + 'a>>;
+
+/// The request is the last one of its connection (RFC 9112 §9.6).
+fn wants_close(headers: &HeaderMap) -> bool {
+    let mut options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    options.any(|options| options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")))
+}
 
 fn is_about_health(path: &str) -> bool {
     ["/healthz", "/readyz"].contains(&path.strip_prefix("/api/v1").unwrap_or(path))

@@ -226,6 +226,7 @@ async fn when_those_with_keys_have_all_places_the_health_is_still_answered() {
     }
     let answer = Kept::open(&server).await.get(COUNT, Some(KEY)).await;
     assert!(answer.starts_with("http/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
+    assert!(answer.contains("content-length: ") && !answer.contains("transfer-encoding"), "{answer}");
     kept.pop();
     let begun = Instant::now();
     while !Kept::open(&server).await.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200") {
@@ -247,6 +248,19 @@ async fn a_connection_says_how_long_it_is_kept_and_is() {
     let ended = tokio::time::timeout(Duration::from_secs(14), stranger.0.read_u8()).await.unwrap();
     assert!(ended.is_err() && begun.elapsed() > Duration::from_secs(8), "{:?}", begun.elapsed());
     assert!(with_key.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_closes_is_not_told_how_long_the_connection_is_kept() {
+    let api = Api::new().await;
+    let server = Server::start(&api).await;
+    for wish in ["close", "Close", "TE, close", "TE\r\nConnection: close"] {
+        let request =
+            format!("GET /healthz HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: {wish}\r\n\r\n");
+        let answer = server.converse(request.as_bytes()).await.to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 200") && !answer.contains("keep-alive"), "{wish}: {answer}");
+    }
     server.stop().await;
 }
 
