@@ -83,11 +83,12 @@ impl Peer {
 /// What an operator says of connections.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    /// At once.
+    /// At once, those for the health not counted.
     pub max: usize,
     /// Beyond these, on which the server says how it is, and nothing else.
     pub for_health: usize,
-    /// Addresses whose connections many clients share: they do not count as those of one.
+    /// Addresses whose connections many clients share. Each connection from there is trusted as if a key had been shown: it
+    /// never gives way to others, and may take any place.
     pub proxies: Vec<IpNet>,
 }
 
@@ -143,7 +144,6 @@ pub async fn serve(
             peer,
             progress: Progress::new(),
             is_for_health: entered.is_beyond,
-            is_nearly_full: entered.is_nearly_full,
         };
         let open = open.clone();
         tokio::spawn(async move {
@@ -197,7 +197,6 @@ struct Connection {
     peer: Peer,
     progress: Progress,
     is_for_health: bool,
-    is_nearly_full: bool,
 }
 
 impl Connection {
@@ -245,11 +244,12 @@ impl Connection {
     }
 
     fn patience(&self) -> Patience {
-        let header = if self.is_nearly_full { HEADER_TIME_NEARLY_FULL } else { HEADER_TIME };
-        match self.peer.table.places.lock().is_stranger(self.peer.id) {
-            true => Patience { header, idle: header },
-            false => Patience { header: HEADER_TIME, idle: IDLE_TIME_TOLD + IDLE_TIME_MORE },
+        let places = self.peer.table.places.lock();
+        if !places.is_stranger(self.peer.id) {
+            return Patience { header: HEADER_TIME, idle: IDLE_TIME_TOLD + IDLE_TIME_MORE };
         }
+        let header = if places.is_nearly_full() { HEADER_TIME_NEARLY_FULL } else { HEADER_TIME };
+        Patience { header, idle: header }
     }
 
     /// How long it is told that it is kept: a little less than it is.

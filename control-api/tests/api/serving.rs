@@ -252,6 +252,27 @@ async fn a_connection_says_how_long_it_is_kept_and_is() {
 }
 
 #[tokio::test]
+async fn a_stranger_has_less_time_when_most_places_are_taken_and_more_when_they_are_free_again() {
+    let api = Api::new().await;
+    let server = Server::start_with(&api, Connections { max: 4, ..Connections::default() }).await;
+    let mut stranger = Kept::open(&server).await;
+    assert!(stranger.get("/healthz", None).await.contains("keep-alive: timeout=5\r\n"));
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let mut other = Kept::open(&server).await;
+        assert!(other.get(COUNT, Some(KEY)).await.starts_with("http/1.1 200"));
+        others.push(other);
+    }
+    assert!(stranger.get("/healthz", None).await.contains("keep-alive: timeout=1\r\n"));
+    drop(others);
+    let begun = Instant::now();
+    while !stranger.get("/healthz", None).await.contains("keep-alive: timeout=5\r\n") {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the places are free again");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn whoever_closes_is_not_told_how_long_the_connection_is_kept() {
     let api = Api::new().await;
     let server = Server::start(&api).await;

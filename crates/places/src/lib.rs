@@ -46,8 +46,6 @@ pub struct Entered<H> {
     pub id: u64,
     /// It is one of those beyond all.
     pub is_beyond: bool,
-    /// There is little room, and strangers are to be quick.
-    pub is_nearly_full: bool,
     /// The one that gives way.
     pub gives_way: Option<H>,
 }
@@ -70,15 +68,13 @@ impl<H> Places<H> {
         now: Instant,
     ) -> Result<Entered<H>, Instant> {
         let (source, is_stranger) = (source(peer), !is_known);
-        let all = self.capacity.all;
         let gives_way = self.gives_way(source, is_stranger, now)?;
         let gives_way = gives_way.and_then(|id| self.held.remove(&id)).map(|held| held.handle);
-        let is_beyond = self.regular() >= all;
+        let is_beyond = self.regular() >= self.capacity.all;
         let id = self.next;
         self.next += 1;
         self.held.insert(id, Held { source, since: now, is_stranger, is_beyond, handle });
-        let is_nearly_full = self.held.len() > all / 4 * 3;
-        Ok(Entered { id, is_beyond, is_nearly_full, gives_way })
+        Ok(Entered { id, is_beyond, gives_way })
     }
 
     /// It has shown that it is known.
@@ -98,6 +94,11 @@ impl<H> Places<H> {
     /// It has not, or has left.
     pub fn is_stranger(&self, id: u64) -> bool {
         self.held.get(&id).is_none_or(|held| held.is_stranger)
+    }
+
+    /// There is little room now, and strangers are to be quick.
+    pub fn is_nearly_full(&self) -> bool {
+        self.held.len() > self.capacity.all / 4 * 3
     }
 
     /// The connection is closed.
@@ -221,7 +222,7 @@ mod tests {
         bench.wait(60_000);
         for _ in 0..16 {
             let entered = bench.enter("192.0.2.1");
-            assert!(entered.is_beyond && entered.gives_way.is_none() && entered.is_nearly_full);
+            assert!(entered.is_beyond && entered.gives_way.is_none());
         }
         bench.wait(500);
         let peer = address("192.0.2.9");
@@ -238,7 +239,7 @@ mod tests {
         let mut bench = Bench::new(40);
         for host in 1..=40 {
             let entered = bench.enter(&format!("192.0.2.{host}"));
-            assert_eq!((entered.is_beyond, entered.is_nearly_full), (false, host > 30));
+            assert_eq!((entered.is_beyond, bench.places.is_nearly_full()), (false, host > 30));
         }
         bench.places.trust(0);
         bench.wait(1000);

@@ -30,7 +30,7 @@ use toml::de::DeTable;
 /// Everything that an operator can set, checked.
 #[derive(Debug, Clone)]
 pub struct Configuration {
-    /// Where the API listens.
+    /// The API's addresses, and the proxies in front of it.
     pub http: Http,
     /// SIP.
     pub sip: Sip,
@@ -57,7 +57,7 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Where else the server says how it is.
     pub health_listen: Option<SocketAddr>,
-    /// Addresses whose connections many clients share.
+    /// Addresses whose connections many clients share: they are trusted, and never give way to others.
     pub proxies: Vec<IpNet>,
 }
 
