@@ -6,7 +6,7 @@ mod stream;
 use super::{LocalAddresses, Received};
 use load::Load;
 use parking_lot::Mutex;
-use places::{Capacity, Entered, Places};
+use places::{Capacity, Places};
 use sip_core::{Flow, Transport};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -46,6 +46,20 @@ struct Door {
     places: Mutex<Places<Arc<Notify>>>,
     left: Notify,
     opening: mpsc::UnboundedSender<(SocketAddr, Line)>,
+}
+
+/// A place that is taken.
+struct Place {
+    id: u64,
+    door: Arc<Door>,
+}
+
+/// However its connection ends, it is free again.
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.door.places.lock().leave(self.id);
+        self.door.left.notify_one();
+    }
 }
 
 /// Connections of one source along which nobody has logged in.
@@ -172,22 +186,21 @@ async fn accept(
         let (mut line, queue) = Line::new(None);
         let place = tokio::select! {
             () = received.closed() => return,
-            entered = enter(&door, remote.ip(), &line.end) => entered.id,
+            place = enter(&door, remote.ip(), &line.end) => place,
         };
-        line.place = Some(place);
+        line.place = Some(place.id);
         let _ = door.opening.send((remote, line.clone()));
-        let (received, door) = (received.clone(), Arc::clone(&door));
+        let received = received.clone();
         tokio::spawn(async move {
             stream::carry(stream, flow, &line, queue, &received).await;
-            door.places.lock().leave(place);
-            door.left.notify_one();
+            drop(place);
             let _ = received.send(Received::Closed(flow)).await;
         });
     }
 }
 
 /// Waits for a place; whoever has to give way for it is ended.
-async fn enter(door: &Door, peer: IpAddr, end: &Arc<Notify>) -> Entered<Arc<Notify>> {
+async fn enter(door: &Arc<Door>, peer: IpAddr, end: &Arc<Notify>) -> Place {
     loop {
         let left = door.left.notified();
         let entered = door.places.lock().enter(peer, false, Arc::clone(end), Instant::now());
@@ -196,7 +209,7 @@ async fn enter(door: &Door, peer: IpAddr, end: &Arc<Notify>) -> Entered<Arc<Noti
                 if let Some(other) = &entered.gives_way {
                     other.notify_one();
                 }
-                return entered;
+                return Place { id: entered.id, door: Arc::clone(door) };
             }
             Err(until) => {
                 let _ = timeout_at(until.into(), left).await;
@@ -219,4 +232,25 @@ async fn open(
         drop(queue);
     }
     let _ = received.send(Received::Closed(flow)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_ends_with_a_panic_leaves_its_place() {
+        let (received, _receiver) = mpsc::channel(1);
+        let door = Connections::new(received, 1).door;
+        let (peer, end) = (IpAddr::from([192, 0, 2, 1]), Arc::default());
+        let place = enter(&door, peer, &end).await;
+        // A stranger would give way without having left.
+        door.places.lock().trust(place.id);
+        let carrying = tokio::spawn(async move {
+            let _place = place;
+            panic!("as a broken connection might");
+        });
+        assert!(carrying.await.is_err());
+        timeout(Duration::from_secs(1), enter(&door, peer, &end)).await.unwrap();
+    }
 }
