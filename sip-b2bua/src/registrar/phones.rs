@@ -2,7 +2,7 @@
 //!
 //! RFC 8760 §2.4 wants one challenge for each algorithm, the strongest first, and a phone to take the first one that it
 //! knows. Some phones give up instead when they meet one that they do not know. Those that come again, without
-//! credentials, are given less each time; those that do not are known by name.
+//! an answer to any challenge, are given less each time; those that do not are known by name.
 
 use sip_core::Flow;
 use sip_core::digest::Algorithm;
@@ -48,13 +48,9 @@ impl Challenged {
     /// The algorithms to challenge this request with, in order.
     pub(super) fn algorithms_for(&mut self, request: &Request, flow: Flow) -> &'static [Algorithm] {
         let of_its_kind = algorithms_of_its_kind(request);
-        if let Some(credentials) = request.header.fields.get(&FieldName::AUTHORIZATION) {
+        if let Some(answer) = answer_of(request) {
             // What it has answered with it can answer with again.
-            let with_md5 = credentials.parse::<AuthParams>().is_ok_and(|params| {
-                let algorithm = params.value("algorithm").unwrap_or("MD5");
-                algorithm.eq_ignore_ascii_case("MD5")
-                    && params.value("response").is_some_and(|it| !it.is_empty())
-            });
+            let with_md5 = answer.value("algorithm").unwrap_or("MD5").eq_ignore_ascii_case("MD5");
             return if with_md5 && of_its_kind == STRONGEST_FIRST { WEAKEST_FIRST } else { of_its_kind };
         }
         match self.note(request, flow) {
@@ -70,7 +66,7 @@ impl Challenged {
         self.phones.remove(&phone(request, flow));
     }
 
-    /// How many times it has come without credentials.
+    /// How many times it has come without an answer.
     fn note(&mut self, request: &Request, flow: Flow) -> u32 {
         let this = (request.header.call_id.clone(), request.header.cseq.number);
         let phone = phone(request, flow);
@@ -89,6 +85,13 @@ impl Challenged {
         self.phones.insert(phone, Tries { last: this, count: 1 });
         1
     }
+}
+
+/// The credentials of a request, unless they answer no challenge: a phone may send some before it is challenged, with an
+/// empty response (3GPP TS 24.229 §5.1.1.2).
+fn answer_of(request: &Request) -> Option<AuthParams> {
+    let params: AuthParams = request.header.fields.get(&FieldName::AUTHORIZATION)?.parse().ok()?;
+    params.value("response").is_some_and(|response| !response.is_empty()).then_some(params)
 }
 
 fn algorithms_of_its_kind(request: &Request) -> &'static [Algorithm] {

@@ -223,7 +223,7 @@ mod login {
         assert_eq!(challenges_to(""), ["MD5", "SHA-256"]);
     }
 
-    /// The algorithms of each challenge to a phone that comes again and again without credentials.
+    /// The algorithms of each challenge to a phone that comes again and again and answers none.
     fn challenges_again(world: &mut World, lines: &str, numbers: std::ops::Range<u32>) -> Vec<String> {
         let challenge = |number: u32| {
             let request = request("1001", &format!("CSeq: {number} REGISTER\n{CONTACT}\n{lines}"));
@@ -239,11 +239,15 @@ mod login {
 
     #[test]
     fn a_phone_that_does_not_answer_its_challenge_is_given_another_one() {
-        let mut world = World::new();
-        let tries = challenges_again(&mut world, "User-Agent: Phone/1", 1..6);
-        assert_eq!(tries, ["SHA MD5", "MD5 SHA", "MD5", "SHA MD5", "MD5"]);
-        let again = challenges_again(&mut world, "User-Agent: Phone/1", 5..6);
-        assert_eq!(again, ["MD5"], "the same one, sent again");
+        let empty =
+            "Authorization: Digest username=\"1001\", realm=\"\", nonce=\"\", uri=\"sip:a\", response=\"\"";
+        for credentials in ["", empty, &format!("{empty}, algorithm=MD5"), "Authorization: Basic MTAwMTo="] {
+            let (mut world, lines) = (World::new(), format!("User-Agent: Phone/1\n{credentials}"));
+            let tries = challenges_again(&mut world, lines.trim_end(), 1..6);
+            assert_eq!(tries, ["SHA MD5", "MD5 SHA", "MD5", "SHA MD5", "MD5"], "{credentials}");
+            let again = challenges_again(&mut world, lines.trim_end(), 5..6);
+            assert_eq!(again, ["MD5"], "the same one, sent again");
+        }
     }
 
     #[test]
