@@ -227,3 +227,37 @@ impl Guesses {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(host: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, host])
+    }
+
+    #[test]
+    fn a_source_is_told_of_at_once_and_then_once_a_minute_with_what_came_meanwhile() {
+        let (mut guesses, start) = (Guesses::default(), Instant::now());
+        let mut told =
+            |host, seconds| guesses.note_wrong(at(host), "1001", start + Duration::from_secs(seconds));
+        assert_eq!(told(1, 0), Some(1));
+        assert_eq!([0, 30, 59].map(|seconds| told(1, seconds)), [None; 3]);
+        assert_eq!(told(2, 59), Some(1), "another one is told of by itself");
+        assert_eq!(told(1, 60), Some(4));
+        assert_eq!([61, 119].map(|seconds| told(1, seconds)), [None; 2]);
+        assert_eq!(told(1, 120), Some(3));
+    }
+
+    #[test]
+    fn a_hundred_sources_are_told_of_in_a_minute_and_the_next_one_when_it_is_over() {
+        let (mut guesses, start) = (Guesses::default(), Instant::now());
+        let mut told =
+            |host, seconds| guesses.note_wrong(at(host), "1001", start + Duration::from_secs(seconds));
+        for host in 0..100 {
+            assert_eq!(told(host, 0), Some(1), "{host}");
+        }
+        assert_eq!([0, 59].map(|seconds| told(100, seconds)), [None; 2]);
+        assert_eq!(told(100, 60), Some(3));
+    }
+}
