@@ -135,9 +135,9 @@ fn has_sdp(message: &Message) -> bool {
     session_description(message).is_some()
 }
 
-/// The session description in a message.
 const SDP: &str = "application/sdp";
 
+/// The session description in a message.
 pub(crate) fn session_description(message: &Message) -> Option<&[u8]> {
     let (header, body) = match message {
         Message::Request(request) => (&request.header, &request.body),

@@ -128,7 +128,6 @@ fn private_address(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
     let hidden = |seen: &Seen<'_>| {
         let announced = seen.audio().map(|audio| audio.rtp.ip().to_canonical());
         !seen.is_sent()
-            && seen.description_error().is_none()
             && announced
                 .is_some_and(|ip| kind_of(ip).is_some() && ip != seen.shown.address.ip().to_canonical())
     };
@@ -156,16 +155,14 @@ fn private_address(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
     Some(finding(FindingCode::PrivateAddress, severity, party, sentence, [seen]))
 }
 
-/// What kind of address that is reached from its own network alone; `None` for others.
+/// What kind of address that is reached from its own network alone; `None` for others. Of those of one link or one host
+/// a description that names them from elsewhere is unreadable, and said to be.
 fn kind_of(ip: IpAddr) -> Option<&'static str> {
     let is_shared = |ip: Ipv4Addr| ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
     match ip {
         IpAddr::V4(ip) if ip.is_private() => Some("a private address (RFC 1918)"),
         IpAddr::V4(ip) if is_shared(ip) => Some("an address of a provider's inner network (RFC 6598)"),
-        IpAddr::V4(ip) if ip.is_link_local() => Some("a link-local address (RFC 3927)"),
-        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("a link-local address (RFC 4291)"),
         IpAddr::V6(ip) if ip.is_unique_local() => Some("a unique local address (RFC 4193)"),
-        IpAddr::V4(_) | IpAddr::V6(_) if ip.is_loopback() => Some("a loopback address"),
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }
@@ -179,14 +176,14 @@ fn strangers(evidence: &Evidence<'_>, party: Party) -> Option<Finding> {
         return None;
     }
     let [_, theirs] = sdp_of(evidence, party);
-    let is_its_own =
-        theirs.and_then(Seen::audio).is_some_and(|audio| audio.rtp.ip().to_canonical() == *first);
+    let announced = theirs.and_then(Seen::audio).map(|audio| audio.rtp);
+    let is_its_own = announced.is_some_and(|rtp| rtp.ip().to_canonical() == *first);
     let from = match others {
         [] if is_its_own => format!("another port of {first}, which is"),
         [] => format!("{first}, which is"),
         [..] => format!("{first} and other addresses, which are"),
     };
-    let at = theirs.and_then(Seen::audio).map(|audio| format!(" ({})", audio.rtp)).unwrap_or_default();
+    let at = announced.map(|rtp| format!(" ({rtp})")).unwrap_or_default();
     let number = evidence.number(party);
     let sentence = format!(
         "{count} packets came from {from} not where the phone of {number} said it would be{at}: they were turned away. If \
@@ -271,21 +268,22 @@ mod tests {
 
     #[test]
     fn addresses_that_are_reached_from_their_own_network_alone_are_known() {
-        for ip in [
-            "10.1.2.3",
-            "172.31.0.1",
-            "192.168.1.7",
-            "100.64.0.1",
-            "100.127.255.255",
-            "169.254.1.1",
-            "127.0.0.1",
-            "fe80::1",
-            "fd00::1",
-            "::1",
-        ] {
+        for ip in ["10.1.2.3", "172.31.0.1", "192.168.1.7", "100.64.0.1", "100.127.255.255", "fd00::1"] {
             assert!(kind_of(ip.parse().unwrap()).is_some(), "{ip}");
         }
-        for ip in ["8.8.8.8", "172.32.0.1", "100.63.255.255", "100.128.0.1", "0.0.0.0", "2001:db8::1", "::"] {
+        for ip in [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "0.0.0.0",
+            "2001:db8::1",
+            "::",
+            "169.254.1.1",
+            "fe80::1",
+            "127.0.0.1",
+            "::1",
+        ] {
             assert_eq!(kind_of(ip.parse().unwrap()), None, "{ip}");
         }
     }
