@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use call_control::whole_seconds;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -223,9 +224,7 @@ impl IntoResponse for ApiError {
         let mut response = (self.code.row().0, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            // Whole seconds (RFC 9110 §10.2.3), rounded up: a try that comes too early is refused again.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait).as_secs()));
         }
         if self.code == Code::Unauthorized {
             // RFC 9110 §11.6.1: every 401 has one.

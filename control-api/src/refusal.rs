@@ -9,33 +9,29 @@ pub(crate) const AFTER_DRAINING: Duration = Duration::from_secs(10);
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let message = refusal.to_string();
-        match refusal {
+        let (message, retry_after) = (refusal.to_string(), refusal.retry_after());
+        let error = match refusal {
             Refusal::NotFound { field, .. } => Self::new(Code::DestinationNotFound, message).about(field),
             Refusal::SameParty => Self::new(Code::SameParty, message).about("to"),
             Refusal::NotRegistered { field } => Self::new(Code::ExtensionNotRegistered, message).about(field),
             Refusal::NoSuchNumber { field, .. } => Self::new(Code::InvalidField, message).about(field),
             Refusal::PolicyDenied { field, .. } => Self::new(Code::PolicyDenied, message).about(field),
             Refusal::NoTrunk { field, .. } => Self::new(Code::NoTrunk, message).about(field),
-            Refusal::TooManyCalls { retry_after } | Refusal::TooManyNewCalls { retry_after } => {
-                Self::new(Code::TooManyCalls, message).retry_after(retry_after)
-            }
-            Refusal::NoMediaPort { retry_after } => {
-                Self::new(Code::NoMediaPort, message).retry_after(retry_after)
-            }
-            Refusal::NoChannel { retry_after, .. } => {
-                Self::new(Code::NoChannel, message).retry_after(retry_after)
-            }
             Refusal::CallerIdNotAllowed { .. } => {
                 Self::new(Code::CallerIdNotAllowed, message).about("caller_id")
             }
-            Refusal::NoDescriptor { retry_after } => {
-                Self::new(Code::NoDescriptor, message).retry_after(retry_after)
+            Refusal::TooManyCalls { .. } | Refusal::TooManyNewCalls { .. } => {
+                Self::new(Code::TooManyCalls, message)
             }
-            Refusal::StorageUnavailable { retry_after } => {
-                Self::new(Code::StorageUnavailable, message).retry_after(retry_after)
-            }
+            Refusal::NoChannel { .. } => Self::new(Code::NoChannel, message),
+            Refusal::NoMediaPort { .. } => Self::new(Code::NoMediaPort, message),
+            Refusal::NoDescriptor { .. } => Self::new(Code::NoDescriptor, message),
+            Refusal::StorageUnavailable { .. } => Self::new(Code::StorageUnavailable, message),
             Refusal::Draining => Self::new(Code::Draining, message).retry_after(AFTER_DRAINING),
+        };
+        match retry_after {
+            Some(wait) => error.retry_after(wait),
+            None => error,
         }
     }
 }

@@ -28,4 +28,6 @@ pub use number::{CallerId, CallerIdError, Number, NumberError};
 pub use request::{
     ClickToCall, Repeatable, VariableName, VariableNameError, VariableValue, VariableValueError,
 };
-pub use service::{Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Readiness, Refusal};
+pub use service::{
+    Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Readiness, Refusal, whole_seconds,
+};

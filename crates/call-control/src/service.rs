@@ -230,3 +230,24 @@ const fn kind(party_type: PartyType) -> &'static str {
         PartyType::External => "outside number",
     }
 }
+
+/// How long whoever is refused is told to wait: whole seconds (RFC 3261 §20.33, RFC 9110 §10.2.3), at least one, and never
+/// fewer than that time, since a try that comes too early is refused again.
+pub fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_come_too_early() {
+        for (nanoseconds, seconds) in
+            [(0, 1), (1, 1), (999_999_999, 1), (1_000_000_000, 1), (1_000_000_001, 2), (4_000_000_000, 4)]
+        {
+            let told = whole_seconds(Duration::from_nanos(nanoseconds));
+            assert_eq!(told, Duration::from_secs(seconds), "{nanoseconds}");
+        }
+    }
+}

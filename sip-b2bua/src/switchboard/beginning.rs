@@ -13,7 +13,7 @@ use crate::routing::facing;
 use crate::scenario::{LegId, Whom};
 use call_control::{
     Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Number, Party,
-    PartyType, PartyView, Refusal,
+    PartyType, PartyView, Refusal, whole_seconds,
 };
 use call_store::FirstAnswer;
 use media_relay::OpenError;
@@ -22,7 +22,7 @@ use sip_core::{Command, Flow, Incoming, InviteId};
 use sip_message::{FieldName, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The leg of a phone that calls.
 const CALLER: LegId = LegId(1);
@@ -236,9 +236,4 @@ impl Switchboard {
         }
         self.registrar.bindings_of(number.as_str(), now).into_iter().map(|binding| binding.flow).collect()
     }
-}
-
-/// At least one, and none too early.
-fn whole_seconds(time: Duration) -> Duration {
-    Duration::from_secs((time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1))
 }
