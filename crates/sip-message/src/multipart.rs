@@ -9,15 +9,14 @@ const PARTS_MAX: usize = 16;
 const BOUNDARY_MAX: usize = 70;
 
 /// Puts the first part of a wanted type into the place of a body of several, with its type. Others are let go: whoever
-/// has to know them is not here. Tells whether there was one.
-pub(crate) fn unwrap(fields: &mut Fields, body: &mut Vec<u8>, wanted: &str) -> bool {
-    let Some(boundary) = fields.get(&FieldName::CONTENT_TYPE).and_then(boundary_of) else { return false };
-    let Some(part) = parts(body, &boundary).take(PARTS_MAX).find_map(|part| content(part, wanted)) else {
-        return false;
-    };
-    *body = part.to_vec();
-    fields.set(FieldName::CONTENT_TYPE, wanted);
-    true
+/// has to know them is not here. Where there is none, all stays as it is.
+pub(crate) fn unwrap(fields: &mut Fields, body: &mut Vec<u8>, wanted: &str) {
+    let Some(boundary) = fields.get(&FieldName::CONTENT_TYPE).and_then(boundary_of) else { return };
+    let part = parts(body, &boundary).take(PARTS_MAX).find_map(|part| content(part, wanted));
+    if let Some(part) = part.map(<[u8]>::to_vec) {
+        *body = part;
+        fields.set(FieldName::CONTENT_TYPE, wanted);
+    }
 }
 
 /// The boundary of `multipart/…;boundary="…"`.
@@ -102,13 +101,18 @@ mod tests {
 
     const SDP: &str = "application/sdp";
 
-    fn unwrapped(content_type: &str, body: &str) -> Option<String> {
+    /// The type and the body that remain.
+    fn unwrapped(content_type: &str, body: &str) -> (String, String) {
         let mut fields = Fields::default();
         fields.push(FieldName::CONTENT_TYPE, content_type);
         let mut octets = body.as_bytes().to_vec();
-        let is_found = unwrap(&mut fields, &mut octets, SDP);
-        assert_eq!(fields.get(&FieldName::CONTENT_TYPE), Some(if is_found { SDP } else { content_type }));
-        is_found.then(|| String::from_utf8(octets).expect("text"))
+        unwrap(&mut fields, &mut octets, SDP);
+        let kind = fields.get(&FieldName::CONTENT_TYPE).expect("a type");
+        (kind.to_owned(), String::from_utf8(octets).expect("text"))
+    }
+
+    fn description(text: &str) -> (String, String) {
+        (SDP.to_owned(), text.to_owned())
     }
 
     #[test]
@@ -116,13 +120,13 @@ mod tests {
         let location = "Content-Type: application/pidf+xml\r\nContent-ID: <1@a>\r\n\r\n<a/>\r\n";
         let sdp = "c: application/SDP ; charset=utf-8\r\nContent-Disposition: session;handling=required\r\n\r\nv=0\r\ns=-\r\n\r\n";
         let body = format!("preamble\r\n--x y\r\n{location}--x y\r\n{sdp}--x y--\r\nepilogue\r\n");
-        assert_eq!(unwrapped("multipart/mixed;boundary=\"x y\"", &body).as_deref(), Some("v=0\r\ns=-\r\n"));
+        assert_eq!(unwrapped("multipart/mixed;boundary=\"x y\"", &body), description("v=0\r\ns=-\r\n"));
         let first = format!("--b\r\n{sdp}--b\r\n{location}--b--");
-        assert_eq!(unwrapped("Multipart/Alternative; boundary=b", &first).as_deref(), Some("v=0\r\ns=-\r\n"));
+        assert_eq!(unwrapped("Multipart/Alternative; boundary=b", &first), description("v=0\r\ns=-\r\n"));
         let alone = "--b\nContent-Type: application/sdp\n\nv=0\n--b--";
-        assert_eq!(unwrapped("multipart/mixed;boundary=b", alone).as_deref(), Some("v=0"));
+        assert_eq!(unwrapped("multipart/mixed;boundary=b", alone), description("v=0"));
         let unended = "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
-        assert_eq!(unwrapped("multipart/mixed;boundary=b", unended).as_deref(), Some("v=0"));
+        assert_eq!(unwrapped("multipart/mixed;boundary=b", unended), description("v=0"));
     }
 
     #[test]
@@ -139,7 +143,7 @@ mod tests {
             ("multipart/mixed;boundary=b", "--b\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--b--"),
             ("multipart/mixed;boundary=b", encoded),
         ] {
-            assert_eq!(unwrapped(content_type, body), None, "{content_type} {body}");
+            assert_eq!(unwrapped(content_type, body), (content_type.to_owned(), body.to_owned()));
         }
     }
 }
