@@ -93,23 +93,6 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// The session that it speaks of.
-    pub fn session(&self) -> SessionId {
-        match self {
-            Self::Add { session, .. }
-            | Self::Describe { session, .. }
-            | Self::Link { session, .. }
-            | Self::Play { session, .. }
-            | Self::Stop { session, .. }
-            | Self::Remove { session, .. }
-            | Self::Move { session, .. }
-            | Self::Report { session }
-            | Self::Close { session } => *session,
-        }
-    }
-}
-
 /// What is between two terminations (RFC 3525 §6.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topology {

@@ -150,51 +150,50 @@ impl Relay {
 
     /// Does what signalling asks for. What does not exist any more is passed over.
     pub fn handle_command(&mut self, command: Command, now: Instant) {
-        if let Command::Add { session, termination, local } = command {
-            return self.add(session, termination, local, now);
-        }
-        let Some(&slot) = self.slots.get(&command.session()) else { return };
-        let spot = |id| Some(Spot { slot, place: self.sessions[slot].as_ref()?.place_of(id)? });
         match command {
-            Command::Add { .. } => {}
-            Command::Link { one, other, topology, .. } => {
-                if let (Some(one), Some(other)) = (spot(one), spot(other)) {
-                    self.link(slot, one.place, other.place, topology, now);
+            Command::Add { session, termination, local } => self.add(session, termination, local, now),
+            Command::Link { session, one, other, topology } => {
+                if let (Some(one), Some(other)) = (self.spot(session, one), self.spot(session, other)) {
+                    self.link(one.slot, one.place, other.place, topology, now);
                 }
             }
-            Command::Describe { termination, description, .. } => {
-                if let Some(spot) = spot(termination) {
+            Command::Describe { session, termination, description } => {
+                if let Some(spot) = self.spot(session, termination) {
                     self.describe(spot, description, now);
                 }
             }
-            Command::Play { termination, play, sound, .. } => {
-                if let Some(spot) = spot(termination) {
+            Command::Play { session, termination, play, sound } => {
+                if let Some(spot) = self.spot(session, termination) {
                     self.play(spot, play, sound, now);
                 }
             }
-            Command::Stop { termination, play, .. } => {
-                if let Some(spot) = spot(termination) {
+            Command::Stop { session, termination, play } => {
+                if let Some(spot) = self.spot(session, termination) {
                     self.stop(spot, play);
                 }
             }
-            Command::Remove { termination, .. } => {
-                if let Some(spot) = spot(termination) {
+            Command::Remove { session, termination } => {
+                if let Some(spot) = self.spot(session, termination) {
                     self.remove(spot, now);
                 }
             }
-            Command::Move { termination, to, name, .. } => {
-                if let Some(spot) = spot(termination) {
+            Command::Move { session, termination, to, name } => {
+                if let Some(spot) = self.spot(session, termination) {
                     self.move_to(spot, to, name, now);
                 }
             }
             Command::Report { session } => {
-                let statistics = self.session(slot).statistics();
-                self.tell(Event::Report { session, statistics });
+                if let Some(&slot) = self.slots.get(&session) {
+                    let statistics = self.session(slot).statistics();
+                    self.tell(Event::Report { session, statistics });
+                }
             }
             Command::Close { session } => {
-                let statistics = self.session(slot).statistics();
-                self.forget(slot, now);
-                self.tell(Event::Closed { session, statistics });
+                if let Some(&slot) = self.slots.get(&session) {
+                    let statistics = self.session(slot).statistics();
+                    self.forget(slot, now);
+                    self.tell(Event::Closed { session, statistics });
+                }
             }
         }
     }

@@ -408,6 +408,19 @@ fn digits_keep_their_length_beyond_what_one_packet_can_say() {
 }
 
 #[test]
+fn a_digit_ends_with_its_last_segment_alone() {
+    let mut bench = Bench::between(Codec::Pcmu, Codec::Opus);
+    bench.talk(1);
+    let event = TelephoneEvent { event: 7, end: true, volume: 10, duration: 25_000 };
+    let packet = bench.packet(EVENT, bench.timestamp, &event.encode());
+    bench.hand_in(packet);
+    let segments = [(false, 65_535), (false, 65_535), (true, 18_930)];
+    let expected = segments.map(|(end, duration)| TelephoneEvent { end, duration, ..event }.encode().to_vec());
+    let payloads: Vec<_> = bench.sent[1..].iter().map(|(_, payload)| payload.clone()).collect();
+    assert_eq!(payloads, expected);
+}
+
+#[test]
 fn digits_keep_their_order_when_packets_overtake_each_other() {
     for (source, target) in [(Codec::Pcmu, Codec::Opus), (Codec::Opus, Codec::Pcmu)] {
         for swapped in 0..12 {

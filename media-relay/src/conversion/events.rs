@@ -4,6 +4,7 @@ use super::{Between, Conversion};
 use crate::rtp::continuity::{Continuity, Piece};
 use crate::rtp::header::RtpHeader;
 use crate::termination::inward::Accepted;
+use audio::TelephoneEvent;
 use std::time::Instant;
 
 /// The event that is being passed on.
@@ -47,12 +48,13 @@ impl Conversion {
             }
         };
         let payload = RtpHeader::payload(&packet);
-        let Some([code, flags, high, low]) = packet[payload.clone()].first_chunk().copied() else {
+        let Some(keyed) = TelephoneEvent::decode(&packet[payload.clone()]) else {
             return self.pacing.keep(packet);
         };
-        let their_end = timestamp.wrapping_add(u32::from(u16::from_be_bytes([high, low])));
+        let (code, is_over) = (keyed.event, keyed.end);
+        let their_end = timestamp.wrapping_add(u32::from(keyed.duration));
         let event = if known.is_none() { event.continuing(self.event, code) } else { event };
-        let duration = u64::from(u16::from_be_bytes([high, low])) * u64::from(between.event_rate);
+        let duration = u64::from(keyed.duration) * u64::from(between.event_rate);
         let duration = duration / u64::from(source_rate.max(1));
         // In units of a higher clock rate it may be longer than a packet can say.
         let segment = duration.saturating_sub(1) / u64::from(SEGMENT_MAX);
@@ -60,17 +62,16 @@ impl Conversion {
         for full in event.segment..segment {
             let mut octets = self.pacing.memory();
             octets.extend_from_slice(&packet);
-            write(&mut octets, payload.start, flags & !EVENT_IS_OVER, SEGMENT_MAX);
+            write(&mut octets, payload.start, TelephoneEvent { end: false, duration: SEGMENT_MAX, ..keyed });
             let missing = if full == event.segment { missing } else { 0 };
             self.stamp(accepted, between, event.at(full), missing, octets, continuity, now);
         }
         let rest = duration - u64::from(segment) * u64::from(SEGMENT_MAX);
         let rest = u16::try_from(rest).unwrap_or(SEGMENT_MAX);
-        write(&mut packet, payload.start, flags, rest);
+        write(&mut packet, payload.start, TelephoneEvent { duration: rest, ..keyed });
         let missing = if segment == event.segment { missing } else { 0 };
         self.stamp(accepted, between, event.at(segment), missing, packet, continuity, now);
         let our_end = event.at(segment).wrapping_add(u32::from(rest));
-        let is_over = flags & EVENT_IS_OVER != 0;
         let segment = segment.max(event.segment);
         self.event = Some(PassedEvent { segment, code, is_over, their_end, our_end, ..event });
     }
@@ -131,15 +132,12 @@ impl PassedEvent {
     }
 }
 
-/// Flags, volume and duration behind the code of the event (RFC 4733 §2.3).
-fn write(packet: &mut [u8], payload: usize, flags: u8, duration: u16) {
-    if let Some([_, at_flags, high, low]) = packet.get_mut(payload..).and_then(<[u8]>::first_chunk_mut::<4>) {
-        *at_flags = flags;
-        [*high, *low] = duration.to_be_bytes();
+/// Puts an event at the beginning of the payload.
+fn write(packet: &mut [u8], payload: usize, event: TelephoneEvent) {
+    if let Some(place) = packet.get_mut(payload..).and_then(<[u8]>::first_chunk_mut) {
+        *place = event.encode();
     }
 }
 
 /// The longest duration that a packet can say.
 const SEGMENT_MAX: u16 = u16::MAX;
-/// The E bit (RFC 4733 §2.3.2).
-const EVENT_IS_OVER: u8 = 0x80;

@@ -7,7 +7,7 @@ use crate::rtp::is_before;
 use crate::rtp::learning::{Acceptable, Evidence, Learning, Verdict, is_same};
 use crate::rtp::reception::{Place, Reception};
 use crate::rtp::reports;
-use audio::Codec;
+use audio::{Codec, TelephoneEvent};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -206,9 +206,9 @@ impl Inward {
     /// The digit that begins with this packet. All packets of a digit have its timestamp; one that lasts longer than its
     /// duration can say goes on in segments, each with the timestamp of the end of the one before (RFC 4733 §2.5.1.3).
     fn keyed(&mut self, header: &RtpHeader, place: Place, payload: &[u8]) -> Option<u8> {
-        let &[code, flags, high, low] = payload.first_chunk()?;
-        let (timestamp, is_over) = (header.timestamp, flags & EVENT_IS_OVER != 0);
-        let end = timestamp.wrapping_add(u32::from(u16::from_be_bytes([high, low])));
+        let TelephoneEvent { event: code, end: is_over, duration, .. } = TelephoneEvent::decode(payload)?;
+        let timestamp = header.timestamp;
+        let end = timestamp.wrapping_add(u32::from(duration));
         match &mut self.key {
             Some(key) if (key.epoch, key.timestamp) == (place.epoch, timestamp) => {
                 key.is_over |= is_over;
@@ -302,7 +302,5 @@ fn clock_rate(payload: Option<Payload>) -> Option<u32> {
     }
 }
 
-/// The E bit (RFC 4733 §2.3.2).
-const EVENT_IS_OVER: u8 = 0x80;
 /// Of the DTMF events (RFC 4733 §3.2).
 const DIGIT_MAX: u8 = 15;
