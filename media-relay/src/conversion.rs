@@ -218,7 +218,7 @@ impl Conversion {
         spare.into_iter().for_each(|octets| self.pacing.keep(octets));
         let is_long = transcoder.took_a_long_packet();
         self.transcoder = Some(transcoder);
-        // A sound has taken its place meanwhile.
+        // A sound that gives way has begun meanwhile.
         if !continuity.is_transcoding(accepted.place.epoch) {
             return true;
         }
@@ -244,10 +244,21 @@ impl Conversion {
 
     /// What comes next has nothing to do with what was; what waits is dropped.
     pub(crate) fn begin_anew(&mut self) {
+        self.drop_line();
+        self.pacing.clear();
+    }
+
+    /// A sound is heard instead: what is transcoded already leaves now, and what is not would come in the middle of it.
+    pub(crate) fn make_way(&mut self, now: Instant) {
+        self.drop_line();
+        self.pacing.hurry(now);
+    }
+
+    /// Whatever is away is not wanted back.
+    fn drop_line(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         (self.transcoder, self.is_away, self.event) = (None, false, None);
         self.waiting.clear();
-        self.pacing.clear();
     }
 }
 

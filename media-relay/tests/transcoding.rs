@@ -1,9 +1,10 @@
 //! Two parties that speak different codecs.
 
+mod hand_over;
 mod sides;
 
 use audio::{Codec, Decoder, Encoder, Sine, TelephoneEvent, TonePlan, tone_milliseconds, tone_share};
-use media_relay::{Command, Config, Output, Relay, RtpHeader, SessionId};
+use media_relay::{Command, Config, Output, Relay, RtpHeader, SessionId, Transcoding};
 use sides::Side;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ struct Bench {
     sequence: u16,
     timestamp: u32,
     sent: Vec<(RtpHeader, Vec<u8>)>,
+    /// What is transcoded is handed back when the test says so.
+    is_slow: bool,
+    away: Vec<Transcoding>,
 }
 
 impl Bench {
@@ -53,6 +57,8 @@ impl Bench {
             sequence: 65_500,
             timestamp: u32::MAX - 5_000,
             sent: Vec::new(),
+            is_slow: false,
+            away: Vec::new(),
         };
         for command in sides::open(SESSION, [IpAddr::V4(Ipv4Addr::LOCALHOST); 2]) {
             bench.command(command);
@@ -99,7 +105,7 @@ impl Bench {
                 Output::Transcode(job) => {
                     let mut job = job;
                     job.perform();
-                    jobs.push(job);
+                    if self.is_slow { self.away.push(*job) } else { jobs.push(job) }
                 }
                 Output::Event(_) | Output::Release { .. } => {}
             }
@@ -415,7 +421,8 @@ fn a_digit_ends_with_its_last_segment_alone() {
     let packet = bench.packet(EVENT, bench.timestamp, &event.encode());
     bench.hand_in(packet);
     let segments = [(false, 65_535), (false, 65_535), (true, 18_930)];
-    let expected = segments.map(|(end, duration)| TelephoneEvent { end, duration, ..event }.encode().to_vec());
+    let expected =
+        segments.map(|(end, duration)| TelephoneEvent { end, duration, ..event }.encode().to_vec());
     let payloads: Vec<_> = bench.sent[1..].iter().map(|(_, payload)| payload.clone()).collect();
     assert_eq!(payloads, expected);
 }

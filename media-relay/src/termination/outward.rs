@@ -257,10 +257,11 @@ impl Outward {
         if self.playing.as_mut().is_some_and(|playing| playing.goes_on_as(play, &playback)) {
             return false;
         }
-        self.playing = Some(Box::new(Playing::new(play, playback)));
-        // What waits is to leave now.
-        if let Some(conversion) = &mut self.conversion {
-            conversion.pacing.hurry(now);
+        let playing = self.playing.insert(Box::new(Playing::new(play, playback)));
+        match &mut self.conversion {
+            Some(conversion) if playing.gives_way() => conversion.pacing.hurry(now),
+            Some(conversion) => conversion.make_way(now),
+            None => {}
         }
         true
     }
