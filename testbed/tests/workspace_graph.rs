@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may use whom; `testbed` may use everything and is used by nothing.
-const USES: [(&str, &[&str]); 15] = [
+const USES: [(&str, &[&str]); 16] = [
     ("audio", &[]),
     ("call-control", &[]),
     ("call-store", &["call-control"]),

@@ -25,6 +25,8 @@ pub enum Command {
         invite: InviteId,
         /// As [`Event::Request`](crate::Event::Request) brought it.
         incoming: Box<Incoming>,
+        /// How the peer is reached from then on.
+        reach: Reach,
     },
     /// 180, or 183 with a body. Sent reliably (RFC 3262) when the INVITE asks for it: then the next one and, behind a
     /// body, the 2xx wait for the PRACK; without a PRACK in 64*T1 the INVITE is answered 500.
@@ -153,6 +155,19 @@ pub struct NewInvite {
     pub offer: Option<Vec<u8>>,
     /// Answered to a 401/407 only when given: never to strangers.
     pub credentials: Option<digest::Identity>,
+    /// How the peer is reached from then on.
+    pub reach: Reach,
+}
+
+/// Where the requests of a dialog go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Along the flow of the INVITE, whatever Contact and Route say: the peer may be behind a NAT (RFC 5626).
+    #[default]
+    AlongFlow,
+    /// Where its route set leads, else its Contact (RFC 3261 §12.2.1.1), when that is an address that can be reached from
+    /// here. Names are not looked up: whoever uses them is reached along the flow.
+    ByRoute,
 }
 
 /// A request outside of any dialog that is no INVITE (REGISTER by the test phone, OPTIONS …).

@@ -1,7 +1,7 @@
 //! Dialogs: identifiers, sequence numbers, route set and remote target (RFC 3261 §12).
 
-use crate::transport::target_flow;
-use crate::{Flow, transaction::key};
+use crate::transport::{routed_flow, target_flow};
+use crate::{Flow, Reach, transaction::key};
 use sip_message::{CallId, Contacts, FieldName, Header, Method, NameAddr, Request, Response, Uri};
 
 /// A peer-to-peer relation, made by a 2xx or by taking an INVITE.
@@ -19,14 +19,25 @@ pub(crate) struct Dialog {
     remote_target: Uri,
     route_set: Vec<NameAddr>,
     flow: Flow,
+    reach: Reach,
     /// Its requests come from elsewhere than they did, under the same Contact: the port in that one is out of date.
     is_rebound: bool,
+}
+
+/// How the peer of an INVITE is reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) flow: Flow,
+    /// Request-URI of the INVITE.
+    pub(crate) sent_to: Option<&'a Uri>,
+    pub(crate) reach: Reach,
 }
 
 impl Dialog {
     /// RFC 3261 §12.1.2: the dialog that `response` to our INVITE made. All that matters stands in the response; in one
     /// without a Contact, which there has to be, it is where the INVITE was sent to.
-    pub(crate) fn from_response(response: &Response, flow: Flow, sent_to: Option<&Uri>) -> Self {
+    pub(crate) fn from_response(response: &Response, way: Way<'_>) -> Self {
+        let Way { flow, sent_to, reach } = way;
         let header = &response.header;
         let target = contact_of(header);
         let mut route_set = record_routes(header);
@@ -41,17 +52,17 @@ impl Dialog {
             remote_target: target.unwrap_or_else(|| sent_to.unwrap_or(&header.to.uri).clone()),
             route_set,
             flow,
+            reach,
         }
     }
 
     /// RFC 3261 §13.2.2.4: the dialog of a 2xx goes on from the early dialog with the same tags.
     pub(crate) fn confirm(
         response: &Response,
-        flow: Flow,
-        sent_to: Option<&Uri>,
+        way: Way<'_>,
         early: Option<Self>,
     ) -> Self {
-        let mut dialog = Self::from_response(response, flow, sent_to);
+        let mut dialog = Self::from_response(response, way);
         if let Some(early) = early {
             dialog.local_cseq = early.local_cseq;
         }
@@ -59,7 +70,7 @@ impl Dialog {
     }
 
     /// RFC 3261 §12.1.1: the dialog that our response to `invite` makes.
-    pub(crate) fn from_request(invite: &Request, local_tag: u64, flow: Flow) -> Self {
+    pub(crate) fn from_request(invite: &Request, local_tag: u64, flow: Flow, reach: Reach) -> Self {
         let header = &invite.header;
         Self {
             call_id: header.call_id.clone(),
@@ -70,6 +81,7 @@ impl Dialog {
             remote_target: contact_of(header).unwrap_or_else(|| header.from.uri.clone()),
             route_set: record_routes(header),
             flow,
+            reach,
             is_rebound: false,
         }
     }
@@ -86,6 +98,7 @@ impl Dialog {
             remote_target: saved.uri.clone(),
             route_set: header.fields.addresses(&FieldName::ROUTE).unwrap_or_default(),
             flow,
+            reach: Reach::AlongFlow,
             // `flow` is where requests go, not where one came from.
             is_rebound: true,
         }
@@ -128,10 +141,15 @@ impl Dialog {
 
     /// Where requests in the dialog go.
     pub(crate) fn flow(&self) -> Flow {
-        if self.route_set.is_empty() && !self.is_rebound {
-            target_flow(self.remote_target.as_sip(), self.flow)
-        } else {
-            self.flow
+        match (self.reach, self.route_set.first()) {
+            (Reach::ByRoute, Some(route)) => routed_flow(route.uri.as_sip(), self.flow),
+            (Reach::ByRoute, None) if !self.is_rebound => {
+                routed_flow(self.remote_target.as_sip(), self.flow)
+            }
+            (Reach::AlongFlow, None) if !self.is_rebound => {
+                target_flow(self.remote_target.as_sip(), self.flow)
+            }
+            (Reach::AlongFlow | Reach::ByRoute, _) => self.flow,
         }
     }
 

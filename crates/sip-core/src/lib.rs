@@ -19,7 +19,7 @@ mod random;
 mod transaction;
 mod transport;
 
-pub use command::{Command, InviteId, NewInvite, NewRequest, SavedInvite};
+pub use command::{Command, InviteId, NewInvite, NewRequest, Reach, SavedInvite};
 pub use endpoint::{CallKey, Config, Endpoint, Served, Timers};
 pub use event::{Action, Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, RequestId, Responder};
 pub use flow::Flow;

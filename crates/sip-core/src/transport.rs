@@ -2,7 +2,7 @@
 
 use crate::{Flow, Transport};
 use sip_message::{Host, Request, SipUri, Via};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Marks the top Via with where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
 pub(crate) fn mark_source(request: &mut Request, flow: Flow) {
@@ -49,6 +49,33 @@ pub(crate) fn target_flow(target: Option<&SipUri>, flow: Flow) -> Flow {
             Flow { remote: SocketAddr::new(*address, port), ..flow }
         }
         (Transport::Udp | Transport::Tcp | Transport::Tls, Some(_) | None) => flow,
+    }
+}
+
+/// Where a request goes whose next hop is `hop`, as far as that is an address. A private one means something only to
+/// those who are on that network too: of a peer that is not, it is what a NAT on its side has hidden. The connection to
+/// the same host is kept.
+pub(crate) fn routed_flow(hop: Option<&SipUri>, flow: Flow) -> Flow {
+    let Some(SipUri { host: Host::Address(address), port, .. }) = hop else { return flow };
+    let is_near = is_private(flow.remote.ip());
+    if address.is_ipv4() != flow.remote.is_ipv4() || (is_private(*address) && !is_near) {
+        return flow;
+    }
+    if flow.transport.is_reliable() && *address == flow.remote.ip() {
+        return flow;
+    }
+    let port = port.filter(|port| *port != 0).unwrap_or(flow.transport.default_port());
+    Flow { remote: SocketAddr::new(*address, port), ..flow }
+}
+
+/// Whether an address means something on the network of its host alone (RFC 1918, RFC 3927, RFC 6598, RFC 4193).
+const fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Route;
 use crate::media::Announced;
 use crate::place::CallNumber;
-use sip_core::{Flow, Gone, GoneCause, InviteEvent, NewInvite, Transport};
+use sip_core::{Flow, Gone, GoneCause, InviteEvent, NewInvite, Reach, Transport};
 use sip_message::{CallId, Method, NameAddr, Request, SipUri, StatusCode};
 
 /// The call that they belong to.
@@ -26,6 +26,7 @@ pub(crate) fn route(port: u16) -> Route {
         fields: Vec::new(),
         offer: None,
         credentials: None,
+        reach: Reach::AlongFlow,
     };
     Route { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() }, gives_up_at: None }
 }

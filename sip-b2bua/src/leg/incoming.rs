@@ -8,7 +8,7 @@ use crate::place::CallNumber;
 use crate::scenario::{LegId, Progress, Why};
 use audio::Codec;
 use sdp::{AudioStream, Direction, Offer, ReceivedOffer};
-use sip_core::{Command, Flow, Incoming};
+use sip_core::{Command, Flow, Incoming, Reach};
 use sip_message::StatusCode;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -47,7 +47,7 @@ impl Leg {
         leg.formats = formats;
         leg.forks.push(Fork { flow, announced, offer: None, early: None, state: ForkState::Proceeding });
         let invite = leg.invite(FORK);
-        leg.sip(Command::Take { invite, incoming: Box::new(incoming) });
+        leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach: Reach::AlongFlow });
         Some(leg)
     }
 

@@ -9,7 +9,7 @@ use crate::scenario::{LegEnd, Order, Shows, Whom};
 use crate::settings::Settings;
 use audio::Codec;
 use call_control::{Call, CallerId, Number, PartyType};
-use sip_core::{Flow, NewInvite};
+use sip_core::{Flow, NewInvite, Reach};
 use sip_message::{FieldName, Host, NameAddr, SipUri};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -57,6 +57,7 @@ impl Reaching<'_> {
                 fields: fields(order, call, &self.settings.domain),
                 offer: None,
                 credentials: None,
+                reach: Reach::AlongFlow,
             };
             Route { announced: self.announced(bound, binding.flow), invite, gives_up_at: None }
         });

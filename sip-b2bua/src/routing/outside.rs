@@ -6,7 +6,7 @@ use crate::leg::{Route, Routes};
 use crate::scenario::{Order, Shows};
 use crate::settings::{IdentityField, TrunkSettings};
 use call_control::{Call, CallerId, Number};
-use sip_core::{Flow, NewInvite};
+use sip_core::{Flow, NewInvite, Reach};
 use sip_message::{FieldName, Host, NameAddr, SipUri};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -46,6 +46,7 @@ impl Reaching<'_> {
             fields,
             offer: None,
             credentials: trunk.credentials.clone(),
+            reach: Reach::ByRoute,
         };
         let route = Route { announced: self.announced(bound, flow), invite, gives_up_at: Some(gives_up_at) };
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());

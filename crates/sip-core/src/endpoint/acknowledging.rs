@@ -3,9 +3,9 @@
 use super::Endpoint;
 use super::compose::SDP;
 use super::transactions::Owner;
-use super::usage::Stage;
+use super::usage::{Stage, Usage};
 use crate::authentication::Attempts;
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Way};
 use crate::invite::OutgoingEvent;
 use crate::transaction::key;
 use crate::{Flow, InviteId, transport};
@@ -124,9 +124,11 @@ impl Endpoint {
         if usage.acks.sent.len() >= usage.acks.max {
             return;
         }
-        let Some(early) = usage.stage.early_mut() else { return };
+        let Usage { flow, sent_to, reach, stage, .. } = &mut **usage;
+        let way = Way { flow: *flow, sent_to: sent_to.as_ref(), reach: *reach };
+        let Some(early) = stage.early_mut() else { return };
         let begun = early.remove(response.header.to.tag().unwrap_or_default());
-        let mut dialog = Dialog::confirm(response, usage.flow, usage.sent_to.as_ref(), begun);
+        let mut dialog = Dialog::confirm(response, way, begun);
         let (ack, flow) = (dialog.ack(response.header.cseq.number), dialog.flow());
         self.send_ack(invite, ack_key(response), ack, flow);
         let mut bye = dialog.request(Method::BYE);

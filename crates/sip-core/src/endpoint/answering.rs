@@ -8,16 +8,16 @@ use super::{Endpoint, TransactionId};
 use crate::dialog::Dialog;
 use crate::invite::{self, Answer, EstablishedEvent, IncomingEvent};
 use crate::transaction::key;
-use crate::{Incoming, InviteId};
+use crate::{Incoming, InviteId, Reach};
 use sip_message::{FieldName, Header, Method, Request, Response, StatusCode};
 use std::time::{Duration, Instant};
 
 impl Endpoint {
-    pub(super) fn take(&mut self, invite: InviteId, incoming: Incoming, now: Instant) {
+    pub(super) fn take(&mut self, invite: InviteId, incoming: Incoming, reach: Reach, now: Instant) {
         let Incoming { request, flow } = incoming;
         let local_tag = self.random.number();
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
-        let dialog = Dialog::from_request(&request, local_tag, flow);
+        let dialog = Dialog::from_request(&request, local_tag, flow, reach);
         let call_id = request.header.call_id.clone();
         let first = FirstInvite { cseq: request.header.cseq.number, late_offer: request.body.is_empty() };
         let rseq = self.first_rseq(&request);
@@ -29,7 +29,8 @@ impl Endpoint {
         let provisionals = super::provisional::Provisionals::default();
         let stage = Stage::Incoming { machine, first, dialog, provisionals };
         let contact = contact(user.as_deref(), flow);
-        self.add_usage(invite, Usage::new(call_id, local_tag, flow, contact, stage));
+        let usage = Usage::new(call_id, local_tag, flow, contact, stage);
+        self.add_usage(invite, Usage { reach, ..usage });
         self.send_trying(id, now);
         self.schedule_usage(invite);
     }

@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::compose::SDP;
 use super::transactions::{Machine, Owner};
 use super::usage::{FirstInvite, Stage, Usage, contact};
+use crate::dialog::Way;
 use crate::authentication::{Attempts, Authentication, Retry};
 use crate::invite::{Ending, Held, Outgoing};
 use crate::transaction::key;
@@ -28,6 +29,7 @@ impl Endpoint {
             request.header.fields.push(name, value);
         }
         self.ask_for_session_timer(&mut request);
+        let reach = new.reach;
         let session = new.offer.clone().unwrap_or_default();
         if let Some(offer) = new.offer {
             request.set_body(SDP, offer);
@@ -36,7 +38,7 @@ impl Endpoint {
         let stage = Stage::outgoing(Outgoing::start(self.config.timers), first);
         let authentication = Authentication::new(new.credentials);
         let usage = Usage::new(call_id.clone(), local_tag, new.flow, contact, stage);
-        self.add_usage(invite, Usage { sent_to, session, authentication, ..usage });
+        self.add_usage(invite, Usage { sent_to, session, authentication, reach, ..usage });
         self.emit_invite(invite, InviteEvent::Sent { call_id });
         self.send_invite(invite, request, Attempts::default(), now);
     }
@@ -81,9 +83,9 @@ impl Endpoint {
         let timers = self.config.timers;
         let held = self.config.holds_ack.then_some(Held::ForUser);
         let Some(usage) = self.usages.get(&invite) else { return };
-        let (flow, sent_to) = (usage.flow, usage.sent_to.clone());
+        let (flow, sent_to, reach) = (usage.flow, usage.sent_to.clone(), usage.reach);
         let wanted = ending.is_none();
-        let way = (flow, sent_to.as_ref());
+        let way = Way { flow, sent_to: sent_to.as_ref(), reach };
         self.advance(invite, |stage| stage.answered(&response, way, ending, held, timers));
         self.drive(invite, now);
         if wanted {

@@ -8,10 +8,10 @@
 use super::Endpoint;
 use super::acknowledging::Acks;
 use super::usage::{Stage, Usage, contact};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Way};
 use crate::invite::{Ending, Established};
 use crate::transaction::key;
-use crate::{Flow, GoneCause};
+use crate::{Flow, GoneCause, Reach};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sip_message::{CallId, Response};
@@ -38,7 +38,7 @@ impl Endpoint {
         if self.transactions.len() >= self.config.transactions_max {
             return;
         }
-        let mut dialog = Dialog::confirm(response, flow, None, None);
+        let mut dialog = Dialog::confirm(response, Way { flow, sent_to: None, reach: Reach::AlongFlow }, None);
         dialog.answer_to_source();
         let machine = Established::unwanted(Ending::new(GoneCause::Cancelled, None), self.config.timers);
         let stage = Stage::resumed(machine, header.cseq.number, dialog);

@@ -5,7 +5,7 @@ use super::compose::body_of;
 use super::transactions::Owner;
 use super::usage::{FirstInvite, Stage, Usage};
 use crate::authentication::Attempts;
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Way};
 use crate::invite::{Action, Answer, IncomingEvent};
 use crate::{Flow, InviteId};
 use sip_message::{FieldName, Header, Method, Request, Response, StatusCode};
@@ -73,10 +73,11 @@ impl Endpoint {
     pub(super) fn prack(&mut self, invite: InviteId, response: &Response, rseq: u32, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
         let tag: Box<str> = response.header.to.tag().unwrap_or_default().into();
-        let Usage { flow, sent_to, stage, .. } = &mut **usage;
+        let Usage { flow, sent_to, reach, stage, .. } = &mut **usage;
+        let way = Way { flow: *flow, sent_to: sent_to.as_ref(), reach: *reach };
         let Some(early) = stage.early_mut() else { return };
         let dialog =
-            early.entry(tag).or_insert_with(|| Dialog::from_response(response, *flow, sent_to.as_ref()));
+            early.entry(tag).or_insert_with(|| Dialog::from_response(response, way));
         let mut prack = dialog.request(Method::PRACK);
         let flow = dialog.flow();
         let cseq = &response.header.cseq;

@@ -6,9 +6,9 @@ use super::outbox::Outbox;
 use super::provisional::Provisionals;
 use super::session_timer::SessionTerms;
 use crate::authentication::Authentication;
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Way};
 use crate::invite::{self, Action, Ending, Established, Held, Incoming, Outgoing};
-use crate::{Flow, Timers, transport};
+use crate::{Flow, Reach, Timers, transport};
 use sip_message::{CallId, Contacts, Method, NameAddr, Response, Uri};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -22,6 +22,7 @@ pub(super) struct Usage {
     pub(super) flow: Flow,
     /// Request-URI of our INVITE.
     pub(super) sent_to: Option<Uri>,
+    pub(super) reach: Reach,
     pub(super) contact: Contacts,
     pub(super) stage: Stage,
     /// The session description that the peer has of us: sent again by a refresh.
@@ -94,6 +95,7 @@ impl Usage {
             local_tag,
             flow,
             sent_to: None,
+            reach: Reach::AlongFlow,
             contact,
             stage,
             session: Vec::new(),
@@ -140,7 +142,7 @@ impl Stage {
     pub(super) fn answered(
         self,
         response: &Response,
-        (flow, sent_to): (Flow, Option<&Uri>),
+        way: Way<'_>,
         ending: Option<Ending>,
         held: Option<Held>,
         timers: Timers,
@@ -148,7 +150,7 @@ impl Stage {
         match self {
             Self::Outgoing { first, mut early, .. } => {
                 let begun = early.remove(response.header.to.tag().unwrap_or_default());
-                let dialog = Dialog::confirm(response, flow, sent_to, begun);
+                let dialog = Dialog::confirm(response, way, begun);
                 let machine = match ending {
                     Some(ending) => Established::unwanted(ending, timers),
                     None => {

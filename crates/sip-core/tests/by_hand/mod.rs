@@ -6,7 +6,7 @@ mod limit;
 
 use sip_core::digest::Identity;
 use sip_core::{
-    Action, Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite,
+    Action, Command, Config, Endpoint, Event, Flow, Gone, Incoming, InviteEvent, InviteId, NewInvite, Reach,
     Responder, SavedInvite, Served, Timers, Transport,
 };
 use sip_message::{
@@ -65,6 +65,7 @@ pub(crate) fn new_invite(flow: Flow) -> NewInvite {
         fields: Vec::new(),
         offer: Some(b"offer".to_vec()),
         credentials: None,
+        reach: Reach::AlongFlow,
     }
 }
 
@@ -187,7 +188,7 @@ impl Element {
     pub(crate) fn take_last(&mut self) -> InviteId {
         let incoming = Box::new(self.incoming());
         let invite = self.next_id();
-        self.command(Command::Take { invite, incoming });
+        self.command(Command::Take { invite, incoming, reach: Reach::AlongFlow });
         invite
     }
 

@@ -6,7 +6,7 @@ mod limit;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_core::{
-    Action, Command, Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite,
+    Action, Command, Config, Endpoint, Event, Flow, Gone, GoneCause, InviteEvent, InviteId, NewInvite, Reach,
     Timers, Transport,
 };
 use sip_message::{Host, Message, Method, NameAddr, SipUri, StatusCode};
@@ -136,6 +136,7 @@ impl Pair {
             fields: Vec::new(),
             offer: (!self.story.late_offer).then(|| b"offer".to_vec()),
             credentials: None,
+            reach: Reach::AlongFlow,
         };
         self.legs[0] = Some(LEG);
         self.command(Caller, Command::Invite { invite: LEG, new: Box::new(new) });
@@ -300,7 +301,7 @@ impl Pair {
                 // A copy that outlives its transaction starts a second call; the tests keep delays below that.
                 assert!(self.legs[1].is_none(), "a second call");
                 self.legs[1] = Some(LEG);
-                self.command(Callee, Command::Take { invite: LEG, incoming: Box::new(incoming) });
+                self.command(Callee, Command::Take { invite: LEG, incoming: Box::new(incoming), reach: Reach::AlongFlow });
                 let body = self.story.rings_reliably.then(|| b"answer".to_vec());
                 self.command(Callee, Command::Ring { invite: LEG, status: StatusCode::RINGING, body });
                 if let Some(after) = self.story.accepts_after {

@@ -5,7 +5,7 @@ use super::{Phone, PhoneAction, Stage, Timer, registration};
 use crate::handset::Failure;
 use crate::{EndCause, HeldBy, PhoneEvent, Stream};
 use sdp::{ReceivedOffer, SdpError};
-use sip_core::{Command, Gone, InviteEvent, InviteId, NewInvite};
+use sip_core::{Command, Gone, InviteEvent, InviteId, NewInvite, Reach};
 use sip_message::{CallId, FieldName, NameAddr, Reason, Request, Response, SipUri, StatusCode};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ impl Phone {
             fields: Vec::new(),
             offer: Some(session.offer()),
             credentials: registration::identity(&self.account),
+            reach: Reach::AlongFlow,
         };
         let invite = self.next_invite();
         let state = State::Calling { number: number.into(), early: false };

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{Phone, PhoneAction, Stage, Timer};
 use crate::{PhoneEvent, Reply};
 use sdp::ReceivedOffer;
-use sip_core::{Command, Incoming};
+use sip_core::{Command, Incoming, Reach};
 use sip_message::StatusCode;
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ impl Phone {
             fields: line::fields_of_interest(header),
         }));
         let invite = self.next_invite();
-        self.endpoint.handle_command(Command::Take { invite, incoming: Box::new(incoming) }, now);
+        self.endpoint.handle_command(Command::Take { invite, incoming: Box::new(incoming), reach: Reach::AlongFlow }, now);
         let state = State::Alerting { offer: offer.clone().and_then(Result::ok), early: None };
         self.line = Some(Line { invite, state, session: self.new_session() });
         match offer {
