@@ -4,7 +4,7 @@ use audio::{Codec, TonePlan};
 use call_control::Number;
 use numbering::{DialPolicy, Entry, NumberPattern, Writing};
 use sip_core::{Served, Transport, digest, digest::Secret};
-use sip_message::{Host, Method, SipUri};
+use sip_message::{Host, Method, NameAddr, SipUri};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -154,6 +154,10 @@ pub struct TrunkSettings {
     pub calls_per_second: Option<usize>,
     /// How numbers are written.
     pub writing: Writing,
+    /// It keeps a registration there, and asks for one of so long.
+    pub registration: Option<Duration>,
+    /// How often its addresses are asked whether somebody is there.
+    pub probe: Option<Duration>,
     /// Where the number that is shown stands.
     pub identity: IdentityField,
     /// User part of From, where that is not the number shown.
@@ -186,6 +190,12 @@ impl TrunkSettings {
             Some(proxy) => proxy,
             None => &self.address,
         }
+    }
+
+    /// A proxy that knows where loose routes go stands in one.
+    pub(crate) fn proxy_route(&self) -> Option<NameAddr> {
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.parameters.get("lr").is_some())?;
+        Some(NameAddr::new(proxy.clone()))
     }
 
     /// The number that it shows when nothing else is to be shown.

@@ -108,7 +108,7 @@ impl Switchboard {
             registering: Registering::default(),
             directory,
             lines: Lines::default(),
-            trunks: Trunks::new(std::mem::take(&mut settings.trunks), now),
+            trunks: Trunks::new(std::mem::take(&mut settings.trunks), seed, now),
             settings,
             left_behind: LeftBehind::default(),
             tracer: Tracer::default(),
@@ -145,6 +145,7 @@ impl Switchboard {
     pub fn handle_unreachable(&mut self, flow: Flow, moment: Moment) {
         let changed = self.registrar.flow_closed(flow, moment.now);
         self.keep_bindings(changed);
+        self.trunks.note_lost(flow, moment.now);
         self.endpoint.handle_unreachable(flow, moment.now);
         self.drain_endpoint(moment);
     }
@@ -337,8 +338,10 @@ impl Switchboard {
                 sip_core::Action::Event(Event::Invite { invite, event }) => {
                     self.handle_invite(invite, event, moment);
                 }
-                // We send no requests of our own outside of dialogs.
-                sip_core::Action::Event(Event::Response { .. }) => {}
+                sip_core::Action::Event(Event::Response { request, outcome }) => {
+                    self.trunks.handle_outcome(request, &outcome, moment.now);
+                    self.drain_trunks(moment);
+                }
             }
         }
     }

@@ -7,9 +7,15 @@
 //! |---|---|
 //! | `trunk.rs` | one trunk: its channels, and how it is reached |
 //! | `whereabouts.rs` | where a name leads to, and which of its addresses are of use |
+//! | `registration.rs` | what a trunk keeps at its carrier |
+//! | `probing.rs` | OPTIONS, to know who is there |
+//! | `requests.rs` | what a carrier is asked outside of calls |
 //! | `hunt.rs` | a leg that looks for a trunk |
 
 mod hunt;
+mod probing;
+mod registration;
+mod requests;
 mod trunk;
 mod whereabouts;
 
@@ -21,8 +27,10 @@ use crate::scenario::{LegId, Order};
 use crate::settings::TrunkSettings;
 use call_control::Number;
 use hunt::{Attempt, Hunt, Verdict};
-use sip_core::Flow;
-use sip_message::SipUri;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use sip_core::{Flow, NewRequest, Outcome, RequestId};
+use sip_message::{NameAddr, SipUri};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 use trunk::{Trunk, Way};
@@ -39,6 +47,8 @@ type LegKey = (CallNumber, LegId);
 pub(crate) struct Trunks {
     trunks: Vec<Trunk>,
     hunts: BTreeMap<LegKey, Hunt>,
+    /// Those whose outcome is awaited.
+    requests: BTreeMap<RequestId, (TrunkId, Purpose)>,
     actions: VecDeque<TrunkAction>,
 }
 
@@ -47,8 +57,17 @@ pub(crate) struct Trunks {
 pub(crate) enum TrunkAction {
     /// Look up where this leads to; answered by [`Trunks::handle_located`].
     Locate(TrunkId, Box<SipUri>),
+    /// Send this; [`Trunks::sent`] is told its name.
+    Request(TrunkId, Purpose, Box<NewRequest>),
     /// The leg can go on: [`Trunks::go_on`] says how.
     GoOn(CallNumber, LegId),
+}
+
+/// What a request to a carrier is for, and along which way it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Register(Flow),
+    Probe(Flow),
 }
 
 /// What a leg that looks for a trunk is to do.
@@ -74,9 +93,47 @@ pub(crate) enum NoTrunk {
 }
 
 impl Trunks {
-    pub(crate) fn new(settings: Vec<TrunkSettings>, now: Instant) -> Self {
-        let trunks = settings.into_iter().map(|settings| Trunk::new(settings, now)).collect();
-        Self { trunks, hunts: BTreeMap::new(), actions: VecDeque::new() }
+    /// `seed` is their only source of randomness.
+    pub(crate) fn new(settings: Vec<TrunkSettings>, seed: [u8; 32], now: Instant) -> Self {
+        let mut random = ChaCha12Rng::from_seed(seed);
+        let trunks = settings.into_iter().map(|settings| {
+            let own = ChaCha12Rng::from_rng(&mut random);
+            Trunk::new(settings, own, now)
+        });
+        Self {
+            trunks: trunks.collect(),
+            hunts: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// A request of [`TrunkAction::Request`] is on its way.
+    pub(crate) fn sent(&mut self, request: RequestId, trunk: TrunkId, purpose: Purpose) {
+        self.requests.insert(request, (trunk, purpose));
+    }
+
+    /// What came of a request.
+    pub(crate) fn handle_outcome(&mut self, request: RequestId, outcome: &Outcome, now: Instant) {
+        let Some((id, purpose)) = self.requests.remove(&request) else { return };
+        let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) else { return };
+        let is_news = trunk.handle_outcome(purpose, outcome, now);
+        self.ask(id, now);
+        if is_news {
+            self.wake(|attempt| attempt.trunk == id);
+        }
+    }
+
+    /// Nothing goes along this way any more.
+    pub(crate) fn note_lost(&mut self, flow: Flow, now: Instant) {
+        for trunk in &mut self.trunks {
+            trunk.note_lost(flow, now);
+        }
+    }
+
+    /// Where the carrier wants its requests to go.
+    pub(crate) fn route(&self, trunk: TrunkId) -> &[NameAddr] {
+        self.trunk(trunk).map(Trunk::route).unwrap_or_default()
     }
 
     pub(crate) fn settings(&self, trunk: TrunkId) -> Option<&TrunkSettings> {
@@ -126,8 +183,8 @@ impl Trunks {
         let Some(hunt) = self.hunts.get_mut(&leg) else { return Step::Over(NoTrunk::AllFailed) };
         let Some(attempt) = &mut hunt.attempt else { return Step::Over(NoTrunk::AllFailed) };
         let trunk = self.trunks.get_mut(usize::from(attempt.trunk.0));
-        if let (Some(trunk), Some(flow)) = (trunk, attempt.tried.last()) {
-            trunk.note_failure(*flow, failure, now);
+        if let Some(trunk) = trunk {
+            trunk.note_failure(&attempt.tried, failure, now);
         }
         match failure.verdict() {
             Verdict::NextAddress => attempt.gives_up_at = now + PATIENCE,
@@ -207,14 +264,13 @@ impl Trunks {
     ) {
         let Some(known) = self.trunks.get_mut(usize::from(trunk.0)) else { return };
         known.handle_located(result, now);
+        self.ask(trunk, now);
         self.wake(|attempt| attempt.trunk == trunk);
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        for (index, trunk) in self.trunks.iter_mut().enumerate() {
-            if let (Some(uri), Ok(id)) = (trunk.asks_for(now), u16::try_from(index)) {
-                self.actions.push_back(TrunkAction::Locate(TrunkId(id), Box::new(uri)));
-            }
+        for id in self.ids() {
+            self.ask(id, now);
         }
         self.wake(|attempt| attempt.gives_up_at <= now);
     }
@@ -243,6 +299,21 @@ impl Trunks {
         let mut matches: Vec<_> = matches.collect();
         matches.sort_unstable();
         matches.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = TrunkId> + use<> {
+        (0..u16::try_from(self.trunks.len()).unwrap_or(u16::MAX)).map(TrunkId)
+    }
+
+    /// Whatever a trunk wants to know now.
+    fn ask(&mut self, id: TrunkId, now: Instant) {
+        let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) else { return };
+        if let Some(uri) = trunk.asks_for(now) {
+            self.actions.push_back(TrunkAction::Locate(id, Box::new(uri)));
+        }
+        for (purpose, new) in trunk.requests(now) {
+            self.actions.push_back(TrunkAction::Request(id, purpose, Box::new(new)));
+        }
     }
 
     fn trunk(&self, id: TrunkId) -> Option<&Trunk> {

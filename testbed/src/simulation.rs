@@ -4,6 +4,7 @@
 //! and the same seed gives the same trace, octet for octet.
 
 mod by_hand;
+mod carrier;
 mod disk;
 mod life;
 mod network;
@@ -17,6 +18,7 @@ mod story;
 mod world;
 
 pub use by_hand::{ByHand, Otherwise, Read, Said};
+pub use carrier::Carrier;
 pub use disk::DiskState;
 pub use life::{Act, Ended, Life};
 pub use network::Network;

@@ -10,3 +10,5 @@ mod identity;
 mod limits;
 #[path = "trunks/names.rs"]
 mod names;
+#[path = "trunks/registering.rs"]
+mod registering;

@@ -57,11 +57,7 @@ impl Dialog {
     }
 
     /// RFC 3261 §13.2.2.4: the dialog of a 2xx goes on from the early dialog with the same tags.
-    pub(crate) fn confirm(
-        response: &Response,
-        way: Way<'_>,
-        early: Option<Self>,
-    ) -> Self {
+    pub(crate) fn confirm(response: &Response, way: Way<'_>, early: Option<Self>) -> Self {
         let mut dialog = Self::from_response(response, way);
         if let Some(early) = early {
             dialog.local_cseq = early.local_cseq;
@@ -143,9 +139,7 @@ impl Dialog {
     pub(crate) fn flow(&self) -> Flow {
         match (self.reach, self.route_set.first()) {
             (Reach::ByRoute, Some(route)) => routed_flow(route.uri.as_sip(), self.flow),
-            (Reach::ByRoute, None) if !self.is_rebound => {
-                routed_flow(self.remote_target.as_sip(), self.flow)
-            }
+            (Reach::ByRoute, None) if !self.is_rebound => routed_flow(self.remote_target.as_sip(), self.flow),
             (Reach::AlongFlow, None) if !self.is_rebound => {
                 target_flow(self.remote_target.as_sip(), self.flow)
             }

@@ -9,7 +9,12 @@ use sip_core::{Flow, NewInvite, Reach, Transport};
 use sip_message::{FieldName, Message, Method, Request};
 
 /// What the 2xx says, and what the requests behind it look like: where each goes, its Request-URI and its Route values.
-fn sent(reach: Reach, along: Flow, contact: &str, record_routes: &str) -> Vec<(Method, String, String, Vec<String>)> {
+fn sent(
+    reach: Reach,
+    along: Flow,
+    contact: &str,
+    record_routes: &str,
+) -> Vec<(Method, String, String, Vec<String>)> {
     let mut element = Element::new();
     let id = element.invite(NewInvite { reach, ..new_invite(along) });
     let invite = element.last_request(&Method::INVITE).clone();

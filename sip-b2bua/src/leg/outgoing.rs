@@ -318,8 +318,10 @@ fn failure_of(gone: &Gone) -> Failure {
     match gone.cause {
         GoneCause::Refused { status } => {
             let response = gone.response.as_deref();
-            let value = response.and_then(|response| response.header.fields.get(&FieldName::RETRY_AFTER));
-            Failure::Refused { status: status.code(), retry_after: value.and_then(seconds) }
+            let wished =
+                response.and_then(|response| response.header.fields.delta_seconds(&FieldName::RETRY_AFTER));
+            let retry_after = wished.and_then(Result::ok).map(|seconds| Duration::from_secs(seconds.into()));
+            Failure::Refused { status: status.code(), retry_after }
         }
         GoneCause::TimedOut => Failure::Silent,
         GoneCause::Unreachable
@@ -332,10 +334,4 @@ fn failure_of(gone: &Gone) -> Failure {
         | GoneCause::NoAck
         | GoneCause::SessionExpired => Failure::Unreachable,
     }
-}
-
-/// Of a Retry-After (RFC 3261 §20.33); a comment or parameters may follow.
-fn seconds(value: &str) -> Option<Duration> {
-    let digits = value.trim_start().split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok().map(Duration::from_secs)
 }

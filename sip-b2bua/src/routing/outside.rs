@@ -16,6 +16,8 @@ use std::time::Instant;
 pub(crate) struct Through<'a> {
     pub(crate) trunk: &'a TrunkSettings,
     pub(crate) flow: Flow,
+    /// Where the carrier wants its requests to go, behind the proxy.
+    pub(crate) route: &'a [NameAddr],
     pub(crate) gives_up_at: Instant,
     /// The caller cannot be anonymous.
     pub(crate) is_emergency: bool,
@@ -42,7 +44,7 @@ impl Reaching<'_> {
             uri: uri.into(),
             contact_user: Some(trunk.contact_user(&shown)),
             from: trunk.from(&shown),
-            route: trunk.route(),
+            route: trunk.proxy_route().into_iter().chain(through.route.iter().cloned()).collect(),
             fields,
             offer: None,
             credentials: trunk.credentials.clone(),
@@ -153,11 +155,5 @@ impl TrunkSettings {
             uri.parameters.set("user", Some("phone"));
         }
         uri
-    }
-
-    /// A proxy that knows where loose routes go stands in one.
-    fn route(&self) -> Vec<NameAddr> {
-        let loose = self.proxy.iter().filter(|proxy| proxy.parameters.get("lr").is_some());
-        loose.map(|proxy| NameAddr::new(proxy.clone())).collect()
     }
 }

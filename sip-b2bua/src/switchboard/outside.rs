@@ -33,6 +33,10 @@ impl Switchboard {
         while let Some(action) = self.trunks.poll_action() {
             match action {
                 TrunkAction::Locate(trunk, uri) => self.actions.push_back(Action::Locate { trunk, uri }),
+                TrunkAction::Request(trunk, purpose, new) => {
+                    let request = self.endpoint.request(*new, moment.now);
+                    self.trunks.sent(request, trunk, purpose);
+                }
                 TrunkAction::GoOn(number, leg) => {
                     let step = self.trunks.go_on((number, leg), moment.now);
                     self.take_step(number, leg, step, moment);
@@ -55,7 +59,8 @@ impl Switchboard {
                     Party::To => bound[1],
                 };
                 let is_emergency = self.directory.is_emergency(&order.whom.number);
-                let through = Through { trunk: settings, flow, gives_up_at, is_emergency };
+                let route = self.trunks.route(trunk);
+                let through = Through { trunk: settings, flow, route, gives_up_at, is_emergency };
                 Ok(self.reaching().through(through, order, call.view(), bound))
             }
             Step::Wait => return,

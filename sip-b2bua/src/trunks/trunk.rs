@@ -1,12 +1,16 @@
-//! One trunk.
+//! One trunk: its channels, and how it is reached.
 
-use super::LegKey;
 use super::hunt::Failure;
+use super::probing::{Probing, Shown};
+use super::registration::{Due, News, Registration, Standings};
+use super::requests;
 use super::whereabouts::{Located, NotLocated, Whereabouts};
+use super::{LegKey, Purpose};
 use crate::settings::TrunkSettings;
 use call_control::Number;
-use sip_core::Flow;
-use sip_message::SipUri;
+use rand_chacha::ChaCha12Rng;
+use sip_core::{Flow, NewRequest, Outcome};
+use sip_message::{FieldName, NameAddr, SipUri};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -15,9 +19,12 @@ use std::time::{Duration, Instant};
 pub(super) struct Trunk {
     pub(super) settings: TrunkSettings,
     whereabouts: Whereabouts,
+    registration: Option<Registration>,
+    probing: Probing,
     legs: BTreeSet<LegKey>,
     /// When the last legs began, where so many a second are the most.
     begun: VecDeque<Instant>,
+    random: ChaCha12Rng,
 }
 
 /// How a trunk is reached.
@@ -33,9 +40,16 @@ pub(super) enum Way {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Trunk {
-    pub(super) fn new(settings: TrunkSettings, now: Instant) -> Self {
-        let whereabouts = Whereabouts::new(now);
-        Self { settings, whereabouts, legs: BTreeSet::new(), begun: VecDeque::new() }
+    pub(super) fn new(settings: TrunkSettings, random: ChaCha12Rng, now: Instant) -> Self {
+        Self {
+            whereabouts: Whereabouts::new(now),
+            registration: settings.registration.map(|wanted| Registration::new(wanted, now)),
+            probing: Probing::new(settings.probe, now),
+            settings,
+            legs: BTreeSet::new(),
+            begun: VecDeque::new(),
+            random,
+        }
     }
 
     /// How well it fits: the length of the prefix that the number has. A short number that no trunk names is one of the
@@ -71,30 +85,65 @@ impl Trunk {
         self.legs.len()
     }
 
+    /// The ways that are known.
     pub(super) fn flows(&self) -> &[Flow] {
         self.whereabouts.flows()
     }
 
+    /// Routes that the carrier wants its requests to take, where it is registered at.
+    pub(super) fn route(&self) -> &[NameAddr] {
+        self.registration.as_ref().map(Registration::route).unwrap_or_default()
+    }
+
+    /// A trunk that registers is called along the way that it is registered along, and along no other.
     pub(super) fn way(&self, tried: &[Flow], now: Instant) -> Way {
-        match self.whereabouts.next(tried, now) {
+        let is_located_soon = self.whereabouts.is_awaited();
+        let Some(registration) = &self.registration else {
+            return match self.whereabouts.next(tried, now) {
+                Some(flow) => Way::Along(flow),
+                None if is_located_soon => Way::Awaited,
+                None => Way::None,
+            };
+        };
+        match registration.flow(now).filter(|flow| !tried.contains(flow)) {
             Some(flow) => Way::Along(flow),
-            None if self.whereabouts.is_awaited() => Way::Awaited,
+            None if registration.is_awaited() || is_located_soon => Way::Awaited,
             None => Way::None,
         }
     }
 
-    pub(super) fn note_failure(&mut self, flow: Flow, failure: Failure, now: Instant) {
+    /// A call along this way came to nothing; `tried` are all those that it has gone.
+    pub(super) fn note_failure(&mut self, tried: &[Flow], failure: Failure, now: Instant) {
+        let Some(flow) = tried.last().copied() else { return };
         match failure {
             Failure::Silent | Failure::Unreachable => self.whereabouts.note_dead(flow, now),
             Failure::Refused { status: 503, retry_after: Some(time) } => {
                 self.whereabouts.note_wish(flow, time, now);
             }
-            Failure::Refused { .. } => self.note_alive(flow),
+            Failure::Refused { status: 503, retry_after: None } => {}
+            Failure::Refused { .. } => return self.note_alive(flow),
+        }
+        let has_another = self.whereabouts.next(tried, now).is_some();
+        let Some(registration) = &mut self.registration else { return };
+        match failure {
+            // It is registered elsewhere first: carriers refuse calls from those who are not.
+            _ if has_another => registration.leave(flow, now),
+            // Whether the way still stands is found out at once.
+            Failure::Silent | Failure::Unreachable => registration.lost(flow, now),
+            Failure::Refused { .. } => {}
         }
     }
 
     pub(super) fn note_alive(&mut self, flow: Flow) {
         self.whereabouts.note_alive(flow);
+        self.probing.note_alive(flow);
+    }
+
+    /// A connection is closed, or nothing can be sent along it.
+    pub(super) fn note_lost(&mut self, flow: Flow, now: Instant) {
+        if let Some(registration) = &mut self.registration {
+            registration.lost(flow, now);
+        }
     }
 
     /// What is to be looked up now.
@@ -112,11 +161,124 @@ impl Trunk {
             Ok(_) if before => tracing::info!(trunk = name, "the address of a trunk is resolved again"),
             Err(_) | Ok(_) => {}
         }
+        let is_news = self.whereabouts.flows().is_empty();
         self.whereabouts.handle_located(result, now);
+        if let Some(registration) = self.registration.as_mut().filter(|_| is_news) {
+            registration.located(now);
+        }
+    }
+
+    /// The requests that are due, and what each is for.
+    pub(super) fn requests(&mut self, now: Instant) -> Vec<(Purpose, NewRequest)> {
+        let mut due = Vec::new();
+        while let Some(register) = self.register(now) {
+            due.push(register);
+        }
+        let flows = match &self.registration {
+            Some(registration) => registration.flow(now).into_iter().collect(),
+            None => self.whereabouts.flows().to_vec(),
+        };
+        if !flows.is_empty() {
+            for flow in self.probing.due(&flows, now) {
+                due.push((Purpose::Probe(flow), requests::options(&self.settings, flow)));
+            }
+        }
+        due
+    }
+
+    /// Whoever waits for the trunk may know more now: `true`.
+    pub(super) fn handle_outcome(&mut self, purpose: Purpose, outcome: &Outcome, now: Instant) -> bool {
+        match purpose {
+            Purpose::Probe(flow) => {
+                match self.probing.handle_outcome(flow, outcome) {
+                    Shown::Alive => self.whereabouts.note_alive(flow),
+                    Shown::Dead => {
+                        self.whereabouts.note_dead(flow, now);
+                        self.note_lost(flow, now);
+                    }
+                    Shown::Nothing => {}
+                }
+                false
+            }
+            Purpose::Register(flow) => {
+                self.handle_registered(flow, outcome, now);
+                true
+            }
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.whereabouts.poll_timeout()
+        let registration = self.registration.as_ref().filter(|_| !self.whereabouts.is_awaited());
+        let probing = match &self.registration {
+            Some(registration) => registration.has_way(),
+            None => !self.whereabouts.flows().is_empty(),
+        };
+        let probing = self.probing.poll_timeout().filter(|_| probing);
+        let registration = registration.map(Registration::poll_timeout);
+        self.whereabouts.poll_timeout().into_iter().chain(registration).chain(probing).min()
+    }
+
+    /// How it stands, for people: registered or not, reachable or not, and why not.
+    pub(super) fn standing(&self, now: Instant) -> (Option<Standings>, Option<bool>, Option<&str>) {
+        let registration = self.registration.as_ref();
+        let last_failure = registration.and_then(Registration::last_failure).or(self.whereabouts.why_not());
+        (
+            registration.map(|registration| registration.standings(now)),
+            self.probing.is_reachable(),
+            last_failure,
+        )
+    }
+
+    /// The next REGISTER, if one is due.
+    fn register(&mut self, now: Instant) -> Option<(Purpose, NewRequest)> {
+        if self.whereabouts.is_awaited() {
+            return None; // It is asked again when the name is known.
+        }
+        let registration = self.registration.as_mut()?;
+        if registration.due(now) == Due::Nothing {
+            return None;
+        }
+        let standing = registration.flow(now).filter(|flow| !registration.tried().contains(flow));
+        let Some(flow) = standing.or_else(|| self.whereabouts.next(registration.tried(), now)) else {
+            let why = self.whereabouts.why_not().filter(|_| self.whereabouts.flows().is_empty());
+            let news = registration.no_way(why, &mut self.random, now);
+            self.tell(news);
+            return None;
+        };
+        let (call_id, cseq, wanted) = registration.ask(flow, now);
+        let request = requests::register(&self.settings, flow, call_id, cseq, wanted);
+        Some((Purpose::Register(flow), request))
+    }
+
+    fn handle_registered(&mut self, flow: Flow, outcome: &Outcome, now: Instant) {
+        match outcome {
+            Outcome::Final(response) => {
+                let wished = response.header.fields.delta_seconds(&FieldName::RETRY_AFTER);
+                if let Some(Ok(seconds)) = wished.filter(|_| response.status.code() == 503) {
+                    self.whereabouts.note_wish(flow, Duration::from_secs(seconds.into()), now);
+                }
+            }
+            Outcome::TimedOut | Outcome::Unreachable => self.whereabouts.note_dead(flow, now),
+        }
+        let Some(registration) = &mut self.registration else { return };
+        let ours = requests::contact(&self.settings, flow);
+        match registration.handle_outcome(outcome, flow, &ours, &mut self.random, now) {
+            Ok(news) => self.tell(news),
+            // `requests` asks the next way.
+            Err(Due::Ask | Due::Nothing) => registration.ask_at_once(now),
+        }
+    }
+
+    fn tell(&self, news: Option<News>) {
+        let name = &*self.settings.name;
+        let why = self.registration.as_ref().and_then(Registration::last_failure).unwrap_or_default();
+        match news {
+            Some(News::Up) => tracing::info!(trunk = name, "trunk.up: the carrier has registered us"),
+            Some(News::Down) => {
+                tracing::warn!(trunk = name, why, "trunk.down: the carrier does not register us")
+            }
+            None => {}
+        }
     }
 
     fn may_begin(&self, now: Instant) -> bool {

@@ -84,6 +84,8 @@ pub fn trunk(name: &str, address: &str) -> TrunkSettings {
         proxy: None,
         username: None,
         credentials: None,
+        registration: None,
+        probe: None,
         numbers: vec![number("+918065978015"), number("+91806597802X")],
         prefixes: vec![Entry::new("+").expect("an entry")],
         priority: 10,

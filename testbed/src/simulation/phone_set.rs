@@ -1,6 +1,6 @@
 //! What is plugged in: a whole phone, one whose part the story plays, or one that says what no proper stack says.
 
-use super::{ByHand, RawPhone};
+use super::{ByHand, Carrier, RawPhone};
 use sip_core::Flow;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -18,12 +18,21 @@ pub(super) enum PhoneSet {
     },
     /// What a carrier has: nobody registers it.
     Gateway {
-        raw: RawPhone,
+        carrier: Carrier,
         flow: Flow,
     },
 }
 
 impl PhoneSet {
+    /// The phone that says what no proper stack says, if there is one.
+    pub(super) const fn raw(&self) -> Option<&RawPhone> {
+        match self {
+            Self::Raw { raw, .. } => Some(raw),
+            Self::Gateway { carrier, .. } => Some(&carrier.calls),
+            Self::Whole(_) | Self::ByHand(_) => None,
+        }
+    }
+
     pub(super) const fn registers(&self) -> bool {
         !matches!(self, Self::Gateway { .. })
     }
@@ -37,9 +46,7 @@ impl PhoneSet {
                     handset.handle_sip(octets, flow, now);
                 }
             }
-            Self::Gateway { raw, .. } => {
-                raw.handle_sip(octets, now);
-            }
+            Self::Gateway { carrier, .. } => carrier.handle_sip(octets, now),
         }
     }
 
@@ -64,7 +71,7 @@ impl PhoneSet {
         match self {
             Self::Whole(handset) => handset.handle_timeout(now),
             Self::ByHand(phone) => phone.handle_timeout(now),
-            Self::Gateway { raw, .. } => raw.handle_timeout(now),
+            Self::Gateway { carrier, .. } => carrier.calls.handle_timeout(now),
             Self::Raw { handset, raw, .. } => {
                 if handset.poll_timeout().is_some_and(|due| due <= now) {
                     handset.handle_timeout(now);
@@ -80,7 +87,7 @@ impl PhoneSet {
         match self {
             Self::Whole(handset) => handset.poll_timeout(),
             Self::ByHand(phone) => phone.poll_timeout(),
-            Self::Gateway { raw, .. } => raw.poll_timeout(),
+            Self::Gateway { carrier, .. } => carrier.calls.poll_timeout(),
             Self::Raw { handset, raw, .. } => {
                 handset.poll_timeout().into_iter().chain(raw.poll_timeout()).min()
             }
@@ -91,8 +98,8 @@ impl PhoneSet {
         match self {
             Self::Whole(handset) => handset.poll_action(),
             Self::ByHand(phone) => phone.poll_action(),
-            Self::Gateway { raw, flow } => {
-                raw.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets })
+            Self::Gateway { carrier, flow } => {
+                carrier.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets })
             }
             Self::Raw { handset, raw, flow } => {
                 let said = raw.poll_output().map(|octets| HandsetAction::Sip { flow: *flow, octets });

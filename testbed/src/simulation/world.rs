@@ -441,7 +441,7 @@ impl World {
 
     /// Whether a phone has a call: it rings, or somebody talks.
     pub fn is_busy(&self, phone: PhoneId) -> bool {
-        if let PhoneSet::Raw { raw, .. } | PhoneSet::Gateway { raw, .. } = &self.phones[phone.0].handset {
+        if let Some(raw) = self.phones[phone.0].handset.raw() {
             return raw.is_left_alone();
         }
         let events = &self.phones[phone.0].events;

@@ -26,13 +26,26 @@ impl Outside {
 
     /// These trunks, and the gateways 192.0.2.1, 192.0.2.2 …
     pub(crate) fn of(trunks: Vec<TrunkSettings>, zone: Zone, scripts: &[RawScript]) -> Self {
+        Self::with_registrars(trunks, zone, scripts, &[])
+    }
+
+    /// The same, and what each gateway says to the first REGISTERs.
+    pub(crate) fn with_registrars(
+        trunks: Vec<TrunkSettings>,
+        zone: Zone,
+        scripts: &[RawScript],
+        answers: &[&[(&'static str, &'static str)]],
+    ) -> Self {
         let mut world = World::with_trunks(7, trunks, zone);
         let phone = world.phone("1001", answers_after(0.5), 500.0);
         let gateways = scripts
             .iter()
             .enumerate()
             .map(|(index, script)| world.gateway(&format!("192.0.2.{}:5060", index + 1), script.clone()));
-        let gateways = gateways.collect();
+        let gateways: Vec<PhoneId> = gateways.collect();
+        for (gateway, answers) in gateways.iter().zip(answers) {
+            world.carrier_mut(*gateway).registers(answers);
+        }
         world.register_all();
         Self { world, phone, gateways }
     }

@@ -8,10 +8,13 @@ use numbering::{DialPolicy, Entry, Format, NumberPattern, NumberingPlan, Writing
 use sip_b2bua::{IdentityField, TrunkSettings};
 use sip_core::digest;
 use sip_message::{Host, SipUri, Uri};
+use std::time::Duration;
 
 /// Calls at once where the file says nothing.
 const CHANNELS: usize = 30;
 const PRIORITY: u32 = 10;
+const REGISTRATION: Duration = Duration::from_secs(600);
+const PROBE: Duration = Duration::from_secs(60);
 const SECRET_OCTETS_MAX: usize = 256;
 const TRUNKS_MAX: usize = 256;
 
@@ -62,9 +65,8 @@ fn trunk(
     let user_phone = table.optional("user_phone").and_then(|value| value.boolean());
     let trusted = table.optional("trusted").and_then(|value| value.boolean());
     let pass_variables = table.optional("pass_variables").and_then(|value| value.boolean());
-    table.later("register", "registrations at trunks are");
-    table.later("registration_seconds", "registrations at trunks are");
-    table.later("probe_seconds", "OPTIONS to trunks are");
+    let registration = registration(&mut table, account.is_some());
+    let probe = table.optional("probe_seconds").map(|value| value.seconds(0..=86_400));
     table.later("inbound_digest", "calls from trunks are");
     table.later("from", "calls from trunks are");
     table.later("destinations", "calls from trunks are");
@@ -85,6 +87,11 @@ fn trunk(
         priority: priority.map_or(PRIORITY, |priority| priority as u32),
         channels: channels.map_or(CHANNELS, |channels| channels as usize),
         calls_per_second: rate.map(|rate| rate as usize),
+        registration: registration?,
+        probe: match probe {
+            Some(every) => Some(every?).filter(|every| !every.is_zero()),
+            None => Some(PROBE),
+        },
         writing: writing?,
         identity: identity?,
         from_user,
@@ -123,6 +130,27 @@ fn credentials(table: &mut Table<'_>, username: Option<Box<str>>) -> Option<Opti
         }
         // An account that nobody asks a password for.
         (Some(_) | None, None) => Some(None),
+    }
+}
+
+/// For how long to register; `None`: there is a mistake.
+#[expect(clippy::option_option, reason = "what is read may be absent, and may be wrong")]
+fn registration(table: &mut Table<'_>, has_account: bool) -> Option<Option<Duration>> {
+    let registers = table.optional("register").map(|value| value.boolean());
+    let seconds = table.optional("registration_seconds").map(|value| value.seconds(30..=86_400));
+    let time = match seconds {
+        Some(seconds) => seconds?,
+        None => REGISTRATION,
+    };
+    match registers {
+        Some(registers) if registers? => {
+            if !has_account {
+                table.refuse("username", Fault::Missing);
+                return None;
+            }
+            Some(Some(time))
+        }
+        Some(_) | None => Some(None),
     }
 }
 

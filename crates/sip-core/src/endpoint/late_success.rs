@@ -38,7 +38,8 @@ impl Endpoint {
         if self.transactions.len() >= self.config.transactions_max {
             return;
         }
-        let mut dialog = Dialog::confirm(response, Way { flow, sent_to: None, reach: Reach::AlongFlow }, None);
+        let mut dialog =
+            Dialog::confirm(response, Way { flow, sent_to: None, reach: Reach::AlongFlow }, None);
         dialog.answer_to_source();
         let machine = Established::unwanted(Ending::new(GoneCause::Cancelled, None), self.config.timers);
         let stage = Stage::resumed(machine, header.cseq.number, dialog);

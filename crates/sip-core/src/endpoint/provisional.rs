@@ -76,8 +76,7 @@ impl Endpoint {
         let Usage { flow, sent_to, reach, stage, .. } = &mut **usage;
         let way = Way { flow: *flow, sent_to: sent_to.as_ref(), reach: *reach };
         let Some(early) = stage.early_mut() else { return };
-        let dialog =
-            early.entry(tag).or_insert_with(|| Dialog::from_response(response, way));
+        let dialog = early.entry(tag).or_insert_with(|| Dialog::from_response(response, way));
         let mut prack = dialog.request(Method::PRACK);
         let flow = dialog.flow();
         let cseq = &response.header.cseq;

@@ -301,7 +301,10 @@ impl Pair {
                 // A copy that outlives its transaction starts a second call; the tests keep delays below that.
                 assert!(self.legs[1].is_none(), "a second call");
                 self.legs[1] = Some(LEG);
-                self.command(Callee, Command::Take { invite: LEG, incoming: Box::new(incoming), reach: Reach::AlongFlow });
+                self.command(
+                    Callee,
+                    Command::Take { invite: LEG, incoming: Box::new(incoming), reach: Reach::AlongFlow },
+                );
                 let body = self.story.rings_reliably.then(|| b"answer".to_vec());
                 self.command(Callee, Command::Ring { invite: LEG, status: StatusCode::RINGING, body });
                 if let Some(after) = self.story.accepts_after {

@@ -34,7 +34,10 @@ impl Phone {
             fields: line::fields_of_interest(header),
         }));
         let invite = self.next_invite();
-        self.endpoint.handle_command(Command::Take { invite, incoming: Box::new(incoming), reach: Reach::AlongFlow }, now);
+        self.endpoint.handle_command(
+            Command::Take { invite, incoming: Box::new(incoming), reach: Reach::AlongFlow },
+            now,
+        );
         let state = State::Alerting { offer: offer.clone().and_then(Result::ok), early: None };
         self.line = Some(Line { invite, state, session: self.new_session() });
         match offer {

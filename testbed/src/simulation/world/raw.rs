@@ -3,7 +3,7 @@
 use super::super::phone_set::PhoneSet;
 use super::super::server::SERVER;
 use super::{PhoneId, World};
-use crate::simulation::{RawPhone, RawScript};
+use crate::simulation::{Carrier, RawPhone, RawScript};
 use media_relay::BindError;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
@@ -24,16 +24,32 @@ impl World {
         let sip: SocketAddr = address.parse().expect("an address with a port");
         let rtp = SocketAddr::new(sip.ip(), 4000);
         let flow = Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060) };
-        self.plug_in(PhoneSet::Gateway { raw: RawPhone::new(script, sip, rtp), flow }, sip, rtp)
+        self.plug_in(
+            PhoneSet::Gateway { carrier: Carrier::new(RawPhone::new(script, sip, rtp)), flow },
+            sip,
+            rtp,
+        )
     }
 
     /// What a raw phone or a gateway saw.
     pub fn raw(&self, phone: PhoneId) -> &RawPhone {
-        let (PhoneSet::Raw { raw, .. } | PhoneSet::Gateway { raw, .. }) = &self.phones[phone.0].handset
-        else {
-            panic!("{phone:?} is no raw phone")
+        self.phones[phone.0].handset.raw().unwrap_or_else(|| panic!("{phone:?} is no raw phone"))
+    }
+
+    /// What a carrier was asked.
+    pub fn carrier(&self, gateway: PhoneId) -> &Carrier {
+        let PhoneSet::Gateway { carrier, .. } = &self.phones[gateway.0].handset else {
+            panic!("{gateway:?} is no gateway")
         };
-        raw
+        carrier
+    }
+
+    /// A carrier that is told what to say.
+    pub fn carrier_mut(&mut self, gateway: PhoneId) -> &mut Carrier {
+        let PhoneSet::Gateway { carrier, .. } = &mut self.phones[gateway.0].handset else {
+            panic!("{gateway:?} is no gateway")
+        };
+        carrier
     }
 
     /// Nobody listens where a phone was any more, and the network says so.

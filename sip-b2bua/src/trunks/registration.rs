@@ -1,0 +1,372 @@
+//! The registration that a trunk keeps at its carrier (RFC 3261 §10.2).
+//!
+//! | | due | accepted | refused, or no answer | the way is lost |
+//! |---|---|---|---|---|
+//! | `Waiting` | REGISTER along the next way → `Asking` | — | — | — |
+//! | `Asking` | no answer in time: the next way | → `Standing` | 423: once more; 401, 403 and such: slowly → `Waiting`; else the next way, then → `Waiting` | the next way |
+//! | `Standing` | refreshed → `Asking` | — | — | asked anew → `Asking` |
+//!
+//! Calls leave along the way that the carrier was registered along, as long as it stands: carriers refuse what comes from
+//! elsewhere. It never gives up; what it waits between two rounds grows, and has some chance in it.
+
+use rand::Rng;
+use rand_chacha::ChaCha12Rng;
+use sip_core::{Flow, Outcome};
+use sip_message::{CallId, Contacts, FieldName, NameAddr, Response, SipUri, StatusCode, Uri};
+use std::time::{Duration, Instant};
+
+/// The registration of one trunk.
+#[derive(Debug)]
+pub(super) struct Registration {
+    state: State,
+    /// What is asked for.
+    wanted: Duration,
+    /// The same for all REGISTERs (RFC 3261 §10.2).
+    call_id: Option<CallId>,
+    cseq: u32,
+    /// Along which it stands; kept while it is refreshed.
+    standing: Option<Standing>,
+    /// Rounds without success.
+    failures: u32,
+    last_failure: Option<Box<str>>,
+    /// The carrier has once asked for a longer time.
+    has_grown: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting {
+        until: Instant,
+    },
+    Asking {
+        tried: Vec<Flow>,
+        flow: Flow,
+        gives_up_at: Instant,
+        /// It is known what came of it: the next way is to be asked.
+        is_over: bool,
+    },
+    Standing {
+        refresh_at: Instant,
+    },
+}
+
+/// What the carrier has granted.
+#[derive(Debug, Clone)]
+struct Standing {
+    flow: Flow,
+    expires_at: Instant,
+    /// Where requests go that the carrier is to pass on (RFC 3608 §5).
+    route: Vec<NameAddr>,
+}
+
+/// What is to be done about a registration now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Ask along a way that is none of those that were tried: [`Registration::ask`] or [`Registration::no_way`].
+    Ask,
+    Nothing,
+}
+
+/// News that somebody wants to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    Up,
+    Down,
+}
+
+/// How a registration stands, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standings {
+    Registered,
+    Registering,
+    Failed,
+}
+
+/// A REGISTER may be without an answer for so long, as an INVITE may.
+const PATIENCE: Duration = super::PATIENCE;
+/// Between two rounds: from the first to the last.
+const PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(300);
+/// The same where the carrier says that it does not know us: those who try often are banned.
+const SLOW_PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(1800);
+/// The longest that a carrier may wish to be left alone.
+const WISHED_MAX: Duration = Duration::from_secs(1800);
+/// The longest time that is asked for, whatever the carrier wants.
+const WANTED_MAX: Duration = Duration::from_secs(86_400);
+
+impl Registration {
+    pub(super) const fn new(wanted: Duration, now: Instant) -> Self {
+        Self {
+            state: State::Waiting { until: now },
+            wanted,
+            call_id: None,
+            cseq: 0,
+            standing: None,
+            failures: 0,
+            last_failure: None,
+            has_grown: false,
+        }
+    }
+
+    /// Along which calls leave.
+    pub(super) fn flow(&self, now: Instant) -> Option<Flow> {
+        self.standing.as_ref().filter(|standing| standing.expires_at > now).map(|standing| standing.flow)
+    }
+
+    pub(super) fn route(&self) -> &[NameAddr] {
+        self.standing.as_ref().map(|standing| &*standing.route).unwrap_or_default()
+    }
+
+    /// It may stand soon.
+    pub(super) const fn is_awaited(&self) -> bool {
+        matches!(self.state, State::Asking { .. })
+    }
+
+    pub(super) fn standings(&self, now: Instant) -> Standings {
+        match (self.flow(now), &self.last_failure) {
+            (Some(_), _) => Standings::Registered,
+            (None, None) => Standings::Registering,
+            (None, Some(_)) => Standings::Failed,
+        }
+    }
+
+    /// Why it failed last, for people.
+    pub(super) fn last_failure(&self) -> Option<&str> {
+        self.last_failure.as_deref()
+    }
+
+    /// A refusal or silence sends it along the next way now.
+    pub(super) fn ask_at_once(&mut self, now: Instant) {
+        if let State::Asking { gives_up_at, is_over, .. } = &mut self.state {
+            (*gives_up_at, *is_over) = (now, true);
+        }
+    }
+
+    /// The name of the carrier is known at last.
+    pub(super) fn located(&mut self, now: Instant) {
+        if let State::Waiting { until } = &mut self.state
+            && self.standing.is_none()
+        {
+            *until = now;
+        }
+    }
+
+    pub(super) const fn has_way(&self) -> bool {
+        self.standing.is_some()
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Instant {
+        match self.state {
+            State::Waiting { until } => until,
+            State::Asking { gives_up_at, .. } => gives_up_at,
+            State::Standing { refresh_at } => refresh_at,
+        }
+    }
+
+    pub(super) fn due(&mut self, now: Instant) -> Due {
+        if self.poll_timeout() > now {
+            return Due::Nothing;
+        }
+        if let State::Asking { is_over: false, .. } = self.state {
+            self.last_failure = Some("no answer".into());
+        }
+        Due::Ask
+    }
+
+    /// The ways that the present round has tried. A refresh goes along the way that stands, which is none of them.
+    pub(super) fn tried(&self) -> &[Flow] {
+        match &self.state {
+            State::Asking { tried, .. } => tried,
+            State::Waiting { .. } | State::Standing { .. } => &[],
+        }
+    }
+
+    /// A REGISTER goes along `flow`: its Call-ID and number, and for how long it asks.
+    pub(super) fn ask(&mut self, flow: Flow, now: Instant) -> (Option<CallId>, u32, Duration) {
+        let mut tried = match std::mem::replace(&mut self.state, State::Waiting { until: now }) {
+            State::Asking { tried, .. } => tried,
+            State::Waiting { .. } | State::Standing { .. } => Vec::new(),
+        };
+        tried.push(flow);
+        self.state = State::Asking { tried, flow, gives_up_at: now + PATIENCE, is_over: false };
+        self.cseq += 1;
+        (self.call_id.clone(), self.cseq, self.wanted)
+    }
+
+    /// No way is left that was not tried; or none is known, because of `why`.
+    pub(super) fn no_way(
+        &mut self,
+        why: Option<&str>,
+        random: &mut ChaCha12Rng,
+        now: Instant,
+    ) -> Option<News> {
+        if let Some(why) = why {
+            self.last_failure = Some(why.into());
+        }
+        self.wait(paused(self.failures, &PAUSE, random), now)
+    }
+
+    /// What came of a REGISTER along `flow`. `Err`: it has to be asked again at once, along another way or the same.
+    pub(super) fn handle_outcome(
+        &mut self,
+        outcome: &Outcome,
+        flow: Flow,
+        ours: &SipUri,
+        random: &mut ChaCha12Rng,
+        now: Instant,
+    ) -> Result<Option<News>, Due> {
+        let is_present = matches!(&self.state, State::Asking { flow: asked, .. } if *asked == flow);
+        let response = match outcome {
+            Outcome::Final(response) => response,
+            Outcome::TimedOut | Outcome::Unreachable if is_present => {
+                self.last_failure = Some("no answer".into());
+                return Err(Due::Ask);
+            }
+            Outcome::TimedOut | Outcome::Unreachable => return Ok(None),
+        };
+        self.call_id = Some(response.header.call_id.clone());
+        self.cseq = self.cseq.max(response.header.cseq.number);
+        if !is_present {
+            return Ok(None); // Too late: another way is being tried, or stands.
+        }
+        if response.status.is_success() {
+            return match granted(response, ours, self.wanted) {
+                Some(time) if !time.is_zero() => Ok(self.accepted(response, flow, time, now)),
+                Some(_) | None => {
+                    self.last_failure = Some("the carrier answered 200 without our binding".into());
+                    Ok(self.wait(paused(self.failures, &PAUSE, random), now))
+                }
+            };
+        }
+        self.refused(response, random, now)
+    }
+
+    /// Nothing goes along this way any more.
+    pub(super) fn lost(&mut self, flow: Flow, now: Instant) {
+        if self.standing.as_ref().is_some_and(|standing| standing.flow == flow) {
+            self.standing = None;
+            if let State::Standing { .. } = self.state {
+                self.state = State::Waiting { until: now };
+            }
+        }
+    }
+
+    /// The carrier takes no call along this way: it is registered along the next one, if there is another.
+    pub(super) fn leave(&mut self, flow: Flow, now: Instant) {
+        if self.standing.as_ref().is_some_and(|standing| standing.flow == flow)
+            && let State::Standing { .. } = self.state
+        {
+            self.standing = None;
+            // `ask` adds the next way to those that were tried.
+            self.state = State::Asking { tried: vec![flow], flow, gives_up_at: now, is_over: true };
+        }
+    }
+
+    fn accepted(&mut self, response: &Response, flow: Flow, time: Duration, now: Instant) -> Option<News> {
+        let was_down = self.standing.is_none();
+        let route = response.header.fields.addresses(&FieldName::SERVICE_ROUTE).unwrap_or_default();
+        self.standing = Some(Standing { flow, expires_at: now + time, route });
+        self.state = State::Standing { refresh_at: now + refresh_after(time) };
+        (self.failures, self.last_failure) = (0, None);
+        was_down.then_some(News::Up)
+    }
+
+    fn refused(
+        &mut self,
+        response: &Response,
+        random: &mut ChaCha12Rng,
+        now: Instant,
+    ) -> Result<Option<News>, Due> {
+        let fields = &response.header.fields;
+        if response.status == StatusCode::INTERVAL_TOO_BRIEF
+            && !self.has_grown
+            && let Some(Ok(least)) = fields.delta_seconds(&FieldName::MIN_EXPIRES)
+            && Duration::from_secs(least.into()) > self.wanted
+        {
+            self.has_grown = true;
+            self.wanted = Duration::from_secs(least.into()).min(WANTED_MAX);
+            if let State::Asking { tried, .. } = &mut self.state {
+                tried.pop();
+            }
+            return Err(Due::Ask);
+        }
+        let code = response.status.code();
+        self.last_failure = Some(
+            match code {
+                401 | 403 | 407 => {
+                    format!("the carrier refuses the credentials: {code} {}", shown(&response.reason))
+                }
+                _ => format!("{code} {}", shown(&response.reason)),
+            }
+            .into(),
+        );
+        let wished = fields.delta_seconds(&FieldName::RETRY_AFTER).and_then(Result::ok);
+        let wished = wished.map(|seconds| Duration::from_secs(seconds.into()).min(WISHED_MAX));
+        match code {
+            // The next address may do better.
+            500..=599 | 408 => Err(Due::Ask),
+            401 | 403 | 404 | 407 => Ok(self.wait(paused(self.failures, &SLOW_PAUSE, random), now)),
+            _ => {
+                let pause = paused(self.failures, &PAUSE, random);
+                Ok(self.wait(wished.map_or(pause, |wished| wished.max(pause)), now))
+            }
+        }
+    }
+
+    fn wait(&mut self, pause: Duration, now: Instant) -> Option<News> {
+        self.failures = self.failures.saturating_add(1);
+        self.state = State::Waiting { until: now + pause };
+        let still_stands = self.flow(now).is_some();
+        let was_up = self.standing.is_some();
+        if !still_stands {
+            self.standing = None;
+        }
+        // Told once: when it stood until now, and when the first round of all has failed.
+        (!still_stands && (was_up || self.failures == 1)).then_some(News::Down)
+    }
+}
+
+/// Twice as long for each failure, and up to a fifth more or less.
+fn paused(failures: u32, pause: &std::ops::RangeInclusive<Duration>, random: &mut ChaCha12Rng) -> Duration {
+    let grown = pause.start().saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX));
+    grown.min(*pause.end()).mul_f64(random.random_range(0.8..1.2))
+}
+
+/// Well before the end, so that a lost REGISTER can be repeated.
+fn refresh_after(time: Duration) -> Duration {
+    time.mul_f64(0.8).max(Duration::from_secs(1))
+}
+
+/// For how long our own binding stands, among those of others (RFC 3261 §10.2.4). A registrar that names none has taken
+/// what was asked for.
+fn granted(response: &Response, ours: &SipUri, wanted: Duration) -> Option<Duration> {
+    let in_field = response.header.fields.delta_seconds(&FieldName::EXPIRES).and_then(Result::ok);
+    let seconds = |count: u32| Duration::from_secs(count.into());
+    let usual = in_field.map_or(wanted, seconds);
+    let contacts = match &response.header.contact {
+        Some(Contacts::List(contacts)) => contacts,
+        Some(Contacts::Star) => return None,
+        None => return Some(usual),
+    };
+    let own = Uri::Sip(ours.clone());
+    let same = contacts.iter().find(|contact| contact.uri.is_equivalent(&own));
+    // Carriers rewrite ports and leave parameters out.
+    let same_user =
+        || contacts.iter().find(|contact| has_user(&contact.uri, ours) && has_host(&contact.uri, ours));
+    let any_of_user = || contacts.iter().find(|contact| has_user(&contact.uri, ours));
+    let own = same.or_else(same_user).or_else(any_of_user)?;
+    let expires = own.parameters.value("expires").and_then(|value| value.trim().parse().ok());
+    Some(expires.map_or(usual, seconds))
+}
+
+fn has_user(uri: &Uri, ours: &SipUri) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.decoded_user() == ours.decoded_user())
+}
+
+fn has_host(uri: &Uri, ours: &SipUri) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.host == ours.host)
+}
+
+/// A reason phrase as people are shown it.
+fn shown(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_control()).take(80).collect()
+}
