@@ -18,6 +18,7 @@ pub(crate) const ORIGINATE_AI: &str = "calls.originate_ai";
 pub(crate) const READ: &str = "calls.read";
 pub(crate) const LIVE: &str = "calls.live";
 pub(crate) const HANG_UP: &str = "calls.hangup";
+pub(crate) const CONFIG_READ: &str = "config.read";
 
 const PERMISSIONS: [&str; 11] = [
     CLICK_TO_CALL,
@@ -29,7 +30,7 @@ const PERMISSIONS: [&str; 11] = [
     "calls.hold",
     "calls.recording",
     "calls.write",
-    "config.read",
+    CONFIG_READ,
     "config.write",
 ];
 const FAMILIES: [&str; 2] = ["calls.*", "config.*"];

@@ -39,6 +39,8 @@ pub enum Code {
     MessagesNotKept,
     /// There is no such extension, queue, IVR or AI agent.
     DestinationNotFound,
+    /// There is no trunk of that name.
+    TrunkNotFound,
     /// The path does not take this method; `Allow` names those it takes.
     MethodNotAllowed,
     /// The body did not come in time.
@@ -97,6 +99,7 @@ impl Code {
             Self::CallNotFound => (StatusCode::NOT_FOUND, "call_not_found"),
             Self::MessagesNotKept => (StatusCode::NOT_FOUND, "messages_not_kept"),
             Self::DestinationNotFound => (StatusCode::NOT_FOUND, "destination_not_found"),
+            Self::TrunkNotFound => (StatusCode::NOT_FOUND, "trunk_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::ExtensionNotRegistered => (StatusCode::CONFLICT, "extension_not_registered"),

@@ -10,7 +10,7 @@
 //! click_to_call::repeats                                  its Idempotency-Key
 //! click_to_call::placed                                   its answer
 //! click_to_call::settled                                  its Prefer: wait
-//! call lists events messages health                       the other routes
+//! call lists events messages inventory health             the other routes
 //! ladder_svg lookup                                       what they show
 //! api                                                     what all routes hold
 //! turns auth                                              who asks, and when it is their turn
@@ -32,6 +32,7 @@ mod error;
 mod events;
 mod guard;
 mod health;
+mod inventory;
 mod ladder_svg;
 mod lists;
 mod lookup;
@@ -77,6 +78,10 @@ pub fn router(calls: Arc<dyn Calls>, store: call_store::Store, keys: Keys) -> Ro
         .route("/calls/{id}/events", get(events::of_one))
         .route("/calls/{id}/ladder", get(messages::ladder))
         .route("/calls/{id}/explain", get(messages::explanation))
+        .route("/extensions", get(inventory::extensions))
+        .route("/extensions/{number}", get(inventory::extension))
+        .route("/trunks", get(inventory::trunks))
+        .route("/trunks/{name}", get(inventory::trunk))
         .route("/calls/{id}", get(call::read))
         .route("/calls/{id}/hangup", post(call::hang_up));
     health

@@ -21,6 +21,7 @@ mod call_actions;
 mod calls;
 mod command;
 mod ending;
+mod inventory;
 mod left_behind;
 mod lines;
 mod outside;

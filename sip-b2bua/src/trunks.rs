@@ -25,7 +25,7 @@ pub use whereabouts::{Located, NotLocated};
 use crate::place::CallNumber;
 use crate::scenario::{LegId, Order};
 use crate::settings::TrunkSettings;
-use call_control::Number;
+use call_control::{Number, TrunkView};
 use hunt::{Attempt, Hunt, Verdict};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -134,6 +134,11 @@ impl Trunks {
     /// Where the carrier wants its requests to go.
     pub(crate) fn route(&self, trunk: TrunkId) -> &[NameAddr] {
         self.trunk(trunk).map(Trunk::route).unwrap_or_default()
+    }
+
+    /// All trunks as the API shows them.
+    pub(crate) fn views(&self, now: Instant) -> Vec<TrunkView> {
+        self.trunks.iter().map(|trunk| trunk.view(now)).collect()
     }
 
     pub(crate) fn settings(&self, trunk: TrunkId) -> Option<&TrunkSettings> {

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use call_control::{
     Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, Calls, ClickToCall, End, EndReason,
-    EndedBy, EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder, MessagesRefusal, Number,
-    NumberedEvent, PartyType, PartyView, Readiness, Refusal, Repeatable, Timestamp,
+    EndedBy, EventReader, EventsEnd, Explanation, ExtensionView, HangUpRefusal, Ladder, MessagesRefusal,
+    Number, NumberedEvent, PartyType, PartyView, Readiness, Refusal, Repeatable, Timestamp, TrunkView,
 };
 use call_store::{FirstAnswer, Round, Store};
 use control_api::{ApiKey, Keys, Permission, key_sha256, router};
@@ -94,6 +94,8 @@ pub(crate) struct Script {
     pub(crate) hung_up: Vec<CallId>,
     pub(crate) ladder: Result<Ladder, MessagesRefusal>,
     pub(crate) explanation: Result<Explanation, MessagesRefusal>,
+    pub(crate) extensions: Vec<ExtensionView>,
+    pub(crate) trunks: Vec<TrunkView>,
 }
 
 pub(crate) struct FakeCalls {
@@ -193,6 +195,14 @@ impl Calls for FakeCalls {
         Box::pin(async { self.script().explanation.clone() })
     }
 
+    fn extensions(&self) -> Pin<Box<dyn Future<Output = Vec<ExtensionView>> + Send + '_>> {
+        Box::pin(async { self.script().extensions.clone() })
+    }
+
+    fn trunks(&self) -> Pin<Box<dyn Future<Output = Vec<TrunkView>> + Send + '_>> {
+        Box::pin(async { self.script().trunks.clone() })
+    }
+
     fn subscribe(&self) -> Box<dyn EventReader> {
         let busy = self.script().busy;
         if busy {
@@ -246,6 +256,8 @@ impl Api {
             hung_up: vec![],
             ladder: Err(MessagesRefusal::NotFound(id(1))),
             explanation: Err(MessagesRefusal::NotFound(id(1))),
+            extensions: Vec::new(),
+            trunks: Vec::new(),
         });
         let disk = Disk { store: store.clone(), rounds: tokio::sync::Mutex::new(0) };
         let calls = Arc::new(FakeCalls { script, disk, events: broadcast::channel(64).0 });

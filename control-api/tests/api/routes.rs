@@ -4,7 +4,10 @@ use crate::fake::{
     Api, KEY, KEY_AI, KEY_BOUND, KEY_NO_CLICK, KEY_OTHER, KEY_REVOKED, api_key, call, event, id,
 };
 use axum::body::Body;
-use call_control::{CallEventKind, CallState, HangUpRefusal, Number, PartyType, Readiness, Refusal};
+use call_control::{
+    CallEventKind, CallState, ExtensionState, ExtensionView, HangUpRefusal, LadderTransport, Number,
+    PartyType, PhoneView, ReachedAt, Readiness, Refusal, RegistrationState, TrunkView,
+};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -475,4 +478,73 @@ async fn a_store_that_fails_becomes_an_answer_that_says_nothing_of_it() {
     api.store.clone().close().await;
     let answer = api.with_key("GET", &format!("/api/v1/calls/{}", id(1))).await;
     assert!(!answer.is_error(500, "internal_error").0.contains("database"));
+}
+
+#[tokio::test]
+async fn what_calls_can_reach_is_shown_to_those_who_may_read_the_configuration() {
+    let api = Api::new().await;
+    let at = call(1, CallState::Talking).created_at;
+    let phone = PhoneView {
+        address: "192.0.2.7:5060".parse().unwrap(),
+        transport: LadderTransport::Tls,
+        user_agent: Some("Phone/1".into()),
+        registered_at: at,
+        expires_at: at,
+    };
+    let extension = ExtensionView {
+        number: Number::new("1001").unwrap(),
+        name: Some("Asha".into()),
+        state: ExtensionState::Busy,
+        phones: vec![phone],
+    };
+    let trunk = TrunkView {
+        name: "carrier".into(),
+        address: "sip:carrier.example".into(),
+        reached_at: vec![ReachedAt {
+            address: "198.51.100.1:5060".parse().unwrap(),
+            transport: LadderTransport::Udp,
+        }],
+        registration: Some(RegistrationState::Failed),
+        reachable: None,
+        channels_in_use: 2,
+        channels: 30,
+        last_failure: Some("403 Forbidden".into()),
+    };
+    {
+        let mut script = api.calls.script();
+        (script.extensions, script.trunks) = (vec![extension], vec![trunk]);
+    }
+    let get = async |path: &str| {
+        api.ask("GET", &format!("/api/v1{path}"), &[("x-api-key", KEY_NO_CLICK)], "").await
+    };
+    let shown = get("/extensions/1001").await;
+    assert_eq!(
+        (shown.status.as_u16(), &shown.json["state"], &shown.json["name"]),
+        (200, &json!("busy"), &json!("Asha"))
+    );
+    assert_eq!(shown.json["phones"][0]["transport"], json!("tls"));
+    assert_eq!(get("/extensions").await.json, json!({"data": [shown.json]}));
+    let shown = get("/trunks/carrier").await;
+    assert_eq!(
+        shown.json,
+        json!({
+            "name": "carrier", "address": "sip:carrier.example", "registration": "failed", "reachable": null,
+            "reached_at": [{"address": "198.51.100.1:5060", "transport": "udp"}],
+            "channels_in_use": 2, "channels": 30, "last_failure": "403 Forbidden",
+        })
+    );
+    assert_eq!(get("/trunks").await.json, json!({"data": [shown.json]}));
+    for (path, code) in [("/extensions/1009", "destination_not_found"), ("/trunks/other", "trunk_not_found")]
+    {
+        let missing = get(path).await;
+        assert_eq!((missing.status.as_u16(), &missing.json["code"]), (404, &json!(code)));
+    }
+    for path in ["/extensions", "/extensions/1001", "/trunks", "/trunks/carrier"] {
+        let refused = api.ask("GET", &format!("/api/v1{path}"), &[("x-api-key", KEY_AI)], "").await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json["code"]),
+            (403, &json!("permission_missing")),
+            "{path}"
+        );
+    }
 }

@@ -8,6 +8,7 @@ mod disposition;
 mod end;
 mod event;
 mod explanation;
+mod inventory;
 mod ladder;
 mod number;
 mod request;
@@ -21,6 +22,7 @@ pub use disposition::Disposition;
 pub use end::{End, EndReason, EndedBy, q850_cause};
 pub use event::{CallEvent, CallEventKind, EventId, NumberedEvent};
 pub use explanation::{Explanation, Finding, FindingCode, Severity};
+pub use inventory::{ExtensionState, ExtensionView, PhoneView, ReachedAt, RegistrationState, TrunkView};
 pub use ladder::{
     Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, MessageKind,
 };

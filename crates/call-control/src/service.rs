@@ -1,6 +1,9 @@
 //! The seam between the API and the B2BUA.
 
-use crate::{Call, CallId, ClickToCall, Explanation, Ladder, Number, NumberedEvent, PartyType};
+use crate::{
+    Call, CallId, ClickToCall, Explanation, ExtensionView, Ladder, Number, NumberedEvent, PartyType,
+    TrunkView,
+};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +42,12 @@ pub trait Calls: Send + Sync + 'static {
     /// Events of all calls from now on. Each is on disk when it comes, and they come in the order of their ids. What
     /// happens to a call before `click_to_call` answers may come before the answer.
     fn subscribe(&self) -> Box<dyn EventReader>;
+
+    /// All extensions, by their numbers.
+    fn extensions(&self) -> Pin<Box<dyn Future<Output = Vec<ExtensionView>> + Send + '_>>;
+
+    /// All trunks, as they are configured.
+    fn trunks(&self) -> Pin<Box<dyn Future<Output = Vec<TrunkView>> + Send + '_>>;
 
     /// Whether new calls can be taken, and else why not.
     fn readiness(&self) -> Readiness;

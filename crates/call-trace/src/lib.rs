@@ -13,6 +13,6 @@ mod wire;
 
 pub use explain::explain;
 pub use far_end::FarEnd;
-pub use ladder::ladder;
+pub use ladder::{ladder, transport};
 pub use tracer::{RungPhone, Tracer};
 pub use wire::{WireMessage, log_line};

@@ -43,6 +43,11 @@ impl Directory {
         self.extensions.contains_key(number)
     }
 
+    /// Those of all extensions, in their order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &Number> {
+        self.extensions.keys()
+    }
+
     /// What a phone shows of it.
     pub(crate) fn name_of(&self, number: &Number) -> Option<&str> {
         self.extensions.get(number)?.name.as_deref()

@@ -6,7 +6,7 @@ use super::sockets::{Received, Sockets, Ways};
 use crate::moment::Moment;
 use crate::switchboard::{Action, Command, Switchboard, Ticket, far_end};
 use crate::trunks::{Located, NotLocated, TrunkId};
-use call_control::{Call, CallId, HangUpRefusal, NumberedEvent, Refusal};
+use call_control::{Call, CallId, ExtensionView, HangUpRefusal, NumberedEvent, Refusal, TrunkView};
 use call_store::{Round, Store};
 use call_trace::WireMessage;
 use media_relay::RelayHandle;
@@ -43,6 +43,8 @@ pub(crate) enum Asked {
         call: CallId,
         answer: oneshot::Sender<Option<(Call, Arc<[u8]>)>>,
     },
+    Extensions(oneshot::Sender<Vec<ExtensionView>>),
+    Trunks(oneshot::Sender<Vec<TrunkView>>),
     /// Told when no call is left.
     WhenIdle(oneshot::Sender<()>),
     /// Told when everything that was to be written until then is on disk.
@@ -209,6 +211,12 @@ impl Driver {
             }
             Asked::Trace { call, answer } => {
                 let _ = answer.send(self.switchboard.trace_of(call));
+            }
+            Asked::Extensions(answer) => {
+                let _ = answer.send(self.switchboard.extensions(present()));
+            }
+            Asked::Trunks(answer) => {
+                let _ = answer.send(self.switchboard.trunks(Instant::now()));
             }
             Asked::WhenIdle(told) => self.waiting.idle.push(told),
             Asked::WhenWritten(told) => self.waiting.written.push(told),

@@ -9,8 +9,8 @@ use crate::scenario::Standard;
 use crate::settings::{Extension, Settings};
 use crate::switchboard::{Command, Left, Switchboard};
 use call_control::{
-    Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, HangUpRefusal, Ladder,
-    MessagesRefusal, NumberedEvent, Readiness, Refusal,
+    Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, ExtensionView,
+    HangUpRefusal, Ladder, MessagesRefusal, NumberedEvent, Readiness, Refusal, TrunkView,
 };
 use call_store::{Store, StoreError, Unfinished};
 use call_trace::WireMessage;
@@ -270,6 +270,22 @@ impl Calls for B2bua {
 
     fn subscribe(&self) -> Box<dyn EventReader> {
         Box::new(Reader(self.shared.subscribe()))
+    }
+
+    fn extensions(&self) -> Answer<'_, Vec<ExtensionView>> {
+        Box::pin(async move {
+            let (answer, extensions) = oneshot::channel();
+            self.tell(Asked::Extensions(answer)).await;
+            extensions.await.unwrap_or_default()
+        })
+    }
+
+    fn trunks(&self) -> Answer<'_, Vec<TrunkView>> {
+        Box::pin(async move {
+            let (answer, trunks) = oneshot::channel();
+            self.tell(Asked::Trunks(answer)).await;
+            trunks.await.unwrap_or_default()
+        })
     }
 
     fn readiness(&self) -> Readiness {

@@ -9,6 +9,7 @@
 //! Calls leave along the way that the carrier was registered along, as long as it stands: carriers refuse what comes from
 //! elsewhere. It never gives up; what it waits between two rounds grows, and has some chance in it.
 
+use call_control::RegistrationState;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use sip_core::{Flow, Outcome};
@@ -74,14 +75,6 @@ pub(super) enum News {
     Down,
 }
 
-/// How a registration stands, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standings {
-    Registered,
-    Registering,
-    Failed,
-}
-
 /// A REGISTER may be without an answer for so long, as an INVITE may.
 const PATIENCE: Duration = super::PATIENCE;
 /// Between two rounds: from the first to the last.
@@ -121,11 +114,12 @@ impl Registration {
         matches!(self.state, State::Asking { .. })
     }
 
-    pub(super) fn standings(&self, now: Instant) -> Standings {
+    /// As the API shows it.
+    pub(super) fn view(&self, now: Instant) -> RegistrationState {
         match (self.flow(now), &self.last_failure) {
-            (Some(_), _) => Standings::Registered,
-            (None, None) => Standings::Registering,
-            (None, Some(_)) => Standings::Failed,
+            (Some(_), _) => RegistrationState::Registered,
+            (None, None) => RegistrationState::Registering,
+            (None, Some(_)) => RegistrationState::Failed,
         }
     }
 

@@ -2,12 +2,12 @@
 
 use super::hunt::Failure;
 use super::probing::{Probing, Shown};
-use super::registration::{Due, News, Registration, Standings};
+use super::registration::{Due, News, Registration};
 use super::requests;
 use super::whereabouts::{Located, NotLocated, Whereabouts};
 use super::{LegKey, Purpose};
 use crate::settings::TrunkSettings;
-use call_control::Number;
+use call_control::{Number, ReachedAt, TrunkView};
 use rand_chacha::ChaCha12Rng;
 use sip_core::{Flow, NewRequest, Outcome};
 use sip_message::{FieldName, NameAddr, SipUri};
@@ -218,15 +218,24 @@ impl Trunk {
         self.whereabouts.poll_timeout().into_iter().chain(registration).chain(probing).min()
     }
 
-    /// How it stands, for people: registered or not, reachable or not, and why not.
-    pub(super) fn standing(&self, now: Instant) -> (Option<Standings>, Option<bool>, Option<&str>) {
+    /// The trunk as the API shows it.
+    pub(super) fn view(&self, now: Instant) -> TrunkView {
         let registration = self.registration.as_ref();
         let last_failure = registration.and_then(Registration::last_failure).or(self.whereabouts.why_not());
-        (
-            registration.map(|registration| registration.standings(now)),
-            self.probing.is_reachable(),
-            last_failure,
-        )
+        let reached_at = |flow: &Flow| ReachedAt {
+            address: flow.remote,
+            transport: call_trace::transport(flow.transport),
+        };
+        TrunkView {
+            name: self.settings.name.clone(),
+            address: self.settings.address.to_string().into(),
+            reached_at: self.whereabouts.flows().iter().map(reached_at).collect(),
+            registration: registration.map(|registration| registration.view(now)),
+            reachable: self.probing.is_reachable(),
+            channels_in_use: self.legs.len(),
+            channels: self.settings.channels,
+            last_failure: last_failure.map(Into::into),
+        }
     }
 
     /// The next REGISTER, if one is due.
