@@ -22,7 +22,7 @@ use call_control::{Call, CallEventKind, CallState, End, EndReason, Number, Party
 use deadlines::Deadlines;
 use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
-use sip_core::{Flow, Incoming, InviteEvent, InviteId};
+use sip_core::{Flow, Incoming, InviteEvent, InviteId, Reach};
 use span::Span;
 use statistics::Heard;
 use std::collections::{BTreeMap, VecDeque};
@@ -90,6 +90,8 @@ pub(crate) struct RunningCall {
     script: Actions,
     legs: BTreeMap<LegId, LegInCall>,
     heard: BTreeMap<Party, Heard>,
+    /// Of the INVITEs that it sends, where it began with one.
+    max_forwards: Option<u8>,
     /// Those whose audio goes to each other.
     connected: Option<(LegId, LegId)>,
     /// What each leg hears.
@@ -128,6 +130,7 @@ impl RunningCall {
             script: Actions::default(),
             legs: BTreeMap::new(),
             heard: BTreeMap::new(),
+            max_forwards: None,
             connected: None,
             sounds: BTreeMap::new(),
             phase: Phase::Waiting(Vec::new()),
@@ -137,11 +140,20 @@ impl RunningCall {
     }
 
     /// The phone of `from` has called: its leg. `false`: what it offers is of no use; it is not taken.
-    pub(crate) fn take(&mut self, leg: LegId, incoming: Incoming, codecs: &[Codec], moment: Moment) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        leg: LegId,
+        incoming: Incoming,
+        reach: Reach,
+        codecs: &[Codec],
+        moment: Moment,
+    ) -> bool {
+        // One less for each INVITE that it leads to (RFC 7332 §4).
+        self.max_forwards = incoming.request.header.max_forwards.map(|hops| hops.saturating_sub(1));
         let termination = Termination { session: self.session(), id: termination_of(Party::From) };
         let name = (self.number, leg);
         let session_id = self.session_id();
-        let Some(incoming) = Leg::incoming(name, termination, session_id, incoming, codecs) else {
+        let Some(incoming) = Leg::incoming(name, termination, session_id, (incoming, reach), codecs) else {
             return false;
         };
         self.script.next_leg();
@@ -179,6 +191,9 @@ impl RunningCall {
             Ok(mut routes) => {
                 routes.codecs = self.offered(routes.codecs, first);
                 let trunk = routes.trunk.take();
+                for route in routes.groups.iter_mut().flatten() {
+                    route.invite.max_forwards = self.max_forwards;
+                }
                 if let Some(in_call) = self.legs.get_mut(&leg) {
                     in_call.leg.ring(routes);
                 }

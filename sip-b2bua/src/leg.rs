@@ -3,7 +3,7 @@
 //! | | progress | answered | fork gone | hang up | no answer | release time over |
 //! |---|---|---|---|---|---|---|
 //! | `Reaching` | cannot | cannot | cannot | → gone | → gone | cannot |
-//! | `Ringing` | first 18x → `Progress`; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one of a group: the next group is rung, or others are asked for, or the best status of all → gone; a 6xx → gone; hung up before its answer came → gone | → `Releasing` | → `Releasing` | cannot |
+//! | `Ringing` | another 18x → `Progress`; first answer in one → `EarlyMedia` | others cancelled → `Answered` | last one of a group: the next group is rung, or others are asked for, or the best status of all → gone; a 6xx → gone; hung up before its answer came → gone | → `Releasing` | → `Releasing` | cannot |
 //! | `Offered` | cannot | cannot | it gave up → gone | refused → `Releasing` | cannot | cannot |
 //! | `Talking` | — | — | the answered one → gone | → `Releasing` | cannot | cannot |
 //! | `Releasing` | — | — | last one → gone | — | cannot | → gone |
@@ -57,8 +57,9 @@ pub(crate) enum LegEvent {
     Exhausted(Failure),
     /// A phone of the party rings.
     Progress { status: u16 },
-    /// A phone that rings may send audio, described like this; again when another one may instead.
-    EarlyMedia(Description),
+    /// A phone that rings may send audio, described like this, as this provisional response says; again when another one may
+    /// instead. Comes before the `Progress` of that response.
+    EarlyMedia { status: u16, description: Description },
     /// The party answered; what was agreed is known to the relay.
     Answered { format: Format, status: u16 },
     /// Another codec is in use from now on; the relay knows it.
@@ -180,10 +181,10 @@ impl Leg {
             }
             InviteEvent::Trying => self.reached(fork),
             InviteEvent::Progress { status, body, branch } => {
-                self.progress(fork, status);
                 if let Some(body) = body {
-                    self.early_answer(fork, &body, branch);
+                    self.early_answer(fork, status, &body, branch);
                 }
+                self.progress(fork, status);
             }
             InviteEvent::Answered { response } => self.answered(fork, &response, now),
             InviteEvent::Offered { body, flow } => self.offered(fork, body.as_deref(), flow),

@@ -255,6 +255,25 @@ impl Registrar {
         live(self.users.get(user).map(User::bindings).unwrap_or_default(), now)
     }
 
+    /// Whether this host is us.
+    pub(crate) fn is_local_host(&self, host: &Host) -> bool {
+        self.hosts.contains(host)
+    }
+
+    /// Whether a phone of this user has registered along this very connection: whoever sends along it is that phone.
+    pub(crate) fn has_connection(&self, user: &str, flow: Flow, now: Instant) -> bool {
+        flow.transport.is_reliable()
+            && self
+                .binding_along(user, flow)
+                .is_some_and(|binding| binding.has_connection && binding.is_live(now))
+    }
+
+    /// Whether any phone has registered along this flow.
+    pub(crate) fn has_phone_along(&self, flow: Flow, now: Instant) -> bool {
+        let is_there = |user: &User| user.bindings().iter().any(|it| it.flow == flow && it.is_live(now));
+        self.users.values().any(is_there)
+    }
+
     /// The phone of a user that registered along a flow.
     pub(crate) fn binding_along(&self, user: &str, flow: Flow) -> Option<&Binding> {
         self.users.get(user)?.bindings().iter().find(|binding| binding.flow == flow)

@@ -1,12 +1,14 @@
 //! Whom a leg rings: from a number to the phones that are registered for it, each with the INVITE that it is to get.
 //!
 //! [`Directory`] knows what numbers stand for, `extension.rs` the way to the phones of an extension, `outside.rs` what a
-//! trunk is told.
+//! trunk is told, `dialled.rs` what those who call say.
 
+mod dialled;
 mod directory;
 mod extension;
 mod outside;
 
+pub(crate) use dialled::{Caller, caller_of, dialled_number, is_anonymous};
 pub(crate) use directory::Directory;
 pub(crate) use extension::{Reaching, facing};
 pub(crate) use outside::Through;

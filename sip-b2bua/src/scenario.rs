@@ -9,16 +9,19 @@
 //! | file | what |
 //! |---|---|
 //! | `click_to_call.rs` | the HTTP API asks for a call: the whole story on one page |
+//! | `dialled.rs` | a phone or a carrier calls: the same for those who dial |
 //! | `ring.rs` | the phones of one extension are rung, or a number outside |
 //! | `search.rs` | a destination at work: where it leads to, and what it leaves behind |
 //! | `end.rs` | from what happened to a leg to the end that the API shows |
 
 mod click_to_call;
+mod dialled;
 pub mod end;
 mod ring;
 mod search;
 
 pub use click_to_call::ClickToCall;
+pub use dialled::{Dialled, Dialling};
 pub use end::{EndCause, LegEnd};
 pub use ring::Ring;
 pub use search::{Search, SearchEnd};
@@ -72,8 +75,8 @@ pub enum Event {
 pub enum Progress {
     /// 180 Ringing, 181 Call Is Being Forwarded, 182 Queued, 183 Session Progress.
     Status(u16),
-    /// It may send audio already (RFC 3960).
-    EarlyMedia,
+    /// It may send audio already (RFC 3960), as this provisional response says.
+    EarlyMedia(u16),
 }
 
 /// What a call wants done.
@@ -306,8 +309,8 @@ pub trait Scenarios: Debug + Send + Sync {
         parties: [Whom; 2],
     ) -> Box<dyn Scenario>;
 
-    /// The phone of an extension calls a number; `leg` is its leg. `None`: phones may not call.
-    fn dialled(self: Arc<Self>, caller: &Number, callee: &Number, leg: LegId) -> Option<Box<dyn Scenario>>;
+    /// A phone calls, or somebody outside.
+    fn dialled(self: Arc<Self>, dialling: Dialling) -> Box<dyn Scenario>;
 
     /// A destination; `None` when there is none of that kind.
     fn destination(&self, whom: &Whom, wanted: &Wanted) -> Option<Box<dyn Destination>>;
@@ -326,8 +329,8 @@ impl Scenarios for Standard {
         Box::new(ClickToCall::new(request, parties, self))
     }
 
-    fn dialled(self: Arc<Self>, _: &Number, _: &Number, _: LegId) -> Option<Box<dyn Scenario>> {
-        None
+    fn dialled(self: Arc<Self>, dialling: Dialling) -> Box<dyn Scenario> {
+        Box::new(Dialled::new(dialling, self))
     }
 
     fn destination(&self, whom: &Whom, wanted: &Wanted) -> Option<Box<dyn Destination>> {

@@ -1,7 +1,8 @@
 //! What the B2BUA is told at its start.
 
 use audio::{Codec, TonePlan};
-use call_control::Number;
+use call_control::{Number, PartyType};
+use ipnet::IpNet;
 use numbering::{DialPolicy, Entry, NumberPattern, Writing};
 use sip_core::{Served, Transport, digest, digest::Secret};
 use sip_message::{Host, Method, NameAddr, SipUri};
@@ -158,6 +159,10 @@ pub struct TrunkSettings {
     pub registration: Option<Duration>,
     /// How often its addresses are asked whether somebody is there.
     pub probe: Option<Duration>,
+    /// Where its calls may come from, beside the addresses that it leads to.
+    pub from: Vec<IpNet>,
+    /// Where calls to its numbers go.
+    pub destinations: Vec<(NumberPattern, Destination)>,
     /// Where the number that is shown stands.
     pub identity: IdentityField,
     /// User part of From, where that is not the number shown.
@@ -170,6 +175,15 @@ pub struct TrunkSettings {
     pub trusted: bool,
     /// It is told the variables of a call.
     pub pass_variables: bool,
+}
+
+/// Where a call is led.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The number.
+    pub number: Number,
+    /// What it stands for.
+    pub party_type: PartyType,
 }
 
 /// In which header field a carrier looks for the number that it is to show.

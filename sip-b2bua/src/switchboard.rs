@@ -20,6 +20,7 @@ mod beginning;
 mod call_actions;
 mod calls;
 mod command;
+mod dialling;
 mod ending;
 mod inventory;
 mod left_behind;
@@ -70,6 +71,8 @@ pub struct Switchboard {
     lines: Lines,
     trunks: Trunks,
     left_behind: LeftBehind,
+    /// When the log told last of a stranger who calls a number of a trunk.
+    strangers_told_at: Option<Instant>,
     tracer: Tracer,
     random: ChaCha12Rng,
     actions: VecDeque<Action>,
@@ -112,6 +115,7 @@ impl Switchboard {
             trunks: Trunks::new(std::mem::take(&mut settings.trunks), seed, now),
             settings,
             left_behind: LeftBehind::default(),
+            strangers_told_at: None,
             tracer: Tracer::default(),
             random: ChaCha12Rng::from_seed(seed),
             actions: VecDeque::new(),

@@ -10,9 +10,11 @@
 //! | `registration.rs` | what a trunk keeps at its carrier |
 //! | `probing.rs` | OPTIONS, to know who is there |
 //! | `requests.rs` | what a carrier is asked outside of calls |
+//! | `inbound.rs` | calls that come in |
 //! | `hunt.rs` | a leg that looks for a trunk |
 
 mod hunt;
+mod inbound;
 mod probing;
 mod registration;
 mod requests;
@@ -47,6 +49,8 @@ type LegKey = (CallNumber, LegId);
 pub(crate) struct Trunks {
     trunks: Vec<Trunk>,
     hunts: BTreeMap<LegKey, Hunt>,
+    /// Calls that came in.
+    inbound: BTreeMap<LegKey, TrunkId>,
     /// Those whose outcome is awaited.
     requests: BTreeMap<RequestId, (TrunkId, Purpose)>,
     actions: VecDeque<TrunkAction>,
@@ -103,6 +107,7 @@ impl Trunks {
         Self {
             trunks: trunks.collect(),
             hunts: BTreeMap::new(),
+            inbound: BTreeMap::new(),
             requests: BTreeMap::new(),
             actions: VecDeque::new(),
         }
@@ -251,12 +256,17 @@ impl Trunks {
     pub(crate) fn end(&mut self, leg: LegKey) {
         self.leave(leg);
         self.hunts.remove(&leg);
+        let came_through = self.inbound.remove(&leg);
+        if let Some(trunk) = came_through.and_then(|id| self.trunks.get_mut(usize::from(id.0))) {
+            trunk.leave(leg);
+        }
     }
 
     /// The call is over, however it came to that.
     pub(crate) fn end_all_of(&mut self, call: CallNumber) {
-        let legs = self.hunts.range((call, LegId(0))..=(call, LegId(u16::MAX)));
-        let legs: Vec<LegKey> = legs.map(|(leg, _)| *leg).collect();
+        let all = (call, LegId(0))..=(call, LegId(u16::MAX));
+        let hunting = self.hunts.range(all.clone()).map(|(leg, _)| *leg);
+        let legs: Vec<LegKey> = hunting.chain(self.inbound.range(all).map(|(leg, _)| *leg)).collect();
         legs.into_iter().for_each(|leg| self.end(leg));
     }
 

@@ -7,8 +7,8 @@ use call_control::{
 };
 use media_relay::Sound;
 use sip_b2bua::scenario::{
-    Action, Actions, ClickToCall, Destination, Event, Found, LegId, Order, Progress, Scenario, Scenarios,
-    Standard, Timer, Wanted, Whom,
+    Action, Actions, ClickToCall, Destination, Dialling, Event, Found, LegId, Order, Progress, Scenario,
+    Scenarios, Standard, Timer, Wanted, Whom,
 };
 use sip_message::StatusCode;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ impl Scenarios for InTurn {
         Box::new(ClickToCall::new(request, parties, self))
     }
 
-    fn dialled(self: Arc<Self>, _: &Number, _: &Number, _: LegId) -> Option<Box<dyn Scenario>> {
-        None
+    fn dialled(self: Arc<Self>, dialling: Dialling) -> Box<dyn Scenario> {
+        Arc::new(Standard).dialled(dialling)
     }
 
     fn destination(&self, whom: &Whom, wanted: &Wanted) -> Option<Box<dyn Destination>> {
@@ -87,7 +87,7 @@ impl Destination for OneAfterTheOther {
                 self.state = State::Pauses(actions.after(PAUSE));
                 None
             }
-            (State::Rings(rung), Event::Rings(leg, Progress::EarlyMedia)) if leg == rung => {
+            (State::Rings(rung), Event::Rings(leg, Progress::EarlyMedia(_))) if leg == rung => {
                 let (who, whom) = (self.for_whom?, *rung);
                 actions.push(Action::Hear { who, whom });
                 None
@@ -226,8 +226,8 @@ fn a_destination_that_is_not_there_ends_the_call() {
         fn click_to_call(self: Arc<Self>, request: &Request, parties: [Whom; 2]) -> Box<dyn Scenario> {
             Box::new(ClickToCall::new(request, parties, self))
         }
-        fn dialled(self: Arc<Self>, _: &Number, _: &Number, _: LegId) -> Option<Box<dyn Scenario>> {
-            None
+        fn dialled(self: Arc<Self>, dialling: Dialling) -> Box<dyn Scenario> {
+            Arc::new(Standard).dialled(dialling)
         }
         fn destination(&self, _: &Whom, _: &Wanted) -> Option<Box<dyn Destination>> {
             None

@@ -6,6 +6,8 @@ mod carrier;
 mod failover;
 #[path = "trunks/identity.rs"]
 mod identity;
+#[path = "trunks/inbound.rs"]
+mod inbound;
 #[path = "trunks/limits.rs"]
 mod limits;
 #[path = "trunks/names.rs"]

@@ -55,6 +55,11 @@ impl Number {
         if legal { Ok(Self(text.into())) } else { Err(NumberError::NotDigits) }
     }
 
+    /// Stands for the number of a caller that wants to be shown to nobody (RFC 3323).
+    pub fn anonymous() -> Self {
+        Self(ANONYMOUS.into())
+    }
+
     /// Reads a number as people write it: with spaces, dashes, dots and brackets between its digits (the visual
     /// separators of RFC 3966 §5.1.1 and those that printed pages have), and with `tel:` before it.
     ///
@@ -97,8 +102,9 @@ impl fmt::Display for Number {
 impl TryFrom<String> for Number {
     type Error = NumberError;
 
+    /// As it is kept: what nobody can dial is read as well.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::new(&text)
+        if text == ANONYMOUS { Ok(Self::anonymous()) } else { Self::new(&text) }
     }
 }
 

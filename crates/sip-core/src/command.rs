@@ -157,6 +157,8 @@ pub struct NewInvite {
     pub credentials: Option<digest::Identity>,
     /// How the peer is reached from then on.
     pub reach: Reach,
+    /// Of an INVITE that goes on from another one (RFC 7332 §4); 70 when it is absent.
+    pub max_forwards: Option<u8>,
 }
 
 /// Where the requests of a dialog go.

@@ -9,7 +9,7 @@ impl RunningCall {
         match action {
             Action::Call { leg, order } => self.call(leg, order, moment),
             Action::Progress(leg, progress) => self.with_leg(leg, |leg| leg.tell_progress(progress)),
-            Action::Answer(leg) => self.with_leg(leg, |leg| leg.answer(moment.now)),
+            Action::Answer(leg) => self.answer(leg, moment),
             Action::HangUp(leg, why) => self.with_leg(leg, |leg| leg.hang_up(why, moment.now)),
             Action::Play { leg, sound, id } => self.play(leg, sound, id),
             Action::Stop(sound) => self.stop(sound),
@@ -27,6 +27,13 @@ impl RunningCall {
         if let Some(in_call) = self.legs.get_mut(&leg) {
             act(&mut in_call.leg);
         }
+    }
+
+    /// The one that calls gets the codec that the other one has taken, if it offered it.
+    fn answer(&mut self, id: LegId, moment: Moment) {
+        let others = self.legs.iter().filter(|(other, _)| **other != id);
+        let taken = others.filter_map(|(_, in_call)| in_call.format.clone()).next();
+        self.with_leg(id, |leg| leg.answer(taken.as_ref(), moment.now));
     }
 
     fn call(&mut self, id: LegId, order: Box<Order>, moment: Moment) {

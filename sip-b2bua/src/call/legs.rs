@@ -43,11 +43,11 @@ impl RunningCall {
             LegEvent::Sent { sip_call_id, flow } => self.leg_sent(leg, sip_call_id, flow),
             LegEvent::Exhausted(failure) => self.actions.push_back(CallAction::ReachOn { leg, failure }),
             LegEvent::Progress { status } => self.leg_rings(leg, status, moment),
-            LegEvent::EarlyMedia(description) => {
+            LegEvent::EarlyMedia { status, description } => {
                 if let Some(in_call) = self.legs.get_mut(&leg) {
                     in_call.early = Some(description);
                 }
-                self.tell(Event::Rings(leg, Progress::EarlyMedia));
+                self.tell(Event::Rings(leg, Progress::EarlyMedia(status)));
             }
             LegEvent::Answered { format, status } => self.leg_answered(leg, format, status, moment),
             LegEvent::CodecChanged(format) => self.codec_changed(leg, format, moment),
@@ -70,12 +70,22 @@ impl RunningCall {
     /// can do without.
     pub(super) fn offered(&self, codecs: Vec<Codec>, first: Option<LegId>) -> Vec<Codec> {
         let taken = first.and_then(|first| self.legs.get(&first)?.format.as_ref());
+        let offered = || first.and_then(|first| self.legs.get(&first)?.leg.offers());
         match taken.and_then(|format| Codec::from_name(&format.name)) {
             Some(taken) => {
                 let others = codecs.into_iter().filter(|codec| *codec != taken);
                 std::iter::once(taken).chain(others).collect()
             }
-            None => codecs,
+            // Whoever calls has not agreed to anything yet: what it offers first is offered first.
+            None => match offered() {
+                Some(theirs) => {
+                    let (known, others): (Vec<Codec>, Vec<Codec>) =
+                        codecs.into_iter().partition(|codec| theirs.contains(codec));
+                    let known = theirs.into_iter().filter(|codec| known.contains(codec));
+                    known.chain(others).collect()
+                }
+                None => codecs,
+            },
         }
     }
 
@@ -110,9 +120,15 @@ impl RunningCall {
             let (party, at) = (in_call.party, self.clock.at(moment.now));
             let view = self.view.party_mut(party);
             view.state = PartyState::Ringing;
-            view.ringing_at = Some(at);
             view.sip_status = Some(status);
-            self.happened(CallEventKind::Ringing, Some(party), moment);
+            // What follows it is no second ringing.
+            match view.ringing_at {
+                None => {
+                    view.ringing_at = Some(at);
+                    self.happened(CallEventKind::Ringing, Some(party), moment);
+                }
+                Some(_) => self.changed(moment),
+            }
         }
         self.tell(Event::Rings(leg, Progress::Status(status)));
     }

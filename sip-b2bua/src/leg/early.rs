@@ -5,7 +5,7 @@ use super::{Leg, LegEvent, State};
 use crate::media;
 use media_relay::Description;
 use sdp::{AudioStream, Format};
-use sip_message::Response;
+use sip_message::{Response, StatusCode};
 
 /// The answer in a provisional response.
 #[derive(Debug)]
@@ -17,7 +17,14 @@ pub(super) struct EarlyAnswer {
 
 impl Leg {
     /// An answer in a provisional response (RFC 3960 §3). Of several the first is heard, until its phone is gone.
-    pub(super) fn early_answer(&mut self, from_fork: usize, body: &[u8], branch: Option<Box<str>>) {
+    pub(super) fn early_answer(
+        &mut self,
+        from_fork: usize,
+        status: StatusCode,
+        body: &[u8],
+        branch: Option<Box<str>>,
+    ) {
+        self.reached(from_fork);
         let State::Ringing(Ringing { early, .. }) = &mut self.state else { return };
         let fork = &mut self.forks[from_fork];
         if fork.early.as_ref().is_some_and(|answer| answer.branch != branch) {
@@ -33,7 +40,7 @@ impl Leg {
         if *early.get_or_insert(from_fork) == from_fork
             && let Some((description, _)) = agreed
         {
-            self.tell(LegEvent::EarlyMedia(description));
+            self.tell(LegEvent::EarlyMedia { status: status.code(), description });
         }
     }
 
@@ -48,7 +55,8 @@ impl Leg {
         let heard = early.and_then(|fork| self.forks.get(fork));
         let agreed = heard.and_then(|fork| fork.agreed_to(&fork.early.as_ref()?.stream));
         if let Some((description, _)) = agreed {
-            self.tell(LegEvent::EarlyMedia(description));
+            let status = StatusCode::SESSION_PROGRESS.code();
+            self.tell(LegEvent::EarlyMedia { status, description });
         }
     }
 }

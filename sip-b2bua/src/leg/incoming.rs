@@ -7,17 +7,30 @@ use crate::media::{self, Announced};
 use crate::place::CallNumber;
 use crate::scenario::{LegId, Progress, Why};
 use audio::Codec;
-use sdp::{AudioStream, Direction, Offer, ReceivedOffer};
+use media_relay::Description;
+use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer};
 use sip_core::{Command, Flow, Incoming, Reach};
 use sip_message::StatusCode;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// What the INVITE offered.
+/// What the INVITE offered, and what it was told.
 #[derive(Debug)]
 pub(super) struct Offered {
     /// Absent when it asks us to offer (RFC 3264 §4).
     offer: Option<ReceivedOffer>,
+    /// What was agreed before it is answered: the 2xx says the same (RFC 3261 §13.3.1.4, RFC 3262 §5).
+    early: Option<Agreed>,
+    /// The last provisional response.
+    told: Option<StatusCode>,
+}
+
+/// An answer of ours, and what follows from it.
+#[derive(Debug, Clone)]
+struct Agreed {
+    body: Vec<u8>,
+    format: Format,
+    wish: Direction,
 }
 
 /// The only fork of a leg that a phone began.
@@ -29,7 +42,7 @@ impl Leg {
         (call, id): (CallNumber, LegId),
         termination: Termination,
         session_id: u64,
-        incoming: Incoming,
+        (incoming, reach): (Incoming, Reach),
         codecs: &[Codec],
     ) -> Option<Self> {
         let formats = media::formats(codecs);
@@ -42,12 +55,17 @@ impl Leg {
         }
         // The relay has no address for it yet: see `announce`.
         let announced = Announced { rtp: SocketAddr::new(flow.local.ip(), 0) };
-        let mut leg =
-            Self::new(call, id, termination, session_id, State::Offered(Box::new(Offered { offer })));
+        let mut leg = Self::new(
+            call,
+            id,
+            termination,
+            session_id,
+            State::Offered(Box::new(Offered { offer, early: None, told: None })),
+        );
         leg.formats = formats;
         leg.forks.push(Fork { flow, announced, offer: None, early: None, state: ForkState::Proceeding });
         let invite = leg.invite(FORK);
-        leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach: Reach::AlongFlow });
+        leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach });
         Some(leg)
     }
 
@@ -63,59 +81,98 @@ impl Leg {
         }
     }
 
+    /// The codecs that the phone that calls has offered, in its order. Nothing where it asks us to offer.
+    pub(crate) fn offers(&self) -> Option<Vec<Codec>> {
+        let State::Offered(offered) = &self.state else { return None };
+        let audio = offered.offer.as_ref()?.audio()?;
+        Some(audio.formats.iter().filter_map(|format| Codec::from_name(&format.name)).collect())
+    }
+
     /// Tells the phone how it goes. What cannot be told to it any more, or not without audio, is not.
     pub(crate) fn tell_progress(&mut self, progress: Progress) {
-        match (&self.state, progress) {
-            (State::Offered(_), Progress::Status(status)) => {
-                let status = StatusCode::new(status).unwrap_or(StatusCode::RINGING);
-                let invite = self.invite(FORK);
-                self.sip(Command::Ring { invite, status, body: None });
+        let status = match progress {
+            Progress::Status(status) => status,
+            Progress::EarlyMedia(status) => {
+                self.open_early();
+                status
             }
-            (State::Offered(_), Progress::EarlyMedia)
-            | (
-                State::Reaching
-                | State::Ringing(_)
-                | State::Talking(_)
-                | State::Releasing { .. }
-                | State::Gone,
-                Progress::Status(_) | Progress::EarlyMedia,
-            ) => {}
+        };
+        let State::Offered(offered) = &mut self.state else { return };
+        let status = StatusCode::new(status).unwrap_or(StatusCode::RINGING);
+        if offered.told.replace(status) == Some(status) {
+            return; // Its audio has brought it already.
+        }
+        let body = offered.early.as_ref().map(|agreed| agreed.body.clone());
+        let invite = self.invite(FORK);
+        self.sip(Command::Ring { invite, status, body });
+    }
+
+    /// What the phone will hear before it is answered is agreed now. One that asks us to offer hears nothing before.
+    fn open_early(&mut self) {
+        let State::Offered(offered) = &self.state else { return };
+        if offered.early.is_some() {
+            return;
+        }
+        let Some((description, agreed)) = self.agreed_with(None) else { return };
+        self.describe(description);
+        if let State::Offered(offered) = &mut self.state {
+            offered.early = Some(agreed);
+            // What says so has to be told, whatever was told before.
+            offered.told = None;
         }
     }
 
-    /// Accepts the call of the phone.
-    pub(crate) fn answer(&mut self, now: Instant) {
-        let State::Offered(offered) = &self.state else { return };
+    /// What we answer to the offer of the phone: with `taken` if it has that, else with the first codec of its own that we
+    /// know.
+    fn agreed_with(&self, taken: Option<&Format>) -> Option<(Description, Agreed)> {
+        let State::Offered(offered) = &self.state else { return None };
         let Fork { announced, flow, .. } = self.forks[FORK];
-        let invite = self.invite(FORK);
-        let Some(received) = &offered.offer else {
-            // Ours is answered by its ACK.
-            let offer =
-                Offer::new(&self.origin, media::stream(announced, self.formats.clone(), Direction::SendRecv));
-            let Some(format) = self.formats.first().cloned() else { return };
-            let mut talk = Talk::new(FORK, format.clone(), Direction::SendRecv);
-            self.forks[FORK].state = ForkState::Answered;
-            self.sip(Command::Accept { invite, body: offer.print() });
-            talk.expect_answer_to(offer);
-            self.state = State::Talking(Box::new(talk));
-            return self.tell(LegEvent::Answered { format, status: StatusCode::OK.code() });
+        let received = offered.offer.as_ref()?;
+        let audio = received.audio()?.clone();
+        let ours = |format: &Format| self.formats.iter().find(|our| our.is_same_encoding(format));
+        let theirs = || audio.formats.iter().filter(|format| format.is_audio());
+        let wanted = theirs().find(|format| taken.is_some_and(|taken| taken.is_same_encoding(format)));
+        let format = wanted.into_iter().chain(theirs()).find_map(ours)?;
+        let formats = media::with_events(format, &self.formats);
+        let answer = received.answer(&self.origin, announced.rtp, &formats, Direction::SendRecv).ok()?;
+        let stream = AudioStream { formats: answer.stream.formats.clone(), ..audio };
+        let (description, format) = media::agree(&stream, &stream.formats, flow)?;
+        Some((description, Agreed { body: answer.print(), format, wish: stream.direction }))
+    }
+
+    /// Accepts the call of the phone; `taken` is what the other party speaks.
+    pub(crate) fn answer(&mut self, taken: Option<&Format>, now: Instant) {
+        let State::Offered(offered) = &self.state else { return };
+        if offered.offer.is_none() {
+            return self.answer_with_offer();
+        }
+        let agreed = match &offered.early {
+            Some(agreed) => Some((None, agreed.clone())),
+            None => self.agreed_with(taken).map(|(description, agreed)| (Some(description), agreed)),
         };
-        let audio = received.audio().cloned();
-        let answered = audio.and_then(|audio| {
-            let ours = |format: &sdp::Format| self.formats.iter().find(|our| our.is_same_encoding(format));
-            let format = audio.formats.iter().filter(|format| format.is_audio()).find_map(ours)?;
-            let formats = media::with_events(format, &self.formats);
-            let answer = received.answer(&self.origin, announced.rtp, &formats, Direction::SendRecv).ok()?;
-            let stream = AudioStream { formats: answer.stream.formats.clone(), ..audio };
-            Some((media::agree(&stream, &stream.formats, flow)?, answer, stream.direction))
-        });
-        let Some(((description, format), answer, wish)) = answered else {
+        let Some((description, Agreed { body, format, wish })) = agreed else {
             return self.release(crate::scenario::LegEnd::NoCommonCodec, Why::Refused(488), now);
         };
         self.forks[FORK].state = ForkState::Answered;
-        self.sip(Command::Accept { invite, body: answer.print() });
-        self.describe(description);
+        let invite = self.invite(FORK);
+        self.sip(Command::Accept { invite, body });
+        description.into_iter().for_each(|description| self.describe(description));
         self.state = State::Talking(Box::new(Talk::new(FORK, format.clone(), wish)));
+        self.tell(LegEvent::Answered { format, status: StatusCode::OK.code() });
+    }
+
+    /// The phone asked us to offer: its ACK answers.
+    fn answer_with_offer(&mut self) {
+        let announced = self.forks[FORK].announced;
+        let invite = self.invite(FORK);
+        let offer =
+            Offer::new(&self.origin, media::stream(announced, self.formats.clone(), Direction::SendRecv));
+        let Some(format) = self.formats.first().cloned() else { return };
+        let mut talk = Talk::new(FORK, format.clone(), Direction::SendRecv);
+        self.forks[FORK].state = ForkState::Answered;
+        self.sip(Command::Accept { invite, body: offer.print() });
+        talk.expect_answer_to(offer);
+        self.state = State::Talking(Box::new(talk));
         self.tell(LegEvent::Answered { format, status: StatusCode::OK.code() });
     }
 

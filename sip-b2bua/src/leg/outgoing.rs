@@ -41,7 +41,8 @@ pub(crate) struct Routes {
 
 #[derive(Debug)]
 pub(super) struct Ringing {
-    has_rung: bool,
+    /// The last provisional response above 100 that was told.
+    rung: Option<StatusCode>,
     /// The fork that may be heard.
     pub(super) early: Option<usize>,
     /// Groups that are rung if nobody of those before answers.
@@ -110,7 +111,7 @@ impl Leg {
         }
         self.formats = media::formats(&routes.codecs);
         let more = if routes.are_there_more { More::Yes } else { More::No };
-        self.state = State::Ringing(Ringing { has_rung: false, early: None, next: routes.groups, more });
+        self.state = State::Ringing(Ringing { rung: None, early: None, next: routes.groups, more });
         self.ring_next(Failure::Unreachable);
     }
 
@@ -145,7 +146,7 @@ impl Leg {
         }
         match ringing.more {
             // Whoever rang is not passed over for another one.
-            More::Yes if !ringing.has_rung => {
+            More::Yes if ringing.rung.is_none() => {
                 ringing.more = More::Awaited;
                 return self.tell(LegEvent::Exhausted(failure));
             }
@@ -214,10 +215,11 @@ impl Leg {
 
     pub(super) fn progress(&mut self, fork: usize, status: StatusCode) {
         self.reached(fork);
-        if let State::Ringing(Ringing { has_rung: has_rung @ false, .. }) = &mut self.state
+        if let State::Ringing(Ringing { rung, .. }) = &mut self.state
             && status.code() > 100
+            && *rung != Some(status)
         {
-            *has_rung = true;
+            *rung = Some(status);
             self.tell(LegEvent::Progress { status: status.code() });
         }
     }

@@ -235,8 +235,10 @@ fn after_early_answers(early: &[(&str, &str)]) -> Vec<LegAction> {
 #[test]
 fn an_early_answer_holds_when_the_final_one_is_empty() {
     let outputs = after_early_answers(&[("b", "0"), ("b", "0"), ("c", "0")]);
-    let early =
-        outputs.iter().filter(|output| matches!(output, LegAction::Tell(LegEvent::EarlyMedia(_)))).count();
+    let early = outputs
+        .iter()
+        .filter(|output| matches!(output, LegAction::Tell(LegEvent::EarlyMedia { .. })))
+        .count();
     assert_eq!(early, 1, "{outputs:?}");
     assert!(outputs.iter().any(|output| matches!(output, LegAction::Tell(LegEvent::Answered { .. }))));
 }

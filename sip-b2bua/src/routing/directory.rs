@@ -63,6 +63,11 @@ impl Directory {
         self.dial_policy.as_ref().is_some_and(|policy| policy.is_emergency(number))
     }
 
+    /// A number as it is written everywhere, where that is known.
+    pub(crate) fn international(&self, number: &Number) -> Option<Number> {
+        self.dial_policy.as_ref()?.plan().international(number).ok()
+    }
+
     /// Whom a number stands for, as `asked` or as it looks; a number outside as it is dialled.
     pub(crate) fn find(
         &self,

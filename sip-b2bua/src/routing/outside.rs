@@ -49,6 +49,7 @@ impl Reaching<'_> {
             offer: None,
             credentials: trunk.credentials.clone(),
             reach: Reach::ByRoute,
+            max_forwards: None,
         };
         let route = Route { announced: self.announced(bound, flow), invite, gives_up_at: Some(gives_up_at) };
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());

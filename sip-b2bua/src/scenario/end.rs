@@ -65,7 +65,10 @@ pub fn of_party(party: Party, why: LegEnd, is_connected: bool) -> End {
             End { reason, by, party: Some(party), sip_status: status, q850_cause }
         }
         LegEnd::NoChannel => plain(EndReason::LimitReached, EndedBy::Server, Some(party), Some(34)),
-        LegEnd::Denied => plain(EndReason::PolicyDenied, EndedBy::Server, Some(party), Some(21)),
+        LegEnd::Denied => {
+            let (reason, by, sip_status) = (EndReason::PolicyDenied, EndedBy::Server, Some(403));
+            End { reason, by, party: Some(party), sip_status, q850_cause: Some(21) }
+        }
         LegEnd::NoCommonCodec => plain(EndReason::NoCommonCodec, EndedBy::Server, Some(party), Some(65)),
         LegEnd::SessionExpired => plain(EndReason::SessionExpired, EndedBy::Server, Some(party), Some(102)),
     }

@@ -40,7 +40,7 @@ impl Destination for Ring {
         let (who, whom) = self.legs?;
         match event {
             // Its audio takes the place of the tone.
-            Event::Rings(leg, Progress::EarlyMedia) if *leg == whom => {
+            Event::Rings(leg, Progress::EarlyMedia(_)) if *leg == whom => {
                 actions.push(Action::Hear { who, whom });
                 None
             }

@@ -7,7 +7,10 @@ use crate::scenario::Whom;
 use crate::settings::Limits;
 use crate::trunks::{NoTrunk, Trunks};
 use call_control::{CallerId, ClickToCall, PartyType, Refusal};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// When a client that met a limit may try again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -20,11 +23,13 @@ pub(super) struct Admission {
     limits: Limits,
     is_draining: bool,
     is_ending: bool,
+    /// When those began that somebody dialled, in the last second.
+    dialled: VecDeque<Instant>,
 }
 
 impl Admission {
     pub(super) const fn new(limits: Limits) -> Self {
-        Self { limits, is_draining: false, is_ending: false }
+        Self { limits, is_draining: false, is_ending: false, dialled: VecDeque::new() }
     }
 
     /// No new calls are taken from now on.
@@ -68,9 +73,25 @@ impl Admission {
         Ok([from, to])
     }
 
+    /// Whether one more call that somebody dials may begin: there is room, and not too many began in this second.
+    pub(super) fn admit_dialled(&mut self, calls: &Calls, now: Instant) -> Result<(), Refusal> {
+        self.admit_one_more("", calls)?;
+        let most = self.limits.calls_per_second as usize;
+        while self.dialled.front().is_some_and(|at| now.saturating_duration_since(*at) >= SECOND) {
+            self.dialled.pop_front();
+        }
+        if self.dialled.len() >= most {
+            return Err(Refusal::TooManyNewCalls { retry_after: SECOND });
+        }
+        self.dialled.push_back(now);
+        Ok(())
+    }
+
     /// Whether there is room for a call.
     pub(super) fn admit_one_more(&self, key_name: &str, calls: &Calls) -> Result<(), Refusal> {
-        if calls.len() >= self.limits.calls || calls.key_has(key_name, self.limits.calls_per_key) {
+        if calls.len() >= self.limits.calls
+            || (!key_name.is_empty() && calls.key_has(key_name, self.limits.calls_per_key))
+        {
             return Err(Refusal::TooManyCalls { retry_after: RETRY_AFTER });
         }
         Ok(())

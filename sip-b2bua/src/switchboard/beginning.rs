@@ -4,21 +4,21 @@
 
 use super::admission::{Known, RETRY_AFTER, RETRY_WRITING};
 use super::calls::{Bound, Origin, Stage};
-use super::requests::unavailable;
 use super::{Action, Switchboard, Ticket};
 use crate::call::{RunningCall, termination_of};
 use crate::moment::{CallClock, Moment};
 use crate::place::{CallNumber, Place};
 use crate::routing::facing;
-use crate::scenario::{LegId, Whom};
+use crate::scenario::{Dialling, LegEnd, LegId, Shows, Whom};
+use crate::trunks::TrunkId;
 use call_control::{
-    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Number, Party,
+    Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Party,
     PartyType, PartyView, Refusal, whole_seconds,
 };
 use call_store::FirstAnswer;
 use media_relay::OpenError;
 use rand::RngCore;
-use sip_core::{Command, Flow, Incoming, InviteId};
+use sip_core::{Command, Flow, Incoming, InviteId, Reach};
 use sip_message::{FieldName, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +26,20 @@ use std::time::Instant;
 
 /// The leg of a phone that calls.
 const CALLER: LegId = LegId(1);
+
+/// A call that somebody begins by dialling.
+#[derive(Debug)]
+pub(super) struct Dials {
+    /// Who calls and who is called, each with the trunk that it is reached through if that is known.
+    pub(super) parties: [(Whom, Option<Box<str>>); 2],
+    /// Whom that leads to; or why it leads to nobody.
+    pub(super) to: Result<Whom, LegEnd>,
+    /// What is shown of the caller.
+    pub(super) shows: Shows,
+    pub(super) direction: CallDirection,
+    /// The trunk that the caller comes through.
+    pub(super) by: Option<TrunkId>,
+}
 
 impl Switchboard {
     pub(super) fn click_to_call(&mut self, ticket: Ticket, request: Box<ClickToCall>, moment: Moment) {
@@ -58,47 +72,45 @@ impl Switchboard {
         self.open(number, local);
     }
 
-    /// The phone of an extension calls a number of ours. `false`: phones may not.
-    pub(super) fn dialled(
+    /// Somebody calls. An error is what its INVITE is answered with.
+    pub(super) fn begin_dialled(
         &mut self,
-        caller: &Number,
-        callee: &Number,
+        dials: Dials,
         incoming: &Incoming,
         moment: Moment,
-    ) -> bool {
-        let Some(scenario) = Arc::clone(&self.scenarios).dialled(caller, callee, CALLER) else {
-            return false;
-        };
-        if self.admission.is_draining()
-            || !self.journal.can_write()
-            || self.admission.admit_one_more("", &self.calls).is_err()
-        {
-            self.endpoint.respond(incoming, unavailable(incoming), moment.now);
-            return true;
-        }
-        let whom_called = Whom { number: callee.clone(), party_type: PartyType::Extension };
-        let parties = [caller, callee].map(|number| PartyView::waiting(number.clone(), PartyType::Extension));
-        let Some((number, mut call, clock)) = self.new_call(parties, moment) else { return false };
-        call.state = CallState::CallingTo;
-        let whom = Whom { number: caller.clone(), party_type: PartyType::Extension };
-        let codecs = self.reaching().codecs(&whom, None);
+    ) -> Result<(), StatusCode> {
+        let Dials { parties, to, shows, direction, by } = dials;
+        let [from, whom] = parties.each_ref().map(|(whom, _)| whom.clone());
+        let local = [
+            facing(&self.settings, [incoming.flow]),
+            match &to {
+                Ok(to) => facing(&self.settings, self.flows_of(to, moment.now)),
+                Err(_) => facing(&self.settings, [incoming.flow]),
+            },
+        ];
+        let dialling = Dialling { leg: CALLER, to, shows };
+        let scenario = Arc::clone(&self.scenarios).dialled(dialling);
+        let parties = parties
+            .map(|(whom, trunk)| PartyView { trunk, ..PartyView::waiting(whom.number, whom.party_type) });
+        let new = self.new_call(parties, moment);
+        let (number, mut call, clock) = new.ok_or(StatusCode::SERVER_INTERNAL_ERROR)?;
+        (call.state, call.direction) = (CallState::CallingTo, direction);
+        let codecs = self.reaching().codecs(&from, Some(&whom));
         let id = call.call_id;
         let mut call = Box::new(RunningCall::new(number, call, clock, scenario));
-        if !call.take(CALLER, incoming.clone(), &codecs, moment) {
-            let response = incoming.request.response(StatusCode::NOT_ACCEPTABLE_HERE);
-            self.endpoint.respond(incoming, response, moment.now);
-            return true;
+        let reach = if by.is_some() { Reach::ByRoute } else { Reach::AlongFlow };
+        if !call.take(CALLER, incoming.clone(), reach, &codecs, moment) {
+            return Err(StatusCode::NOT_ACCEPTABLE_HERE);
+        }
+        if let Some(trunk) = by {
+            self.trunks.take((number, CALLER), trunk);
         }
         let invite = InviteId::from(Place { call: number, leg: CALLER, fork: 0 });
         let origin = Origin::Dialled { invite };
         self.calls.add(number, id, "".into(), Stage::Beginning { call, origin, bound: Bound::default() });
         self.perform(number, moment);
-        let local = [
-            facing(&self.settings, [incoming.flow]),
-            facing(&self.settings, self.flows_of(&whom_called, moment.now)),
-        ];
         self.open(number, local);
-        true
+        Ok(())
     }
 
     /// The ports of a party are bound. When those of both are, the call's row is written.

@@ -2,11 +2,9 @@
 
 use super::{Action, Switchboard};
 use crate::journal::RegisterKey;
-use crate::media;
 use crate::moment::Moment;
 use crate::place::Place;
-use crate::registrar::{Authenticated, Registration};
-use call_control::Number;
+use crate::registrar::Registration;
 use rand::RngCore;
 use sip_core::Incoming;
 use sip_message::{FieldName, Method, Response, StatusCode, Uri};
@@ -69,7 +67,10 @@ impl Switchboard {
     }
 
     pub(super) fn handle_request(&mut self, incoming: Incoming, moment: Moment) {
-        if let Uri::Other { .. } = incoming.request.uri {
+        let is_tel = |scheme: &str| scheme == "tel" && incoming.request.method == Method::INVITE;
+        if let Uri::Other { scheme, .. } = &incoming.request.uri
+            && !is_tel(scheme)
+        {
             return self.refuse_request(&incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
         }
         match &incoming.request.method {
@@ -128,72 +129,10 @@ impl Switchboard {
         self.endpoint.respond_statelessly(incoming, incoming.request.response(status));
     }
 
-    /// An INVITE that starts a call of its own: phones are called here, they do not dial.
-    fn invite_from_outside(&mut self, incoming: &Incoming, moment: Moment) {
-        let random = self.random.next_u64();
-        match self.registrar.authenticate(incoming, moment.now, random) {
-            Authenticated::Challenge(response) | Authenticated::Refused(response) => {
-                self.endpoint.respond_statelessly(incoming, response);
-            }
-            Authenticated::Dropped => {}
-            Authenticated::Extension(user) => {
-                self.actions.push_back(Action::Trust { flow: incoming.flow, user: user.clone() });
-                if !self.is_dialled(&user, incoming, moment) {
-                    let response = self.answer_to_dialling(incoming);
-                    self.endpoint.respond(incoming, response, moment.now);
-                }
-            }
-        }
-    }
-
-    /// Whether the phone of `user` may call, and calls now.
-    fn is_dialled(&mut self, user: &str, incoming: &Incoming, moment: Moment) -> bool {
-        let callee = incoming.request.uri.as_sip().and_then(|uri| uri.decoded_user());
-        let (Ok(caller), Some(Ok(callee))) = (Number::new(user), callee.map(|callee| Number::new(&callee)))
-        else {
-            return false;
-        };
-        self.directory.has(&callee) && self.dialled(&caller, &callee, incoming, moment)
-    }
-
-    pub(super) fn answer_to_dialling(&self, incoming: &Incoming) -> Response {
-        let request = &incoming.request;
-        let fields = &request.header.fields;
-        let is_sdp =
-            |value: &str| value.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(SDP));
-        let typed_as_sdp = fields.get(&FieldName::CONTENT_TYPE).is_some_and(is_sdp);
-        let encoded = fields.get(&FieldName::CONTENT_ENCODING).is_some();
-        if !request.body.is_empty() && (!typed_as_sdp || encoded) {
-            let mut response = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            response.header.fields.push(FieldName::ACCEPT, SDP);
-            return response;
-        }
-        let accepts = fields.tokens(&FieldName::ACCEPT);
-        let takes_sdp =
-            |value: &&str| is_sdp(value) || value.starts_with("*/*") || value.starts_with("application/*");
-        if !accepts.is_empty() && !accepts.iter().any(takes_sdp) {
-            return request.response(StatusCode::NOT_ACCEPTABLE);
-        }
-        if !request.body.is_empty() && media::read_offer(&request.body, incoming.flow).is_err() {
-            return request.response(StatusCode::NOT_ACCEPTABLE_HERE);
-        }
-        let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
-        let known =
-            user.and_then(|user| Number::new(&user).ok()).is_some_and(|number| self.directory.has(&number));
-        let status = if known { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
-        let mut response = request.response(status);
-        if known {
-            response.reason = "Calls are placed through the HTTP API".into();
-        }
-        response
-    }
-
     fn refuse_request(&mut self, incoming: &Incoming, status: StatusCode) {
         self.endpoint.respond_statelessly(incoming, incoming.request.response(status));
     }
 }
-
-const SDP: &str = "application/sdp";
 
 /// 503 with Retry-After.
 pub(super) fn unavailable(incoming: &Incoming) -> Response {

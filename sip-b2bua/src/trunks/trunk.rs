@@ -77,6 +77,11 @@ impl Trunk {
         true
     }
 
+    /// A call came in.
+    pub(super) fn take(&mut self, leg: LegKey) {
+        self.legs.insert(leg);
+    }
+
     pub(super) fn leave(&mut self, leg: LegKey) {
         self.legs.remove(&leg);
     }

@@ -44,6 +44,8 @@ pub struct ByHand {
     received: Vec<SipText>,
     voice: Option<Voice>,
     actions: VecDeque<HandsetAction>,
+    /// It never registers.
+    is_stranger: bool,
 }
 
 /// How a request is answered, once but for `Silence`, instead of as usual.
@@ -78,7 +80,19 @@ impl ByHand {
         (sip, rtp, server): (SocketAddr, SocketAddr, SocketAddr),
         hertz: f64,
     ) -> Self {
-        let mut phone = Self {
+        let mut phone = Self::unregistered((user, password, domain), (sip, rtp, server), hertz);
+        phone.is_stranger = false;
+        phone.register("");
+        phone
+    }
+
+    /// The same, of which no registrar knows: what a carrier calls from.
+    pub(super) fn unregistered(
+        (user, password, domain): (&str, &str, &str),
+        (sip, rtp, server): (SocketAddr, SocketAddr, SocketAddr),
+        hertz: f64,
+    ) -> Self {
+        Self {
             user: user.to_owned(),
             password: password.to_owned(),
             domain: domain.to_owned(),
@@ -98,9 +112,34 @@ impl ByHand {
             received: Vec::new(),
             voice: None,
             actions: VecDeque::new(),
+            is_stranger: true,
+        }
+    }
+
+    /// Calls: this Request-URI, and these header lines, From and To among them.
+    pub fn call(&mut self, uri: &str, lines: &str, _: Instant) {
+        self.sequence += 1;
+        let field = |name: &str| {
+            let line = lines.split("\r\n").find_map(|line| line.strip_prefix(&format!("{name}: ")));
+            line.unwrap_or_default().to_owned()
         };
-        phone.register("");
-        phone
+        let (call_id, sequence) = (format!("call-{}", self.sequence), self.sequence);
+        let body = self.description_of(&self.said.clone());
+        let text = self.first_invite(uri, lines, &call_id, sequence, &body);
+        self.voice = None;
+        self.dialog = Some(Dialog {
+            call_id,
+            local: field("From"),
+            remote: field("To"),
+            target: uri.to_owned(),
+            invite: SipText::new(&text),
+            asked_for_offer: false,
+        });
+        self.send(&text);
+    }
+
+    pub(super) const fn registers(&self) -> bool {
+        !self.is_stranger
     }
 
     /// Answers the next request of this method otherwise.
@@ -294,11 +333,26 @@ impl ByHand {
     fn acknowledge(&mut self, status: u16, number: u32, response: &SipText, now: Instant) {
         let Some(dialog) = &mut self.dialog else { return };
         let asked_for_offer = std::mem::take(&mut dialog.asked_for_offer);
+        // The first answer to a call of its own makes the dialog.
+        let is_first = !dialog.remote.contains("tag=");
+        if is_first {
+            dialog.remote = response.field("To").unwrap_or_default().to_owned();
+            let contact = response.field("Contact").unwrap_or_default();
+            if let Some(target) =
+                contact.trim_start_matches('<').split('>').next().filter(|it| !it.is_empty())
+            {
+                target.clone_into(&mut dialog.target);
+            }
+        }
         if status >= 300 {
             let via = response.field("Via").unwrap_or_default();
             let ack = self.request("ACK", number, "", "");
             let own = ack.lines().nth(1).unwrap_or_default().to_owned();
-            return self.send(&ack.replace(&own, &format!("Via: {via}")));
+            self.send(&ack.replace(&own, &format!("Via: {via}")));
+            if is_first {
+                self.dialog = None;
+            }
+            return;
         }
         let answer = match Read::new(response.body()) {
             Some(offer) if asked_for_offer => self.description_of(&offer.answered_by(&self.said)),

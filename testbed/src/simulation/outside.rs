@@ -92,6 +92,8 @@ pub fn trunk(name: &str, address: &str) -> TrunkSettings {
         channels: 30,
         calls_per_second: None,
         writing: Writing { plan: india(), ..Writing::default() },
+        from: Vec::new(),
+        destinations: Vec::new(),
         identity: IdentityField::PAssertedIdentity,
         from_user: None,
         from_domain: None,

@@ -34,7 +34,11 @@ impl PhoneSet {
     }
 
     pub(super) const fn registers(&self) -> bool {
-        !matches!(self, Self::Gateway { .. })
+        match self {
+            Self::Whole(_) | Self::Raw { .. } => true,
+            Self::ByHand(phone) => phone.registers(),
+            Self::Gateway { .. } => false,
+        }
     }
 
     pub(super) fn handle_sip(&mut self, octets: &[u8], flow: Flow, now: Instant) {

@@ -152,6 +152,15 @@ pub enum Fault {
         "must begin with one whole number, which is shown when no caller_id is given; a block with X comes behind it"
     )]
     FirstNumber,
+    /// A destination of a number that the trunk does not have.
+    #[error("is none of the numbers of this trunk")]
+    NotOurs,
+    /// A destination that is not there.
+    #[error("there is no extension {0}")]
+    NoSuchExtension(String),
+    /// Two trunks at one address that both have a number.
+    #[error("has a number that the trunk {0} has at the same address: their calls could not be told apart")]
+    NumberOfAnother(String),
     /// National numbers of nowhere.
     #[error("is needed for format = \"national\", here or in [dial_policy]: the calling code, such as 91")]
     NationalWithoutCountry,

@@ -214,7 +214,7 @@ fn configuration(mut root: Table<'_>) -> Configuration {
     let extensions = entries::extensions(root.tables("extensions"));
     let dial_policy = root.optional("dial_policy");
     let dial_policy = dial_policy.and_then(|value| value.table("a table")).and_then(sections::dial_policy);
-    let trunks = trunks::trunks(root.tables("trunks"), dial_policy.as_ref());
+    let trunks = trunks::trunks(root.tables("trunks"), dial_policy.as_ref(), &extensions);
     root.later("queues", "queues are");
     root.later("ivrs", "IVRs are");
     root.later("ai_agents", "AI agents are");

@@ -221,6 +221,17 @@ impl<'d> Value<'d> {
         })
     }
 
+    /// The keys of a table that may have any, with their values.
+    pub(super) fn entries(&self, expected: &'static str) -> Option<Vec<(&'d str, Self)>> {
+        let Some(entries) = self.value.get_ref().as_table() else { return self.wrong_type(expected) };
+        let entry = |(key, value): (&'d Spanned<_>, _)| {
+            let key: &'d std::borrow::Cow<'d, str> = key.get_ref();
+            let path = format!("{}.{}", self.path, key.escape_debug());
+            (&**key, Self { document: self.document, path, value })
+        };
+        Some(entries.iter().map(entry).collect())
+    }
+
     pub(super) fn is_string(&self) -> bool {
         self.value.get_ref().is_str()
     }

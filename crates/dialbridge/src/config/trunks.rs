@@ -1,11 +1,12 @@
 //! The tables `[[trunks]]`.
 
-use super::entries::Seen;
+use super::entries::{ExtensionEntry, Seen};
 use super::mistake::Fault;
 use super::reader::{Table, Value};
 use super::values;
+use call_control::PartyType;
 use numbering::{DialPolicy, Entry, Format, NumberPattern, NumberingPlan, Writing};
-use sip_b2bua::{IdentityField, TrunkSettings};
+use sip_b2bua::{Destination, IdentityField, TrunkSettings};
 use sip_core::digest;
 use sip_message::{Host, SipUri, Uri};
 use std::time::Duration;
@@ -18,15 +19,19 @@ const PROBE: Duration = Duration::from_secs(60);
 const SECRET_OCTETS_MAX: usize = 256;
 const TRUNKS_MAX: usize = 256;
 
-pub(super) fn trunks(tables: Vec<Table<'_>>, policy: Option<&DialPolicy>) -> Vec<TrunkSettings> {
+pub(super) fn trunks(
+    tables: Vec<Table<'_>>,
+    policy: Option<&DialPolicy>,
+    extensions: &[ExtensionEntry],
+) -> Vec<TrunkSettings> {
     let mut names: Seen<Box<str>> = Seen::default();
-    let mut read = Vec::new();
+    let mut read: Vec<TrunkSettings> = Vec::new();
     for table in tables {
         if read.len() >= TRUNKS_MAX {
             table.refuse_whole(Fault::TooMany { most: TRUNKS_MAX });
             break;
         }
-        read.extend(trunk(table, &mut names, policy));
+        read.extend(trunk(table, &mut names, policy, extensions, &read));
     }
     read
 }
@@ -35,6 +40,8 @@ fn trunk(
     mut table: Table<'_>,
     names: &mut Seen<Box<str>>,
     policy: Option<&DialPolicy>,
+    extensions: &[ExtensionEntry],
+    others: &[TrunkSettings],
 ) -> Option<TrunkSettings> {
     let name = table.required("name").and_then(|value| {
         let name = value.parsed(values::key_name)?;
@@ -67,11 +74,24 @@ fn trunk(
     let pass_variables = table.optional("pass_variables").and_then(|value| value.boolean());
     let registration = registration(&mut table, account.is_some());
     let probe = table.optional("probe_seconds").map(|value| value.seconds(0..=86_400));
-    table.later("inbound_digest", "calls from trunks are");
-    table.later("from", "calls from trunks are");
-    table.later("destinations", "calls from trunks are");
+    table.later("inbound_digest", "digest of calls from trunks is");
+    let from = table
+        .optional("from")
+        .and_then(|value| value.set("a list such as [\"203.0.113.0/24\"]", values::network));
+    let destinations = table
+        .optional("destinations")
+        .map(|value| destinations(&value, numbers.as_deref().unwrap_or_default(), extensions));
     table.later("record", "recordings are");
     table.later("tls", "TLS is");
+    // Calls from one address are told apart by the number that they call.
+    let is_same = |other: &&TrunkSettings| {
+        let overlap = |ours: &NumberPattern| other.numbers.iter().any(|theirs| ours.overlaps(theirs));
+        let here = address.as_ref().map(|address| (&address.host, address.port));
+        here == Some((&other.address.host, other.address.port)) && numbers.iter().flatten().any(overlap)
+    };
+    if let Some(other) = others.iter().find(is_same) {
+        table.refuse("numbers", Fault::NumberOfAnother(other.name.to_string()));
+    }
     table.end();
     Some(TrunkSettings {
         name: name?,
@@ -93,6 +113,8 @@ fn trunk(
             None => Some(PROBE),
         },
         writing: writing?,
+        from: from.unwrap_or_default(),
+        destinations: destinations.unwrap_or_default(),
         identity: identity?,
         from_user,
         from_domain,
@@ -130,6 +152,57 @@ fn credentials(table: &mut Table<'_>, username: Option<Box<str>>) -> Option<Opti
         }
         // An account that nobody asks a password for.
         (Some(_) | None, None) => Some(None),
+    }
+}
+
+/// Where calls to our numbers go.
+fn destinations(
+    value: &Value<'_>,
+    numbers: &[NumberPattern],
+    extensions: &[ExtensionEntry],
+) -> Vec<(NumberPattern, Destination)> {
+    let expected = "a table such as { \"+918065978015\" = { type = \"extension\", to = \"1001\" } }";
+    let read = value.entries(expected).unwrap_or_default().into_iter().filter_map(|(key, value)| {
+        let pattern = match NumberPattern::new(key) {
+            Ok(pattern) if numbers.iter().any(|ours| ours.overlaps(&pattern)) => pattern,
+            Ok(_) => {
+                value.refuse(Fault::NotOurs);
+                return None;
+            }
+            Err(error) => {
+                value.refuse(error);
+                return None;
+            }
+        };
+        Some((pattern, destination(&value, extensions)?))
+    });
+    read.collect()
+}
+
+/// `{ type = "extension", to = "1001" }`
+fn destination(value: &Value<'_>, extensions: &[ExtensionEntry]) -> Option<Destination> {
+    let mut table = value.table("a table such as { type = \"extension\", to = \"1001\" }")?;
+    let party_type = table.required("type").and_then(|value| value.parsed(destination_type));
+    let number = table.required("to").and_then(|value| {
+        let number = value.parsed(call_control::Number::written)?;
+        let is_there = extensions.iter().any(|extension| extension.number == number);
+        if party_type == Some(PartyType::Extension) && !is_there {
+            value.refuse(Fault::NoSuchExtension(number.to_string()));
+        }
+        Some(number)
+    });
+    table.end();
+    Some(Destination { number: number?, party_type: party_type? })
+}
+
+fn destination_type(text: &str) -> Result<PartyType, Fault> {
+    match text {
+        "extension" => Ok(PartyType::Extension),
+        "external" => Ok(PartyType::External),
+        "queue" => Err(Fault::Later { feature: "queues are" }),
+        "ivr" => Err(Fault::Later { feature: "IVRs are" }),
+        "ai_agent" => Err(Fault::Later { feature: "AI agents are" }),
+        other => Err(values::not_listed(&["extension", "external"], other)),
     }
 }
 

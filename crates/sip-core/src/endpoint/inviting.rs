@@ -21,6 +21,7 @@ impl Endpoint {
         let first = FirstInvite { cseq: 1, late_offer: new.offer.is_none() };
         let sent_to = Some(new.uri.clone());
         let mut request = Request::new(Method::INVITE, new.uri, from, new.to, call_id.clone(), first.cseq);
+        request.header.max_forwards = new.max_forwards.or(request.header.max_forwards);
         request.header.contact = Some(contact.clone());
         for route in &new.route {
             request.header.fields.push(FieldName::ROUTE, route.to_string());

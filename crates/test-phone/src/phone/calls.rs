@@ -28,6 +28,7 @@ impl Phone {
             offer: Some(session.offer()),
             credentials: registration::identity(&self.account),
             reach: Reach::AlongFlow,
+            max_forwards: None,
         };
         let invite = self.next_invite();
         let state = State::Calling { number: number.into(), early: false };

@@ -32,6 +32,21 @@ impl ByHand {
         ));
     }
 
+    pub(super) fn first_invite(
+        &self,
+        uri: &str,
+        lines: &str,
+        call_id: &str,
+        number: u32,
+        body: &str,
+    ) -> String {
+        let (via, contact, length) = (self.via(), self.contact(), body.len());
+        format!(
+            "INVITE {uri} SIP/2.0\r\n{via}Max-Forwards: 70\r\n{lines}Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n\
+             {contact}Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
     pub(super) fn request(&self, method: &str, number: u32, lines: &str, body: &str) -> String {
         let Some(dialog) = &self.dialog else { return String::new() };
         let Dialog { call_id, local, remote, target, .. } = dialog;

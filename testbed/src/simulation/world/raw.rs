@@ -3,7 +3,7 @@
 use super::super::phone_set::PhoneSet;
 use super::super::server::SERVER;
 use super::{PhoneId, World};
-use crate::simulation::{Carrier, RawPhone, RawScript};
+use crate::simulation::{ByHand, Carrier, RawPhone, RawScript};
 use media_relay::BindError;
 use sip_core::{Flow, Transport};
 use std::net::SocketAddr;
@@ -29,6 +29,14 @@ impl World {
             sip,
             rtp,
         )
+    }
+
+    /// Plugs in what a carrier calls from: it is played by hand, registers nowhere, and plays `hertz` in calls.
+    pub fn caller(&mut self, address: &str, hertz: f64) -> PhoneId {
+        let sip: SocketAddr = address.parse().expect("an address with a port");
+        let (rtp, server) = (SocketAddr::new(sip.ip(), 4000), SocketAddr::new(SERVER, 5060));
+        let phone = ByHand::unregistered(("carrier", "", ""), (sip, rtp, server), hertz);
+        self.plug_in(PhoneSet::ByHand(phone), sip, rtp)
     }
 
     /// What a raw phone or a gateway saw.

@@ -1,0 +1,263 @@
+//! INVITEs that start calls: who calls, whom, and whether that may be.
+//!
+//! | who | known by |
+//! |---|---|
+//! | the phone of an extension | the connection along which it has registered, or its credentials |
+//! | a trunk | the address that it comes from, and the number of ours that it calls |
+//! | anybody else | nothing: a challenge, as for a phone whose password is wrong |
+//!
+//! A UDP source proves nothing of a phone: it can be anybody's.
+
+use super::admission::{RETRY_AFTER, RETRY_WRITING};
+use super::beginning::Dials;
+use super::requests::unavailable;
+use super::{Action, Switchboard};
+use crate::media;
+use crate::moment::Moment;
+use crate::registrar::Authenticated;
+use crate::routing::{Caller, caller_of, dialled_number};
+use crate::scenario::{LegEnd, Shows, Whom};
+use crate::trunks::{NoTrunk, TrunkId};
+use call_control::{CallDirection, CallerId, Number, PartyType, Refusal};
+use rand::RngCore;
+use sip_core::Incoming;
+use sip_message::{FieldName, Response, StatusCode};
+use std::time::{Duration, Instant};
+
+/// Between two lines of the log about calls of strangers to our numbers.
+const BETWEEN_LINES: Duration = Duration::from_secs(60);
+
+/// What is answered to an INVITE that starts no call.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Box<Response>);
+
+impl Switchboard {
+    /// An INVITE that starts a call of its own.
+    pub(super) fn invite_from_outside(&mut self, incoming: &Incoming, moment: Moment) {
+        let user = &incoming.request.header.from.uri;
+        let user = user.as_sip().and_then(|uri| uri.decoded_user());
+        let registered = user.filter(|user| self.registrar.has_connection(user, incoming.flow, moment.now));
+        if let Some(user) = registered {
+            return self.dialled_by_phone(&user, incoming, moment);
+        }
+        let has_credentials = incoming.request.header.fields.get(&FieldName::AUTHORIZATION).is_some();
+        if !has_credentials {
+            let source = incoming.flow.remote.ip();
+            let is_a_trunks = !self.trunks.of_source(source).is_empty()
+                && !self.registrar.has_phone_along(incoming.flow, moment.now);
+            match self.trunks.called_through(source, &incoming.request) {
+                Some(trunk) if is_a_trunks => return self.dialled_by_trunk(trunk, incoming, moment),
+                None if is_a_trunks => {
+                    // A number of another customer of that carrier.
+                    let Refused(response) = refused(incoming, StatusCode::NOT_FOUND, None);
+                    return self.endpoint.respond(incoming, *response, moment.now);
+                }
+                Some(_) | None => self.note_stranger(incoming, moment),
+            }
+        }
+        let random = self.random.next_u64();
+        match self.registrar.authenticate(incoming, moment.now, random) {
+            Authenticated::Challenge(response) | Authenticated::Refused(response) => {
+                self.endpoint.respond_statelessly(incoming, response);
+            }
+            Authenticated::Dropped => {}
+            Authenticated::Extension(user) => {
+                self.actions.push_back(Action::Trust { flow: incoming.flow, user: user.clone() });
+                self.dialled_by_phone(&user, incoming, moment);
+            }
+        }
+    }
+
+    /// Somebody who is no trunk calls a number of one: a carrier may have other addresses than its name leads to.
+    fn note_stranger(&mut self, incoming: &Incoming, moment: Moment) {
+        let is_told = |at: Instant| moment.now.saturating_duration_since(at) < BETWEEN_LINES;
+        if self.strangers_told_at.is_some_and(is_told) {
+            return;
+        }
+        let Some(trunk) = self.trunks.would_take(&incoming.request) else { return };
+        self.strangers_told_at = Some(moment.now);
+        tracing::warn!(
+            source = %incoming.flow.remote.ip(),
+            trunk = &*trunk.name,
+            "a call to a number of this trunk came from an address that is not among its own and was challenged; \
+             if it is the carrier's, add the address to `from` of the trunk"
+        );
+    }
+
+    fn dialled_by_phone(&mut self, user: &str, incoming: &Incoming, moment: Moment) {
+        let dials = self.phone_dials(user, incoming, moment);
+        self.begin_or_refuse(dials, incoming, moment);
+    }
+
+    fn dialled_by_trunk(&mut self, trunk: TrunkId, incoming: &Incoming, moment: Moment) {
+        let dials = self.trunk_dials(trunk, incoming, moment);
+        self.begin_or_refuse(dials, incoming, moment);
+    }
+
+    fn begin_or_refuse(&mut self, dials: Result<Dials, Refused>, incoming: &Incoming, moment: Moment) {
+        let begun = dials.and_then(|dials| {
+            if self.admission.is_draining() || !self.journal.can_write() {
+                return Err(Refused(unavailable(incoming).into()));
+            }
+            if self.admission.admit_dialled(&self.calls, moment.now).is_err() {
+                return Err(retry_later(incoming, RETRY_AFTER.as_secs()));
+            }
+            self.begin_dialled(dials, incoming, moment).map_err(|status| refused(incoming, status, None))
+        });
+        if let Err(Refused(response)) = begun {
+            self.endpoint.respond(incoming, *response, moment.now);
+        }
+    }
+
+    /// What the phone of `user` wants.
+    pub(super) fn phone_dials(
+        &self,
+        user: &str,
+        incoming: &Incoming,
+        moment: Moment,
+    ) -> Result<Dials, Refused> {
+        check_content(incoming)?;
+        let nobody = || refused(incoming, StatusCode::NOT_FOUND, None);
+        let from = Number::new(user).map_err(|_| nobody())?;
+        let is_ours = |host: &sip_message::Host| self.registrar.is_local_host(host);
+        let dialled = dialled_number(&incoming.request.uri, is_ours).ok_or_else(nobody)?;
+        let from = Whom { number: from, party_type: PartyType::Extension };
+        let (view, to) = self.whom_dialled(&dialled, incoming, moment)?;
+        if view == from {
+            return Err(refused(incoming, StatusCode::BUSY_HERE, Some("This is the number that calls")));
+        }
+        let is_outside = view.party_type == PartyType::External;
+        let shows = Shows { caller_id: self.wish_of(incoming), ..Shows::number(from.number.clone()) };
+        Ok(Dials {
+            shows,
+            parties: [(from, None), (Whom { number: dialled, ..view }, None)],
+            to,
+            direction: if is_outside { CallDirection::Outbound } else { CallDirection::Internal },
+            by: None,
+        })
+    }
+
+    /// What somebody outside wants, through the trunk one of whose numbers it calls.
+    fn trunk_dials(&self, id: TrunkId, incoming: &Incoming, moment: Moment) -> Result<Dials, Refused> {
+        check_content(incoming)?;
+        let nobody = || refused(incoming, StatusCode::NOT_FOUND, None);
+        let trunk = self.trunks.settings(id).ok_or_else(nobody)?;
+        let ours = self.trunks.number_dialled(id, &incoming.request).ok_or_else(nobody)?;
+        let (asked, kind) = trunk.destination_of(&ours).ok_or_else(|| {
+            tracing::warn!(trunk = &*trunk.name, number = %ours, "a call to a number that has no destination was refused");
+            nobody()
+        })?;
+        let to = self.directory.find(asked, Some(kind), "to");
+        let (view, to) = self.reached(to, asked, incoming, moment)?;
+        let Caller { number, name } = caller_of(&incoming.request, trunk);
+        let caller_id = CallerId { name, number: number.clone() };
+        let number = number.unwrap_or_else(Number::anonymous);
+        let from = Whom { number: number.clone(), party_type: PartyType::External };
+        let shows = Shows { caller_id: Some(caller_id), ..Shows::number(number) };
+        Ok(Dials {
+            shows,
+            parties: [(from, Some(trunk.name.clone())), (Whom { number: ours, ..view }, None)],
+            to,
+            direction: CallDirection::Inbound,
+            by: Some(id),
+        })
+    }
+
+    fn whom_dialled(
+        &self,
+        dialled: &Number,
+        incoming: &Incoming,
+        moment: Moment,
+    ) -> Result<(Whom, Result<Whom, LegEnd>), Refused> {
+        let found = self.directory.find(dialled, None, "to");
+        self.reached(found, dialled, incoming, moment)
+    }
+
+    /// How the number is shown, and whom it leads to. What the dial policy forbids makes a call that ends at once: the
+    /// operator finds it among the others.
+    fn reached(
+        &self,
+        found: Result<Whom, Refusal>,
+        dialled: &Number,
+        incoming: &Incoming,
+        moment: Moment,
+    ) -> Result<(Whom, Result<Whom, LegEnd>), Refused> {
+        let outside = |number: &Number| Whom { number: number.clone(), party_type: PartyType::External };
+        let whom = match found {
+            Ok(whom) => whom,
+            Err(refusal @ Refusal::PolicyDenied { .. }) => {
+                tracing::warn!(source = %incoming.flow.remote, %refusal, "a call was refused");
+                return Ok((outside(dialled), Err(LegEnd::Denied)));
+            }
+            Err(_) => return Err(refused(incoming, StatusCode::NOT_FOUND, None)),
+        };
+        if whom.party_type == PartyType::External {
+            let is_emergency = self.directory.is_emergency(&whom.number);
+            match self.trunks.can_take(&whom.number, is_emergency, moment.now) {
+                Ok(()) => {}
+                Err(NoTrunk::Full) => return Err(retry_later(incoming, RETRY_AFTER.as_secs())),
+                Err(NoTrunk::None | NoTrunk::AllFailed) => {
+                    return Err(refused(incoming, StatusCode::NOT_FOUND, Some("No trunk takes this number")));
+                }
+            }
+        }
+        Ok((whom.clone(), Ok(whom)))
+    }
+
+    /// What a phone wants to be shown of itself (RFC 3323 §4.1, RFC 3325 §9.2): nothing, or one of the numbers of a trunk.
+    fn wish_of(&self, incoming: &Incoming) -> Option<CallerId> {
+        let header = &incoming.request.header;
+        if crate::routing::is_anonymous(header) {
+            return Some(CallerId { name: None, number: None });
+        }
+        let preferred = header.fields.addresses(&FieldName::P_PREFERRED_IDENTITY).unwrap_or_default();
+        let number = preferred.first().and_then(|address| dialled_number(&address.uri, |_| true))?;
+        let number = self.directory.international(&number)?;
+        Some(CallerId { name: None, number: Some(number) })
+    }
+}
+
+/// Whether its body can be read, and its answer understood (RFC 3261 §8.2.3).
+fn check_content(incoming: &Incoming) -> Result<(), Refused> {
+    let request = &incoming.request;
+    let fields = &request.header.fields;
+    let is_sdp =
+        |value: &str| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(SDP));
+    let typed_as_sdp = fields.get(&FieldName::CONTENT_TYPE).is_some_and(is_sdp);
+    let encoded = fields.get(&FieldName::CONTENT_ENCODING).is_some();
+    if !request.body.is_empty() && (!typed_as_sdp || encoded) {
+        let mut response = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        response.header.fields.push(FieldName::ACCEPT, SDP);
+        return Err(Refused(response.into()));
+    }
+    let accepts = fields.tokens(&FieldName::ACCEPT);
+    let takes_sdp =
+        |value: &&str| is_sdp(value) || value.starts_with("*/*") || value.starts_with("application/*");
+    if !accepts.is_empty() && !accepts.iter().any(takes_sdp) {
+        return Err(refused(incoming, StatusCode::NOT_ACCEPTABLE, None));
+    }
+    if !request.body.is_empty() && media::read_offer(&request.body, incoming.flow).is_err() {
+        return Err(refused(incoming, StatusCode::NOT_ACCEPTABLE_HERE, None));
+    }
+    // A call that has gone round too often (RFC 3261 §8.1.1.6, RFC 7332): ours would be the next one.
+    if request.header.max_forwards == Some(0) {
+        return Err(refused(incoming, StatusCode::TOO_MANY_HOPS, None));
+    }
+    Ok(())
+}
+
+const SDP: &str = "application/sdp";
+
+fn refused(incoming: &Incoming, status: StatusCode, reason: Option<&'static str>) -> Refused {
+    let mut response = incoming.request.response(status);
+    if let Some(reason) = reason {
+        response.reason = reason.into();
+    }
+    Refused(response.into())
+}
+
+fn retry_later(incoming: &Incoming, seconds: u64) -> Refused {
+    let mut response = incoming.request.response(StatusCode::SERVICE_UNAVAILABLE);
+    response.header.fields.push(FieldName::RETRY_AFTER, seconds.max(RETRY_WRITING.as_secs()).to_string());
+    Refused(response.into())
+}

@@ -1,0 +1,231 @@
+//! Carriers that call in: however they write the number, from wherever they may, and to whomever it leads.
+
+use super::carrier::numbered;
+use call_control::{Call, CallDirection, EndReason, PartyType};
+use numbering::NumberPattern;
+use sip_b2bua::{Destination, TrunkSettings};
+use sip_message::{FieldName, Method, StatusCode};
+use std::sync::Arc;
+use testbed::simulation::{PhoneId, World, Zone, answers_after, refuses, seconds};
+
+const OURS: &str = "+918065978015";
+
+fn leads_to(number: &str, party_type: PartyType) -> Vec<(NumberPattern, Destination)> {
+    let destination = Destination { number: super::carrier::number(number), party_type };
+    vec![
+        (NumberPattern::new(OURS).expect("a number"), destination.clone()),
+        (NumberPattern::new("+91806597802X").expect("a number"), destination),
+    ]
+}
+
+/// 1002 has a phone, and 192.0.2.1 is a carrier whose calls lead to it.
+struct Inbound {
+    world: World,
+    phone: PhoneId,
+    carrier: PhoneId,
+}
+
+impl Inbound {
+    fn with(change: impl FnOnce(&mut TrunkSettings), phone: test_phone::Script) -> Self {
+        let mut trunk = TrunkSettings {
+            destinations: leads_to("1002", PartyType::Extension),
+            ..numbered(1, "sip:192.0.2.1")
+        };
+        change(&mut trunk);
+        let mut world = World::with_trunks(9, vec![trunk], Zone::default());
+        let phone = world.phone("1002", phone, 700.0);
+        let carrier = world.caller("192.0.2.1:5060", 900.0);
+        world.register_all();
+        Self { world, phone, carrier }
+    }
+
+    /// An INVITE with this Request-URI and these header lines in the place of From and To.
+    fn calls(&mut self, uri: &str, lines: &str) {
+        self.world.play(self.carrier, |carrier, now| carrier.call(uri, lines, now));
+        self.world.run_for(seconds(3.0));
+    }
+
+    fn only_record(&mut self) -> Arc<Call> {
+        let records = self.world.records();
+        assert_eq!(records.len(), 1, "{}", self.world.story());
+        let id = records[0].call_id;
+        if self.world.is_live(id) {
+            self.world.hang_up(id);
+        }
+        self.world.run_until_ended(id)
+    }
+
+    fn statuses(&self) -> Vec<u16> {
+        let answers = self.world.by_hand(self.carrier).answers("INVITE");
+        answers.into_iter().filter_map(|answer| answer.status()).collect()
+    }
+}
+
+fn named(user: &str) -> String {
+    format!("From: <sip:{user}@carrier.example>;tag=c\r\nTo: <sip:{OURS}@carrier.example>\r\n")
+}
+
+#[test]
+fn the_number_is_ours_in_each_way_that_it_is_written_and_shown_in_one() {
+    for user in [
+        "+918065978015",
+        "918065978015",
+        "08065978015",
+        "00918065978015",
+        "8065978015",
+        "%2B918065978015",
+        "+918065978015;npdi",
+    ] {
+        let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+        inbound.calls(&format!("sip:{user}@10.0.0.1"), &named("09944421125"));
+        let call = inbound.only_record();
+        assert_eq!((call.to.number.as_str(), call.to.party_type), (OURS, PartyType::Extension), "{user}");
+        assert_eq!(
+            (call.from.number.as_str(), call.from.trunk.as_deref()),
+            ("+919944421125", Some("trunk 1")),
+            "{user}"
+        );
+        assert_eq!(
+            (call.direction, call.end.as_ref().unwrap().reason),
+            (CallDirection::Inbound, EndReason::HungUp),
+            "{user}"
+        );
+        let shown = format!("{:?}", inbound.world.phone_events(inbound.phone));
+        assert!(shown.contains("+919944421125"), "{shown}");
+    }
+}
+
+#[test]
+fn the_number_may_stand_in_to_or_in_the_called_party() {
+    let account = |trunk: &mut TrunkSettings| trunk.username = Some("acct-77".into());
+    for lines in [
+        named("+442079460000"),
+        format!(
+            "From: <sip:+442079460000@c>;tag=c\r\nTo: <sip:acct-77@c>\r\nP-Called-Party-ID: <sip:{OURS}@c>\r\n"
+        ),
+        format!("From: <sip:+442079460000@c>;tag=c\r\nTo: <tel:{OURS}>\r\n"),
+    ] {
+        let mut inbound = Inbound::with(account, answers_after(0.3));
+        inbound.calls("sip:acct-77@10.0.0.1:5060", &lines);
+        assert_eq!(inbound.only_record().to.number.as_str(), OURS, "{lines}");
+    }
+}
+
+#[test]
+fn a_number_of_another_customer_is_refused_and_a_stranger_is_challenged() {
+    let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+    let lines = format!("From: <sip:1@c>;tag=c\r\nTo: <sip:+918011111111@c>\r\n");
+    inbound.calls("sip:+918011111111@10.0.0.1", &lines);
+    assert_eq!(inbound.statuses(), [404]);
+    assert!(inbound.world.records().is_empty());
+    let mut stranger = Inbound::with(
+        |trunk| trunk.address.host = sip_message::Host::new("192.0.2.99").unwrap(),
+        answers_after(0.3),
+    );
+    stranger.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+    assert_eq!(stranger.statuses(), [401]);
+    assert!(stranger.world.records().is_empty());
+    let networks = |trunk: &mut TrunkSettings| {
+        trunk.address.host = sip_message::Host::new("192.0.2.99").unwrap();
+        trunk.from = vec!["192.0.2.0/28".parse().unwrap()];
+    };
+    let mut known = Inbound::with(networks, answers_after(0.3));
+    known.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+    assert_eq!(known.statuses(), [200]);
+}
+
+#[test]
+fn whoever_wants_to_be_shown_to_nobody_is_not() {
+    for (lines, trusted) in [
+        (
+            "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=c\r\nPrivacy: ID;critical\r\nP-Asserted-Identity: <sip:+442079460000@c>\r\n",
+            true,
+        ),
+        ("From: <sip:+442079460000@c>;tag=c\r\nPrivacy: header; id\r\n", false),
+        ("From: \"x\" <sip:anonymous@anonymous.invalid>;tag=c\r\n", false),
+    ] {
+        let mut inbound = Inbound::with(|trunk| trunk.trusted = trusted, answers_after(0.3));
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &format!("{lines}To: <sip:{OURS}@c>\r\n"));
+        let call = inbound.only_record();
+        assert_eq!(call.from.number.as_str(), "anonymous");
+        let shown = format!("{:?}", inbound.world.phone_events(inbound.phone));
+        assert!(!shown.contains("2079460000"), "{shown}");
+    }
+}
+
+#[test]
+fn an_identity_is_believed_only_of_a_trusted_carrier() {
+    for (trusted, expected) in [(true, "+442079460000"), (false, "+919944421125")] {
+        let mut inbound = Inbound::with(|trunk| trunk.trusted = trusted, answers_after(0.3));
+        let lines = named("+919944421125") + "P-Asserted-Identity: \"Boss\" <sip:+442079460000@c>\r\n";
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &lines);
+        assert_eq!(inbound.only_record().from.number.as_str(), expected);
+    }
+}
+
+#[test]
+fn a_broken_name_costs_the_name_and_not_the_call() {
+    for name in
+        ["\"Name\\\\ \"", "\"a\\\"b<c>\"", "\"\u{202e}evil\"", "Ünicode", &format!("\"{}\"", "x".repeat(200))]
+    {
+        let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+        let lines = format!("From: {name} <sip:+442079460000@c>;tag=c\r\nTo: <sip:{OURS}@c>\r\n");
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &lines);
+        assert_eq!(inbound.statuses(), [200], "{name}");
+    }
+}
+
+#[test]
+fn the_carrier_hears_why_nobody_answers() {
+    for (status, phone) in [(486, refuses(StatusCode::BUSY_HERE)), (603, refuses(StatusCode::DECLINE))] {
+        let mut inbound = Inbound::with(|_| {}, phone);
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+        assert_eq!(inbound.statuses(), [status]);
+    }
+    let mut nobody = Inbound::with(
+        |trunk| trunk.destinations = leads_to("1003", PartyType::Extension),
+        answers_after(0.3),
+    );
+    nobody.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+    assert_eq!(nobody.statuses(), [480], "no phone is registered");
+    let mut nowhere = Inbound::with(|trunk| trunk.destinations.clear(), answers_after(0.3));
+    nowhere.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+    assert_eq!(nowhere.statuses(), [404]);
+}
+
+#[test]
+fn a_call_that_comes_in_may_lead_out_again_and_is_held_to_the_policy() {
+    let gateway = |inbound: &mut Inbound| {
+        inbound.world.gateway("192.0.2.2:5060", testbed::simulation::RawScript::answers_after(0.3))
+    };
+    for (to, status) in [("+442079460123", 200), ("+4930901820", 403)] {
+        let trunks = vec![
+            TrunkSettings {
+                destinations: leads_to(to, PartyType::External),
+                prefixes: vec![numbering::Entry::new("+999").unwrap()],
+                ..numbered(1, "sip:192.0.2.1")
+            },
+            numbered(2, "sip:192.0.2.2"),
+        ];
+        let mut world = World::with_trunks(9, trunks, Zone::default());
+        let phone = world.phone("1002", answers_after(0.3), 700.0);
+        let carrier = world.caller("192.0.2.1:5060", 900.0);
+        world.register_all();
+        let mut inbound = Inbound { world, phone, carrier };
+        let out = gateway(&mut inbound);
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+919944421125"));
+        assert_eq!(inbound.statuses(), [status], "{to}");
+        let call = inbound.only_record();
+        assert_eq!(call.direction, CallDirection::Inbound, "{to}");
+        let invites = inbound.world.raw(out).received(&Method::INVITE);
+        assert_eq!(invites.len(), usize::from(status == 200), "{to}");
+        if let Some(invite) = invites.first() {
+            assert_eq!(
+                invite.header.from.uri.to_string(),
+                "sip:+918065978015@192.0.2.2",
+                "only numbers of ours are shown"
+            );
+            assert!(invite.header.fields.get(&FieldName::P_ASSERTED_IDENTITY).is_some());
+        }
+    }
+}
