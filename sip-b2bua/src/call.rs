@@ -18,7 +18,9 @@ use crate::place::CallNumber;
 use crate::scenario::{self, Actions, Ask, EndCause, Event, LegEnd, LegId, Order, Scenario, SoundId, Told};
 use crate::trunks::Failure;
 use audio::Codec;
-use call_control::{Call, CallEventKind, CallState, End, EndReason, Number, Party, PartyState, Timestamp};
+use call_control::{
+    Call, CallDirection, CallEventKind, CallState, End, EndReason, Number, Party, PartyState, Timestamp,
+};
 use deadlines::Deadlines;
 use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
@@ -166,6 +168,11 @@ impl RunningCall {
         true
     }
 
+    /// What a leg was told to do.
+    pub(crate) fn order_of(&self, leg: LegId) -> Option<&Order> {
+        self.legs.get(&leg)?.order.as_ref()
+    }
+
     /// The call as the API shows it.
     pub(crate) const fn view(&self) -> &Call {
         &self.view
@@ -186,7 +193,8 @@ impl RunningCall {
     /// The answer to [`CallAction::Reach`] and to [`CallAction::ReachOn`].
     pub(crate) fn handle_routes(&mut self, leg: LegId, routes: Result<Routes, LegEnd>, moment: Moment) {
         let Some(in_call) = self.legs.get(&leg) else { return };
-        let (party, first) = (in_call.party, in_call.offers_codec_of);
+        let first = in_call.order.as_ref().and_then(|order| order.offers_codec_of);
+        let party = in_call.party;
         match routes {
             Ok(mut routes) => {
                 routes.codecs = self.offered(routes.codecs, first);
@@ -195,7 +203,10 @@ impl RunningCall {
                     route.invite.max_forwards = self.max_forwards;
                 }
                 if let Some(in_call) = self.legs.get_mut(&leg) {
-                    in_call.leg.ring(routes);
+                    in_call.leg.ring(routes, moment.now);
+                }
+                if trunk.is_some() && self.view.direction == CallDirection::Internal {
+                    self.view.direction = CallDirection::Outbound;
                 }
                 let view = self.view.party_mut(party);
                 (view.state, view.trunk) = (PartyState::Calling, trunk);

@@ -110,6 +110,8 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Timer {
     NoAnswer,
+    /// The phones that ring are given up for others.
+    GiveWay,
     /// This fork has not said anything for as long as it may.
     Silence(usize),
     /// The party had time enough to confirm the end.
@@ -154,6 +156,7 @@ impl Leg {
                     let end = self.end_without_answer();
                     self.release(end, Why::Over, now);
                 }
+                Timer::GiveWay => self.give_way(),
                 Timer::Silence(fork) => self.give_up_fork(fork),
                 Timer::Release => self.give_up(),
             }

@@ -34,8 +34,8 @@ pub use journal::StorageState;
 pub use moment::Moment;
 pub use server::{B2bua, StartError};
 pub use settings::{
-    Destination, Extension, IdentityField, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax,
-    TrunkSettings,
+    Destination, Extension, Forward, IdentityField, Limits, MediaSettings, RegistrationTimes, Settings,
+    SocketsMax, TrunkSettings,
 };
 pub use switchboard::{Action, Command, Left, Switchboard, Ticket};
 pub use trunks::{Located, NotLocated, TrunkId};

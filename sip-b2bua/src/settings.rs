@@ -128,6 +128,17 @@ pub struct Extension {
     pub secret: Secret,
     /// Offered to it instead of `MediaSettings::codecs`.
     pub codecs: Option<Vec<Codec>>,
+    /// Rung when no phone of it is registered, or none answers.
+    pub forward: Option<Forward>,
+}
+
+/// Where else an extension is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// A number outside, held to the dial policy when it is rung.
+    pub to: Number,
+    /// How long its own phones ring first.
+    pub after: Duration,
 }
 
 /// A carrier or a gateway through which numbers outside are reached.

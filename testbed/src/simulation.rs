@@ -29,5 +29,6 @@ pub use raw_phone::{
 };
 pub use scripts::{answers_after, refuses, rings_for_ever, seconds, talks_for};
 pub use seeds::each_seed;
+pub use server::FORWARD_OF_1007;
 pub use story::Story;
 pub use world::{PhoneId, World, percent};

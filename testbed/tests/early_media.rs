@@ -4,7 +4,7 @@ use audio::tone_share;
 use call_control::{CallEventKind, EndReason};
 use sip_message::StatusCode;
 use std::time::{Duration, Instant};
-use test_phone::{Answering, CallMedia, Reply, Script};
+use test_phone::{Answering, CallMedia, Command, Reply, Script};
 use testbed::simulation::{World, seconds};
 
 const RINGBACK_HERTZ: f64 = 440.0;
@@ -121,4 +121,44 @@ fn when_the_phone_that_is_heard_declines_another_one_is_heard() {
     world.hang_up(id);
     world.run_until_ended(id);
     assert!(share(world.heard(from).unwrap(), OTHER_HERTZ, early.0, early.1) > 0.95);
+}
+
+#[test]
+fn a_phone_that_dials_hears_what_the_other_one_sends_before_it_answers_and_no_tone_of_ours() {
+    let mut world = World::with_seed(33);
+    let from = world.phone("1001", Script::default(), FROM_HERTZ);
+    world.phone("1002", sends_early(Reply::Accept { after: seconds(3.0) }), TO_HERTZ);
+    world.register_all();
+    world.press(from, &Command::Call("1002".into()));
+    world.run_for(seconds(0.3));
+    let early = stretch(&mut world, 2.0);
+    let id = world.records()[0].call_id;
+    assert!(!world.events_of(id).contains(&CallEventKind::Connected));
+    world.run_for(seconds(1.5));
+    assert!(world.events_of(id).contains(&CallEventKind::Connected));
+    let talk = stretch(&mut world, 2.0);
+    world.hang_up(id);
+    world.run_until_ended(id);
+    let heard = world.heard(from).unwrap();
+    for (start, end) in [early, talk] {
+        assert!(share(heard, TO_HERTZ, start + seconds(0.1), end) > 0.9, "{}", world.story());
+        assert!(share(heard, RINGBACK_HERTZ, start, end) < 0.01);
+    }
+}
+
+#[test]
+fn a_refusal_behind_an_announcement_is_told_and_the_announcement_was_heard() {
+    let mut world = World::with_seed(34);
+    let from = world.phone("1001", Script::default(), FROM_HERTZ);
+    let reject = Reply::Reject { status: StatusCode::NOT_FOUND, after: seconds(3.0) };
+    world.phone("1002", sends_early(reject), TO_HERTZ);
+    world.register_all();
+    world.press(from, &Command::Call("1002".into()));
+    world.run_for(seconds(0.5));
+    let early = stretch(&mut world, 2.0);
+    let id = world.records()[0].call_id;
+    let call = world.run_until_ended(id);
+    assert_eq!(call.end.as_ref().unwrap().sip_status, Some(404));
+    let heard = world.heard(from).unwrap();
+    assert!(share(heard, TO_HERTZ, early.0, early.1) > 0.9, "{}", world.story());
 }

@@ -4,6 +4,8 @@
 mod carrier;
 #[path = "trunks/failover.rs"]
 mod failover;
+#[path = "trunks/from_outside.rs"]
+mod from_outside;
 #[path = "trunks/identity.rs"]
 mod identity;
 #[path = "trunks/inbound.rs"]

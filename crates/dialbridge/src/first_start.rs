@@ -93,9 +93,13 @@ impl Made {
 fn extension(stored: StoredExtension) -> Option<Extension> {
     let StoredExtension { number, name, realm: _, sha256, md5 } = stored;
     match Number::new(&number) {
-        Ok(number) => {
-            Some(Extension { number, name: Some(name), secret: Secret { sha256, md5 }, codecs: None })
-        }
+        Ok(number) => Some(Extension {
+            number,
+            name: Some(name),
+            secret: Secret { sha256, md5 },
+            codecs: None,
+            forward: None,
+        }),
         Err(fault) => {
             tracing::warn!(%number, %fault, "a stored extension is left out");
             None

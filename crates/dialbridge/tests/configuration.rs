@@ -317,6 +317,22 @@ fn a_trunk_is_held_to_what_a_carrier_can_use() {
         ("proxy = \"sip:a@b\"", "5 trunks[0].proxy: must be an address such as"),
         ("user_phone = \"yes\"", "5 trunks[0].user_phone: must be true or false, not a string"),
         ("from_user = \"a b\"", "5 trunks[0].from_user: must be at most 128 printable"),
+        (
+            "destinations = { \"+918065978099\" = { type = \"extension\", to = \"1001\" } }",
+            "5 trunks[0].destinations.+918065978099: is none of the numbers of this trunk",
+        ),
+        (
+            "destinations = { \"+918065978015\" = { type = \"extension\", to = \"1001\" } }",
+            "5 trunks[0].destinations.+918065978015.to: there is no extension 1001",
+        ),
+        (
+            "destinations = { \"+918065978015\" = { type = \"queue\", to = \"5001\" } }",
+            "5 trunks[0].destinations.+918065978015.type: queues are not available",
+        ),
+        ("destinations = 1", "5 trunks[0].destinations: must be a table such as"),
+        ("from = [\"carrier.example\"]", "5 trunks[0].from[0]: must be"),
+        ("register = true", "1 trunks[0].username: is missing"),
+        ("probe_seconds = 100000", "5 trunks[0].probe_seconds: must be a whole number from 0 to 86400"),
         ("chanels = 2", "5 trunks[0].chanels: there is no such key; is channels meant?"),
     ] {
         let found = mistakes(&trunk(lines));
@@ -340,7 +356,8 @@ fn a_trunk_is_held_to_what_a_carrier_can_use() {
         assert_eq!(found.len(), 1, "{numbers}: {found:?}");
     }
     let twice = mistakes(&(trunk("") + &trunk("")));
-    assert_eq!(twice, ["6 trunks[1].name: \"carrier\" is already used in line 2"]);
+    let apart = "5 trunks[1].numbers: has a number that the trunk carrier has at the same address: their calls could not be told apart";
+    assert_eq!(twice, [apart, "6 trunks[1].name: \"carrier\" is already used in line 2"]);
 }
 
 #[test]

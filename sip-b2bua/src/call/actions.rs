@@ -37,7 +37,7 @@ impl RunningCall {
     }
 
     fn call(&mut self, id: LegId, order: Box<Order>, moment: Moment) {
-        let Order { party, rings_for, offers_codec_of, .. } = *order;
+        let Order { party, rings_for, .. } = *order;
         let termination = Termination { session: self.session(), id: termination_of(party) };
         let gives_up_at = moment.now + rings_for;
         let leg = Leg::outgoing(self.number, id, termination, self.session_id(), gives_up_at);
@@ -45,7 +45,7 @@ impl RunningCall {
         for in_call in self.legs.values_mut().filter(|in_call| in_call.party == party) {
             in_call.is_shown = false;
         }
-        self.legs.insert(id, LegInCall { offers_codec_of, ..LegInCall::new(leg, party) });
+        self.legs.insert(id, LegInCall { order: Some((*order).clone()), ..LegInCall::new(leg, party) });
         self.heard.remove(&party);
         let view = self.view.party_mut(party);
         (view.ended_at, view.ringing_at, view.answered_at, view.sip_status) = (None, None, None, None);

@@ -15,8 +15,8 @@ pub(super) struct LegInCall {
     pub(super) party: Party,
     /// The view shows this one of the legs of its party.
     pub(super) is_shown: bool,
-    /// The leg whose codec is offered first.
-    pub(super) offers_codec_of: Option<LegId>,
+    /// What it was told to do, where it rings somebody.
+    pub(super) order: Option<Order>,
     /// What was agreed; `None` before it answered.
     pub(super) format: Option<Format>,
     /// What may be heard before it answers.
@@ -25,7 +25,7 @@ pub(super) struct LegInCall {
 
 impl LegInCall {
     pub(super) const fn new(leg: Leg, party: Party) -> Self {
-        Self { leg, party, is_shown: true, offers_codec_of: None, format: None, early: None }
+        Self { leg, party, is_shown: true, order: None, format: None, early: None }
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Routes {
     pub(crate) are_there_more: bool,
     /// Through which they are reached.
     pub(crate) trunk: Option<Box<str>>,
+    /// When they have not answered in this time, they are given up for the others that there are.
+    pub(crate) give_way_after: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -100,7 +102,7 @@ impl Leg {
     }
 
     /// Rings the first group of `routes`, and the others after it.
-    pub(crate) fn ring(&mut self, routes: Routes) {
+    pub(crate) fn ring(&mut self, routes: Routes, now: Instant) {
         match &self.state {
             State::Reaching | State::Ringing(Ringing { more: More::Awaited, .. }) => {}
             State::Ringing(_)
@@ -110,6 +112,9 @@ impl Leg {
             | State::Gone => return,
         }
         self.formats = media::formats(&routes.codecs);
+        if let Some(after) = routes.give_way_after.filter(|_| routes.are_there_more) {
+            self.deadlines.set(Timer::GiveWay, now + after);
+        }
         let more = if routes.are_there_more { More::Yes } else { More::No };
         self.state = State::Ringing(Ringing { rung: None, early: None, next: routes.groups, more });
         self.ring_next(Failure::Unreachable);
@@ -202,6 +207,18 @@ impl Leg {
         }
     }
 
+    /// They rang for as long as they may while there are others.
+    pub(super) fn give_way(&mut self) {
+        let State::Ringing(Ringing { rung, next, more: More::Yes, .. }) = &mut self.state else { return };
+        *rung = None;
+        next.clear();
+        (0..self.forks.len()).for_each(|fork| {
+            self.drop_fork(fork, None);
+            self.hear_another(fork);
+        });
+        self.ring_next(Failure::NoAnswer);
+    }
+
     /// Nothing has been heard of it for as long as it may be silent. Its INVITE cannot be taken back before it says
     /// something (RFC 3261 §9.1); then it is.
     pub(super) fn give_up_fork(&mut self, fork: usize) {
@@ -250,7 +267,7 @@ impl Leg {
         let failure = failure_of(gone);
         let status = match failure {
             Failure::Refused { status, .. } => Some(status),
-            Failure::Silent | Failure::Unreachable => None,
+            Failure::Silent | Failure::Unreachable | Failure::NoAnswer => None,
         };
         // A 6xx speaks for the user, not for one phone (RFC 3261 §16.7 step 5).
         if let Some(status) = status.filter(|status| *status >= 600) {

@@ -51,7 +51,7 @@ impl World {
         let groups = groups.iter().map(|phones| ports.by_ref().take(*phones).map(route).collect()).collect();
         let termination = Termination { session: SessionId(1), id: TerminationId(2) };
         let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, now + NO_ANSWER);
-        leg.ring(Routes { groups, codecs: vec![Codec::Pcmu], ..Routes::default() });
+        leg.ring(Routes { groups, codecs: vec![Codec::Pcmu], ..Routes::default() }, now);
         let phone = Phone { invited: false, heard_of: false, answered: false, hung_up: false, gone: false };
         let mut world = Self { leg, now, phones: vec![phone; phones], answered: 0, ends: Vec::new() };
         world.drain();
@@ -298,7 +298,10 @@ fn a_leg_that_is_hung_up_on_before_it_is_known_whom_to_ring_rings_nobody() {
     let now = Instant::now();
     let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, now + NO_ANSWER);
     leg.hang_up(Why::Over, now);
-    leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs: vec![Codec::Pcmu], ..Routes::default() });
+    leg.ring(
+        Routes { groups: [vec![route(6000)]].into(), codecs: vec![Codec::Pcmu], ..Routes::default() },
+        now,
+    );
     let actions: Vec<_> = std::iter::from_fn(|| leg.poll_action()).collect();
     assert!(matches!(actions[..], [LegAction::Tell(LegEvent::Gone(LegEnd::HungUpByUs))]), "{actions:?}");
 }

@@ -1,7 +1,7 @@
 //! What numbers stand for: the extensions that there are, and the world outside as far as it may be dialled.
 
 use crate::scenario::Whom;
-use crate::settings::Extension;
+use crate::settings::{Extension, Forward};
 use audio::Codec;
 use call_control::{Number, PartyType, Refusal};
 use numbering::{DIGITS_MAX, Denial, DialPolicy, Unreadable};
@@ -19,6 +19,7 @@ pub(crate) struct Directory {
 struct Profile {
     name: Option<Box<str>>,
     codecs: Option<Vec<Codec>>,
+    forward: Option<Forward>,
 }
 
 impl Directory {
@@ -32,9 +33,9 @@ impl Directory {
     pub(crate) fn replace(&mut self, extensions: Vec<Extension>) -> Vec<(Box<str>, Secret)> {
         let mut secrets = Vec::with_capacity(extensions.len());
         self.extensions.clear();
-        for Extension { number, name, secret, codecs } in extensions {
+        for Extension { number, name, secret, codecs, forward } in extensions {
             secrets.push((number.as_str().into(), secret));
-            self.extensions.insert(number, Profile { name, codecs });
+            self.extensions.insert(number, Profile { name, codecs, forward });
         }
         secrets
     }
@@ -56,6 +57,11 @@ impl Directory {
     /// What its phones are offered; `None` when it is what all are offered.
     pub(crate) fn codecs_of(&self, number: &Number) -> Option<&[Codec]> {
         self.extensions.get(number)?.codecs.as_deref()
+    }
+
+    /// Where else it is reached.
+    pub(crate) fn forward_of(&self, number: &Number) -> Option<&Forward> {
+        self.extensions.get(number)?.forward.as_ref()
     }
 
     /// Whether a number outside passes all limits.

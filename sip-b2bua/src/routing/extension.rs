@@ -43,7 +43,8 @@ impl Reaching<'_> {
         let callee = &order.whom.number;
         let shown = self.shown(&order.shows);
         let bindings = self.registrar.bindings_of(callee.as_str(), now);
-        if bindings.is_empty() {
+        let forward = self.directory.forward_of(callee);
+        if bindings.is_empty() && forward.is_none() {
             return Err(LegEnd::Unreachable);
         }
         let phones = bindings.into_iter().map(|binding| {
@@ -63,7 +64,13 @@ impl Reaching<'_> {
             Route { announced: self.announced(bound, binding.flow), invite, gives_up_at: None }
         });
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
-        Ok(Routes { groups: [phones.collect()].into(), codecs, ..Routes::default() })
+        Ok(Routes {
+            groups: [phones.collect()].into(),
+            codecs,
+            are_there_more: forward.is_some(),
+            give_way_after: forward.map(|forward| forward.after),
+            trunk: None,
+        })
     }
 
     /// What to offer: first what those who come later know too.

@@ -53,7 +53,8 @@ impl Reaching<'_> {
         };
         let route = Route { announced: self.announced(bound, flow), invite, gives_up_at: Some(gives_up_at) };
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
-        Routes { groups: [vec![route]].into(), codecs, are_there_more: true, trunk: Some(trunk.name.clone()) }
+        let trunk = Some(trunk.name.clone());
+        Routes { groups: [vec![route]].into(), codecs, are_there_more: true, trunk, give_way_after: None }
     }
 }
 

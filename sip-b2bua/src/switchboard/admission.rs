@@ -111,7 +111,14 @@ impl Known<'_> {
     fn can_be_rung(self, whom: &Whom, field: &'static str, now: Instant) -> Result<(), Refusal> {
         if whom.party_type != PartyType::External {
             let is_there = !self.registrar.bindings_of(whom.number.as_str(), now).is_empty();
-            return if is_there { Ok(()) } else { Err(Refusal::NotRegistered { field }) };
+            return match self.directory.forward_of(&whom.number).filter(|_| !is_there) {
+                Some(forward) => {
+                    let outside = self.directory.find(&forward.to, Some(PartyType::External), field)?;
+                    self.can_be_rung(&outside, field, now)
+                }
+                None if is_there => Ok(()),
+                None => Err(Refusal::NotRegistered { field }),
+            };
         }
         let number = whom.number.clone();
         self.trunks.can_take(&number, self.directory.is_emergency(&number), now).map_err(|why| match why {

@@ -7,7 +7,7 @@ use crate::place::CallNumber;
 use crate::routing::Through;
 use crate::scenario::{LegEnd, LegId, Order};
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
-use call_control::Party;
+use call_control::{EndReason, Party, PartyType};
 
 impl Switchboard {
     /// Where a trunk's name leads to.
@@ -25,8 +25,38 @@ impl Switchboard {
 
     /// Those whom the leg was told to ring did not take the call.
     pub(super) fn ring_on(&mut self, number: CallNumber, leg: LegId, failure: Failure, moment: Moment) {
+        if self.trunks.order((number, leg)).is_none() {
+            return self.forward(number, leg, failure, moment);
+        }
         let step = self.trunks.failed((number, leg), failure, moment.now);
         self.take_step(number, leg, step, moment);
+    }
+
+    /// The phones of an extension did not answer, or it has none: its number outside is rung in their place, if the dial
+    /// policy lets it be.
+    fn forward(&mut self, number: CallNumber, leg: LegId, failure: Failure, moment: Moment) {
+        let order = self.calls.machine(number).and_then(|call| call.order_of(leg).cloned());
+        let to = order.as_ref().and_then(|order| self.directory.forward_of(&order.whom.number));
+        let (Some(mut order), Some(to)) = (order, to) else { return };
+        let forwarded = match failure {
+            // Whoever is there and says no is not passed over.
+            Failure::Refused { status, .. } if EndReason::of_status(status) != EndReason::Unreachable => {
+                Err(LegEnd::Refused { status })
+            }
+            Failure::Refused { .. } | Failure::Silent | Failure::Unreachable | Failure::NoAnswer => {
+                self.directory.find(&to.to, Some(PartyType::External), "forward_to").map_err(|refusal| {
+                    tracing::warn!(extension = %order.whom.number, %refusal, "an extension is not forwarded");
+                    LegEnd::Denied
+                })
+            }
+        };
+        match forwarded {
+            Ok(whom) => {
+                order.whom = whom;
+                self.ring_outside(number, leg, Box::new(order), moment);
+            }
+            Err(why) => self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment)),
+        }
     }
 
     pub(super) fn drain_trunks(&mut self, moment: Moment) {

@@ -189,6 +189,7 @@ fn board_with_phones(limits: Limits) -> Switchboard {
         name: None,
         secret: Secret::new(number, "pbx.test", "secret"),
         codecs: None,
+        forward: None,
     };
     let numbers = ["1001", "1002", "1003", "1004"];
     let mut board = switchboard_of(|settings| {

@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Silent,
     /// Nothing could be sent to it.
     Unreachable,
+    /// They rang, and others are to be rung.
+    NoAnswer,
     /// This final response.
     Refused {
         /// 300 to 699.
@@ -79,7 +81,7 @@ impl Failure {
         match self {
             Self::Silent | Self::Unreachable | Self::Refused { status: 503, .. } => Verdict::NextAddress,
             Self::Refused { status: 408 | 500 | 502 | 504, .. } => Verdict::NextTrunk,
-            Self::Refused { .. } => Verdict::Final,
+            Self::NoAnswer | Self::Refused { .. } => Verdict::Final,
         }
     }
 }

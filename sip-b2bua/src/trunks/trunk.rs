@@ -126,7 +126,7 @@ impl Trunk {
                 self.whereabouts.note_wish(flow, time, now);
             }
             Failure::Refused { status: 503, retry_after: None } => {}
-            Failure::Refused { .. } => return self.note_alive(flow),
+            Failure::NoAnswer | Failure::Refused { .. } => return self.note_alive(flow),
         }
         let has_another = self.whereabouts.next(tried, now).is_some();
         let Some(registration) = &mut self.registration else { return };
@@ -135,7 +135,7 @@ impl Trunk {
             _ if has_another => registration.leave(flow, now),
             // Whether the way still stands is found out at once.
             Failure::Silent | Failure::Unreachable => registration.lost(flow, now),
-            Failure::Refused { .. } => {}
+            Failure::NoAnswer | Failure::Refused { .. } => {}
         }
     }
 

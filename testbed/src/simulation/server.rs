@@ -8,7 +8,8 @@ use rand::Rng;
 use sip_b2bua::registrar::{Registrar, RegistrarConfig};
 use sip_b2bua::scenario::Scenarios;
 use sip_b2bua::{
-    Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, Switchboard, TrunkSettings,
+    Extension, Forward, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, Switchboard,
+    TrunkSettings,
 };
 use sip_core::{Endpoint, Transport, digest::Secret};
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Where it is.
 pub(super) const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+/// Where 1007 is reached when its phone is not, after five seconds, in a world with trunks.
+pub const FORWARD_OF_1007: &str = "+919900112233";
 /// Domain of its addresses-of-record.
 pub(super) const DOMAIN: &str = "pbx.example.com";
 
@@ -48,6 +51,7 @@ pub(super) fn server(
 }
 
 fn settings(trunks: &[TrunkSettings]) -> Settings {
+    let has_trunks = !trunks.is_empty();
     let extension = |index: u32| {
         let user = format!("100{index}");
         Extension {
@@ -55,6 +59,10 @@ fn settings(trunks: &[TrunkSettings]) -> Settings {
             name: None,
             secret: Secret::new(&user, DOMAIN, &password(&user)),
             codecs: (index >= 8).then(|| Codec::ALL.to_vec()),
+            forward: (index == 7 && has_trunks).then(|| Forward {
+                to: Number::new(FORWARD_OF_1007).expect("a number"),
+                after: Duration::from_secs(5),
+            }),
         }
     };
     Settings {

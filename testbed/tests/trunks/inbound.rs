@@ -114,8 +114,8 @@ fn the_number_may_stand_in_to_or_in_the_called_party() {
 #[test]
 fn a_number_of_another_customer_is_refused_and_a_stranger_is_challenged() {
     let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
-    let lines = format!("From: <sip:1@c>;tag=c\r\nTo: <sip:+918011111111@c>\r\n");
-    inbound.calls("sip:+918011111111@10.0.0.1", &lines);
+    let lines = "From: <sip:1@c>;tag=c\r\nTo: <sip:+918011111111@c>\r\n";
+    inbound.calls("sip:+918011111111@10.0.0.1", lines);
     assert_eq!(inbound.statuses(), [404]);
     assert!(inbound.world.records().is_empty());
     let mut stranger = Inbound::with(

@@ -7,11 +7,12 @@ use crate::Secret;
 use audio::Codec;
 use call_control::Number;
 use control_api::ApiKey;
-use sip_b2bua::Extension;
+use sip_b2bua::{Extension, Forward};
 use sip_core::digest;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+use std::time::Duration;
 
 /// An `[[api_keys]]`.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct ExtensionEntry {
     pub name: Option<Box<str>>,
     /// Offered to it instead of `media.codecs`.
     pub codecs: Option<Vec<Codec>>,
+    /// Rung when no phone is registered, or none answers.
+    pub forward: Option<Forward>,
 }
 
 impl ExtensionEntry {
@@ -43,6 +46,7 @@ impl ExtensionEntry {
             name: self.name.clone(),
             secret: digest::Secret::new(self.number.as_str(), realm, self.password.expose()),
             codecs: self.codecs.clone(),
+            forward: self.forward.clone(),
         }
     }
 }
@@ -72,12 +76,27 @@ pub(super) fn extensions(tables: Vec<Table<'_>>) -> Vec<ExtensionEntry> {
         });
         let name = table.optional("name").and_then(|value| value.parsed(values::display_name));
         let codecs = table.optional("codecs").and_then(|value| value.set("a list of codecs", values::codec));
+        let forward = forward(&mut table);
         table.end();
         if let (Some(number), Some(password)) = (number, password) {
-            read.push(ExtensionEntry { number, password, name, codecs });
+            read.push(ExtensionEntry { number, password, name, codecs, forward });
         }
     }
     read
+}
+
+/// Where else an extension is reached.
+fn forward(table: &mut Table<'_>) -> Option<Forward> {
+    let to = table.optional("forward_to").map(|value| value.parsed(Number::written));
+    let after = table.optional("forward_after_seconds").map(|value| value.seconds(1..=600));
+    if after.is_some() && to.is_none() {
+        table.refuse("forward_to", Fault::Missing);
+    }
+    let after = match after {
+        Some(after) => after?,
+        None => FORWARD_AFTER,
+    };
+    Some(Forward { to: to??, after })
 }
 
 pub(super) fn api_keys(tables: Vec<Table<'_>>) -> Vec<KeyEntry> {
@@ -138,6 +157,8 @@ fn key(table: &mut Table<'_>, seen: &mut Seen<[u8; 32]>) -> Option<([u8; 32], bo
     Some((sha256, is_plain))
 }
 
+/// How long the phones of an extension ring before its other number does.
+const FORWARD_AFTER: Duration = Duration::from_secs(20);
 const PASSWORD_OCTETS_MAX: usize = 256;
 const KEY_FORM: &str = "ak_ and 32 to 128 hexadecimal digits; `dialbridge key` makes one";
 

@@ -59,9 +59,7 @@ fn trunk(
         Some(value) => value.set("a list such as [\"+91\"]", values::dial_entry),
         None => Entry::new("+").ok().map(|all| vec![all]),
     };
-    let priority = table.optional("priority").and_then(|value| value.whole(0..=1_000_000));
-    let channels = table.optional("channels").and_then(|value| value.whole(1..=1_000_000));
-    let rate = table.optional("calls_per_second").and_then(|value| value.whole(1..=100_000));
+    let (priority, channels, calls_per_second) = limits(&mut table);
     let writing = writing(&mut table, policy);
     let identity = match table.optional("identity") {
         Some(value) => value.parsed(identity),
@@ -83,15 +81,7 @@ fn trunk(
         .map(|value| destinations(&value, numbers.as_deref().unwrap_or_default(), extensions));
     table.later("record", "recordings are");
     table.later("tls", "TLS is");
-    // Calls from one address are told apart by the number that they call.
-    let is_same = |other: &&TrunkSettings| {
-        let overlap = |ours: &NumberPattern| other.numbers.iter().any(|theirs| ours.overlaps(theirs));
-        let here = address.as_ref().map(|address| (&address.host, address.port));
-        here == Some((&other.address.host, other.address.port)) && numbers.iter().flatten().any(overlap)
-    };
-    if let Some(other) = others.iter().find(is_same) {
-        table.refuse("numbers", Fault::NumberOfAnother(other.name.to_string()));
-    }
+    must_be_told_apart(&table, address.as_ref(), numbers.as_deref().unwrap_or_default(), others);
     table.end();
     Some(TrunkSettings {
         name: name?,
@@ -104,9 +94,9 @@ fn trunk(
         credentials: credentials?,
         numbers: numbers?,
         prefixes: prefixes?,
-        priority: priority.map_or(PRIORITY, |priority| priority as u32),
-        channels: channels.map_or(CHANNELS, |channels| channels as usize),
-        calls_per_second: rate.map(|rate| rate as usize),
+        priority,
+        channels,
+        calls_per_second,
         registration: registration?,
         probe: match probe {
             Some(every) => Some(every?).filter(|every| !every.is_zero()),
@@ -122,6 +112,35 @@ fn trunk(
         trusted: trusted.unwrap_or(false),
         pass_variables: pass_variables.unwrap_or(false),
     })
+}
+
+/// Its priority, its channels, and its new calls a second.
+fn limits(table: &mut Table<'_>) -> (u32, usize, Option<usize>) {
+    let priority = table.optional("priority").and_then(|value| value.whole(0..=1_000_000));
+    let channels = table.optional("channels").and_then(|value| value.whole(1..=1_000_000));
+    let rate = table.optional("calls_per_second").and_then(|value| value.whole(1..=100_000));
+    (
+        priority.map_or(PRIORITY, |priority| priority as u32),
+        channels.map_or(CHANNELS, |channels| channels as usize),
+        rate.map(|rate| rate as usize),
+    )
+}
+
+/// Calls from one address are told apart by the number that they call.
+fn must_be_told_apart(
+    table: &Table<'_>,
+    address: Option<&SipUri>,
+    numbers: &[NumberPattern],
+    others: &[TrunkSettings],
+) {
+    let is_same = |other: &&TrunkSettings| {
+        let overlap = |ours: &NumberPattern| other.numbers.iter().any(|theirs| ours.overlaps(theirs));
+        let here = address.map(|address| (&address.host, address.port));
+        here == Some((&other.address.host, other.address.port)) && numbers.iter().any(overlap)
+    };
+    if let Some(other) = others.iter().find(is_same) {
+        table.refuse("numbers", Fault::NumberOfAnother(other.name.to_string()));
+    }
 }
 
 /// `None`: there is a mistake in them.

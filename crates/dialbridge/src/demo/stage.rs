@@ -73,6 +73,7 @@ impl Stage {
             name: Some(role.name.into()),
             secret: Secret::new(role.number, DOMAIN, password),
             codecs: None,
+            forward: None,
         });
         let (key, sha256) = control_api::key_from_random(&rand::random());
         let permissions = ["calls.click_to_call", "calls.read"];

@@ -33,7 +33,7 @@ impl World {
         let termination = Termination { session: SessionId(1), id: TerminationId(2) };
         let mut leg = Leg::outgoing(call(), LegId(2), termination, 7, now + Duration::from_secs(30));
         let codecs = vec![Codec::Pcma, Codec::Pcmu];
-        leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs, ..Routes::default() });
+        leg.ring(Routes { groups: [vec![route(6000)]].into(), codecs, ..Routes::default() }, now);
         let mut world = Self { leg, now, sent: Vec::new(), told: Vec::new() };
         world.drain();
         world.hear(ringing());
