@@ -51,7 +51,14 @@ impl Tried {
     }
 
     fn check(&self) {
-        let never = [EndReason::TrunkFailed, EndReason::LoopDetected, EndReason::InternalError];
+        // Those of calls outside have lives of their own.
+        let never = [
+            EndReason::TrunkFailed,
+            EndReason::PolicyDenied,
+            EndReason::LimitReached,
+            EndReason::LoopDetected,
+            EndReason::InternalError,
+        ];
         for reason in EndReason::ALL.into_iter().filter(|reason| !never.contains(reason)) {
             assert!(self.ends.contains(&reason), "no life ends with {reason:?}");
         }

@@ -1,7 +1,7 @@
 //! Numbers outside, with SIPp as the carriers: what each is told, and who is asked when one does not take the call.
 
 use serde_json::json;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 use testbed::line::SOON;
 use testbed::{Extension, Loopback, Registration, RtpPeer, Server, ServerOptions, Sipp, Transport};
@@ -73,16 +73,34 @@ fn the_number_rings_through_the_trunk_with_its_caller_id() {
     phone.succeeds(SOON);
 }
 
+/// What is at the address of the first carrier.
+enum First {
+    /// Somebody who never says anything.
+    Silent,
+    /// A port that nobody listens at.
+    Closed,
+    Refuses,
+}
+
 #[test]
-fn the_next_trunk_is_asked_after_silence_and_after_a_503() {
-    for silent in [true, false] {
-        let outside = Outside::open("priority = 1", "priority = 2");
+fn the_next_trunk_is_asked_after_silence_after_a_closed_port_and_after_a_503() {
+    for (first, least, most) in
+        [(First::Silent, 3.5, 5.5), (First::Closed, -1.0, 2.0), (First::Refuses, -1.0, 2.0)]
+    {
+        let outside = Outside::open("priority = 1\nprobe_seconds = 0", "priority = 2\nprobe_seconds = 0");
         let (mut phone, mut second) = (outside.phone(), outside.carrier(1, "answer_and_hang_up", "-"));
-        let _first = (!silent).then(|| outside.carrier(0, "refuse_at_once", "503 Service Unavailable"));
+        let _silent =
+            matches!(first, First::Silent).then(|| UdpSocket::bind(outside.carriers[0]).expect("its port"));
+        let _refuses = matches!(first, First::Refuses)
+            .then(|| outside.carrier(0, "refuse_at_once", "503 Service Unavailable"));
         let api = outside.server.api();
-        let answer = api.click_to_call(&json!({"from": "1001", "to": "+919944421125"}));
-        let call = answer.body["call_id"].as_str().expect("an id").to_owned();
-        second.received("INVITE", Duration::from_secs(8));
+        let call = api.place(&json!({"from": "1001", "to": "+919944421125"}));
+        let invited = second.received("INVITE", Duration::from_secs(8)).at;
+        let answered =
+            phone.seen().into_iter().find(|it| it.message.method() == Some("ACK")).expect("its ACK").at;
+        // The ACK waits for the disk, the INVITE does not.
+        let after = invited.as_secs_f64() - answered.as_secs_f64();
+        assert!((least..=most).contains(&after), "{after} s");
         let connected = api.wait_for_state(&call, "connected", SOON);
         assert_eq!(connected["to"]["trunk"], json!("second"));
         second.succeeds(Duration::from_secs(8));

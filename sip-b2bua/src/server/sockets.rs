@@ -20,7 +20,7 @@ pub(crate) enum Received {
     Octets { flow: Flow, octets: Vec<u8> },
     /// A stream whose messages cannot be told apart any more; its connection is about to be closed.
     Unframed { flow: Flow, error: FramingError },
-    /// A connection was closed, or could not be opened.
+    /// A connection was closed, or could not be opened; or nobody listens where a datagram was sent to.
     Closed(Flow),
 }
 
@@ -106,6 +106,8 @@ impl Sockets {
 
     /// The connection of this flow is closed.
     pub(crate) fn closed(&mut self, flow: Flow) {
-        self.tcp.closed(flow);
+        if flow.transport.is_reliable() {
+            self.tcp.closed(flow);
+        }
     }
 }
