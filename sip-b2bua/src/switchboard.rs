@@ -243,10 +243,15 @@ impl Switchboard {
         self.actions.pop_front()
     }
 
-    /// Calls, transactions and usages that live: all zero when nothing is left.
+    /// Calls, transactions and usages that live, what trunks ask for themselves apart: all zero when nothing is left.
     pub fn counts(&self) -> (usize, usize, usize) {
         let (transactions, usages) = self.endpoint.counts();
-        (self.calls.len(), transactions, usages)
+        (self.calls.len(), transactions - self.endpoint.own_requests(), usages)
+    }
+
+    /// Calls that live.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
     }
 
     /// Legs that are known to be busy: none when no call is left.

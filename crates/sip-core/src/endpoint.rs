@@ -207,6 +207,14 @@ impl Endpoint {
         (self.transactions.len(), self.usages.len())
     }
 
+    /// Those of the live transactions that are of requests outside of dialogs ([`Endpoint::request`]).
+    pub fn own_requests(&self) -> usize {
+        let is_own = |entry: &&Box<Entry>| {
+            matches!(entry.machine.sent().map(|sent| sent.owner), Some(transactions::Owner::Request(_)))
+        };
+        self.transactions.values().filter(is_own).count()
+    }
+
     fn send(&mut self, flow: Flow, octets: Vec<u8>) {
         self.actions.push_back(Action::Send { flow, octets });
     }

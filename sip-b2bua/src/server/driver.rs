@@ -249,7 +249,7 @@ impl Driver {
                 Action::Locate { trunk, uri } => self.locate(trunk, uri),
             }
         }
-        if self.switchboard.counts().0 == 0 {
+        if self.switchboard.calls() == 0 {
             tell_all(&mut self.waiting.idle);
         }
         if self.switchboard.is_written() {

@@ -32,6 +32,13 @@ impl Zone {
         Self { records: records.collect(), valid: Duration::from_hours(1), ..Self::default() }
     }
 
+    /// What either knows; the times are those of this one.
+    #[must_use]
+    pub fn merged(mut self, other: Self) -> Self {
+        self.records.extend(other.records);
+        self
+    }
+
     /// With servers for a service: priority, port and host of each.
     #[must_use]
     pub fn with_srv(mut self, name: &str, servers: &[(u16, u16, &str)]) -> Self {
