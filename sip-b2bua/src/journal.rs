@@ -7,6 +7,7 @@
 //! | waits | the round lands | a round fails, or takes too long |
 //! |---|---|---|
 //! | a new call | it begins | refused: nobody was rung. Its row, when it lands after all, is closed as `refused` |
+//! | an INVITE to a trunk | it is sent | sent: its call's row is on disk |
 //! | an answer of a phone | it is acknowledged | acknowledged: its call's row is on disk |
 //! | a REGISTER | it is answered | refused |
 //! | the end of a call | it is told | waits |
@@ -31,6 +32,8 @@ pub(crate) type RegisterKey = (sip_message::CallId, u32);
 pub(crate) enum Waiting {
     /// A call, before anybody is rung.
     Begin(CallNumber, CallId),
+    /// An INVITE to a trunk.
+    Send(InviteId),
     /// The ACK of an answer.
     Acknowledge(InviteId),
     /// The answer to a REGISTER.
@@ -171,14 +174,14 @@ impl Journal {
         self.gathered.forgotten_answers.push(record.call_id);
     }
 
-    /// What an INVITE is ended with, should this process die. `answered`: its answer is to be acknowledged.
-    pub(crate) fn keep_invite(&mut self, invite: StoredInvite, answered: Option<InviteId>) {
+    /// What an INVITE is ended with, should this process die, and what waits for that.
+    pub(crate) fn keep_invite(&mut self, invite: StoredInvite, waiting: Option<Waiting>) {
         self.gathered.invites.insert(invite.sip_call_id.clone(), Some(invite));
-        let Some(answered) = answered.map(Waiting::Acknowledge) else { return };
+        let Some(waiting) = waiting else { return };
         if self.can_write() {
-            self.waiting.push(answered);
+            self.waiting.push(waiting);
         } else {
-            self.actions.push_back(JournalAction::Go(answered));
+            self.actions.push_back(JournalAction::Go(waiting));
         }
     }
 
@@ -319,7 +322,7 @@ impl Journal {
 fn without_waiting(waiting: Waiting) -> Result<JournalAction, Waiting> {
     match waiting {
         Waiting::Begin(..) | Waiting::Register(_) => Ok(JournalAction::Refuse(waiting)),
-        Waiting::Acknowledge(_) => Ok(JournalAction::Go(waiting)),
+        Waiting::Send(_) | Waiting::Acknowledge(_) => Ok(JournalAction::Go(waiting)),
         Waiting::End(_) => Err(waiting),
     }
 }

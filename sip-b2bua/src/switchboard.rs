@@ -386,6 +386,9 @@ impl Switchboard {
             Waiting::Acknowledge(invite) => {
                 self.endpoint.handle_command(sip_core::Command::Acknowledge { invite }, moment.now);
             }
+            Waiting::Send(invite) => {
+                self.endpoint.handle_command(sip_core::Command::Send { invite }, moment.now);
+            }
             Waiting::Register(key) => self.answer_register(&key, moment),
             Waiting::End(number) => self.forget(number),
         }
@@ -396,7 +399,7 @@ impl Switchboard {
         match waiting {
             Waiting::Begin(number, _) => self.refuse_unwritten(number, moment),
             Waiting::Register(key) => self.refuse_register(&key, moment),
-            Waiting::Acknowledge(_) | Waiting::End(_) => {}
+            Waiting::Send(_) | Waiting::Acknowledge(_) | Waiting::End(_) => {}
         }
     }
 

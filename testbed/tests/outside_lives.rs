@@ -104,8 +104,14 @@ impl Life {
         };
         let later = self.random.random_range(0.0..12.0);
         self.world.run_for(seconds(later));
-        match self.random.random_range(0..4) {
+        match self.random.random_range(0..6) {
             0 => self.world.hang_up(id),
+            // It dies, and comes back.
+            3 => {
+                self.world.kill_server();
+                self.world.run_for(seconds(0.5));
+                self.world.start_server_again();
+            }
             1 if dials => self.world.press(self.phone, &Command::HangUp),
             2 => self.world.end_all(),
             _ => {}
@@ -134,8 +140,8 @@ impl Life {
             EndReason::TrunkFailed | EndReason::LimitReached => {
                 call.connected_at.is_none() && end.by == EndedBy::Server
             }
-            EndReason::ServerStopped | EndReason::MediaTimeout => true,
-            EndReason::InternalError | EndReason::LoopDetected | EndReason::ServerCrashed => false,
+            EndReason::ServerStopped | EndReason::MediaTimeout | EndReason::ServerCrashed => true,
+            EndReason::InternalError | EndReason::LoopDetected => false,
             _ => call.connected_at.is_none(),
         };
         assert!(right, "{end:?}\n{}", story());
@@ -226,6 +232,7 @@ fn every_call_outside_comes_to_one_right_end_and_leaves_nothing() {
         EndReason::TrunkFailed,
         EndReason::PolicyDenied,
         EndReason::ServerStopped,
+        EndReason::ServerCrashed,
     ] {
         assert!(ends.contains_key(&reason), "no life ends with {reason:?}: {ends:?}");
     }

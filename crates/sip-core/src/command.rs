@@ -19,6 +19,11 @@ pub enum Command {
         /// What it says.
         new: Box<NewInvite>,
     },
+    /// Sends an INVITE that waits ([`NewInvite::waits`]). Idempotent.
+    Send {
+        /// An INVITE of ours.
+        invite: InviteId,
+    },
     /// Makes a usage of an INVITE that came in: server transaction, 100 Trying, a To tag.
     Take {
         /// Names the usage from now on.
@@ -157,6 +162,8 @@ pub struct NewInvite {
     pub credentials: Option<digest::Identity>,
     /// How the peer is reached from then on.
     pub reach: Reach,
+    /// It is sent only at `Command::Send`: for users who keep on disk first what it is taken back with.
+    pub waits: bool,
     /// Of an INVITE that goes on from another one (RFC 7332 §4); 70 when it is absent.
     pub max_forwards: Option<u8>,
 }

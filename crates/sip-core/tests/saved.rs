@@ -5,7 +5,7 @@ mod by_hand;
 
 use by_hand::{Element, flow, new_invite, request_text, response_to, udp};
 use sip_core::{Config, Event, GoneCause, InviteEvent, InviteId, NewInvite, SavedInvite, Transport};
-use sip_message::{CallId, FieldName, Method, NameAddr, Reason, Request};
+use sip_message::{CallId, FieldName, Message, Method, NameAddr, Reason, Request};
 
 /// An endpoint that has sent an INVITE, and the INVITE.
 fn calling() -> (Element, InviteId, Request) {
@@ -165,4 +165,36 @@ fn credentials_are_not_saved_and_what_cannot_be_read_is_left_alone() {
         assert_eq!(told_of(&after, invite), [GoneCause::NothingToEnd]);
         assert_eq!((after.sent.len(), after.endpoint.counts()), (0, (0, 0)));
     }
+}
+
+#[test]
+fn an_invite_that_waits_is_known_before_it_is_sent_and_taken_back_as_what_it_was() {
+    let mut element = Element::new();
+    let id = element.invite(NewInvite { waits: true, ..new_invite(udp()) });
+    assert!(element.endpoint.waits(id) && element.requests(&Method::INVITE).is_empty());
+    let saved = element.endpoint.saved(id).expect("what it will be");
+    for _ in 0..2 {
+        element.command(sip_core::Command::Send { invite: id });
+        assert!(!element.endpoint.waits(id));
+    }
+    assert_eq!(element.requests(&Method::INVITE).len(), 1);
+    let branch =
+        |request: &Request| request.header.via.first().and_then(|via| via.branch()).map(String::from);
+    let sent = element.last_request(&Method::INVITE).clone();
+    let Ok(Message::Request(kept)) = Message::parse(&saved.request) else { panic!("{saved:?}") };
+    assert_eq!((branch(&kept), &kept.header.call_id), (branch(&sent), &sent.header.call_id));
+    element.respond(&sent, 180, "p", "");
+    element.hang_up(id, None);
+    assert_eq!(branch(element.last_request(&Method::CANCEL)), branch(&sent));
+}
+
+#[test]
+fn an_invite_that_is_not_wanted_any_more_while_it_waits_is_never_sent() {
+    let mut element = Element::new();
+    let id = element.invite(NewInvite { waits: true, ..new_invite(udp()) });
+    element.hang_up(id, None);
+    element.command(sip_core::Command::Send { invite: id });
+    assert!(element.sent.is_empty());
+    assert_eq!(element.gone().map(|gone| gone.cause), Some(GoneCause::Cancelled));
+    assert_eq!(element.endpoint.counts(), (0, 0));
 }

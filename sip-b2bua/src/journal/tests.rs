@@ -107,7 +107,7 @@ impl World {
             remote: "192.0.2.2:5060".into(),
             request: Vec::new(),
         };
-        self.journal.keep_invite(stored, Some(InviteId(n.into())));
+        self.journal.keep_invite(stored, Some(Waiting::Acknowledge(InviteId(n.into()))));
         self.settle();
         Waiting::Acknowledge(InviteId(n.into()))
     }

@@ -27,6 +27,7 @@ pub(crate) fn route(port: u16) -> Route {
         offer: None,
         credentials: None,
         reach: Reach::AlongFlow,
+        waits: false,
         max_forwards: None,
     };
     Route { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() }, gives_up_at: None }

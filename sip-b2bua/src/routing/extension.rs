@@ -59,6 +59,7 @@ impl Reaching<'_> {
                 offer: None,
                 credentials: None,
                 reach: Reach::AlongFlow,
+                waits: false,
                 max_forwards: None,
             };
             Route { announced: self.announced(bound, binding.flow), invite, gives_up_at: None }

@@ -49,6 +49,8 @@ impl Reaching<'_> {
             offer: None,
             credentials: trunk.credentials.clone(),
             reach: Reach::ByRoute,
+            // What it is taken back with after a crash is on disk first.
+            waits: true,
             max_forwards: None,
         };
         let route = Route { announced: self.announced(bound, flow), invite, gives_up_at: Some(gives_up_at) };

@@ -1,7 +1,7 @@
 //! Legs that outlive the process: what is needed to end them is kept while they last, and when the server comes back
 //! after a crash, phones that still ring get a CANCEL and phones that still talk a BYE.
 
-use crate::journal::Journal;
+use crate::journal::{Journal, Waiting};
 use crate::moment::Moment;
 use crate::stored_flow;
 use call_control::CallId;
@@ -96,7 +96,7 @@ impl LeftBehind {
             InviteEvent::Answered { .. } => {
                 let saved = call.and_then(|call| self.changed(invite, call, endpoint));
                 match saved {
-                    Some(stored) => journal.keep_invite(stored, Some(invite)),
+                    Some(stored) => journal.keep_invite(stored, Some(Waiting::Acknowledge(invite))),
                     None => endpoint.handle_command(Command::Acknowledge { invite }, moment.now),
                 }
             }
@@ -110,6 +110,13 @@ impl LeftBehind {
                 }
             }
             InviteEvent::Gone(gone) => self.forget(invite, gone.cause, endpoint, journal, moment),
+            // One that waits is on disk before anybody knows of it.
+            InviteEvent::Sent { .. } if endpoint.waits(invite) => {
+                match call.and_then(|call| self.changed(invite, call, endpoint)) {
+                    Some(stored) => journal.keep_invite(stored, Some(Waiting::Send(invite))),
+                    None => endpoint.handle_command(Command::Send { invite }, moment.now),
+                }
+            }
             // Nobody rings.
             InviteEvent::Sent { .. } | InviteEvent::Trying | InviteEvent::ReofferRefused { .. } => {}
         }

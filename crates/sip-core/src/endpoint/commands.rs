@@ -33,6 +33,7 @@ impl Endpoint {
             Command::RefuseOffer { invite, status } => {
                 self.established(invite, EstablishedEvent::RefuseOffer(status), now);
             }
+            Command::Send { invite } => self.send_held(invite, now),
             Command::Acknowledge { invite } => self.established(invite, EstablishedEvent::Acknowledge, now),
             Command::Request { invite, method, content_type, body } => {
                 self.send_in_dialog(invite, Letter { method, content_type, body }, now);

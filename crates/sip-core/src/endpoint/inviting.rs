@@ -40,8 +40,32 @@ impl Endpoint {
         let authentication = Authentication::new(new.credentials);
         let usage = Usage::new(call_id.clone(), local_tag, new.flow, contact, stage);
         self.add_usage(invite, Usage { sent_to, session, authentication, reach, ..usage });
+        if new.waits {
+            let branch = self.random.number();
+            if let Some(Stage::Outgoing { held, .. }) = self.stage_mut(invite) {
+                *held = Some(Box::new((request, branch)));
+            }
+            return self.emit_invite(invite, InviteEvent::Sent { call_id });
+        }
         self.emit_invite(invite, InviteEvent::Sent { call_id });
         self.send_invite(invite, request, Attempts::default(), now);
+    }
+
+    /// Whether our INVITE waits to be sent.
+    pub fn waits(&self, invite: InviteId) -> bool {
+        matches!(self.stage(invite), Some(Stage::Outgoing { held: Some(_), .. }))
+    }
+
+    /// Our INVITE has waited long enough.
+    pub(super) fn send_held(&mut self, invite: InviteId, now: Instant) {
+        let Some(usage) = self.usages.get_mut(&invite) else { return };
+        let flow = usage.flow;
+        let Stage::Outgoing { held, .. } = &mut usage.stage else { return };
+        let Some((request, branch)) = held.take().map(|held| *held) else { return };
+        let id = self.start_client_as(branch, request, flow, Owner::Invite(invite), Attempts::default(), now);
+        if let Some(Stage::Outgoing { transaction, .. }) = self.stage_mut(invite) {
+            *transaction = Some(id);
+        }
     }
 
     /// Our INVITE once more, mended.

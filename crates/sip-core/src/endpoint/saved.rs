@@ -12,11 +12,11 @@ use std::time::Instant;
 
 impl Endpoint {
     /// What is to be kept of an INVITE that has rung or been answered, for [`Command::EndSaved`](crate::Command::EndSaved)
-    /// after a crash. It changes when the INVITE is answered and when the peer moves. `None` before it was sent and when
-    /// it is over.
+    /// after a crash. It changes when the INVITE is answered and when the peer moves. `None` when it is over.
     pub fn saved(&self, invite: InviteId) -> Option<SavedInvite> {
         let usage = self.usages.get(&invite).filter(|usage| !usage.gone)?;
         let (mut request, flow, branch) = match &usage.stage {
+            Stage::Outgoing { held: Some(held), .. } => (bare(&held.0), usage.flow, held.1),
             Stage::Outgoing { transaction, .. } => {
                 let entry = self.transactions.get(&(*transaction)?)?;
                 let Machine::ClientInvite(machine, sent) = &entry.machine else { return None };

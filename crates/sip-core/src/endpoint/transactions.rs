@@ -81,13 +81,26 @@ impl Endpoint {
     /// Sends `request` along `flow` in a transaction of its own. Header fields but Via stand in it already.
     pub(super) fn start_client(
         &mut self,
-        mut request: Request,
+        request: Request,
         flow: Flow,
         owner: Owner,
         attempts: Attempts,
         now: Instant,
     ) -> TransactionId {
         let branch = self.random.number();
+        self.start_client_as(branch, request, flow, owner, attempts, now)
+    }
+
+    /// The same with a branch that is known already.
+    pub(super) fn start_client_as(
+        &mut self,
+        branch: u64,
+        mut request: Request,
+        flow: Flow,
+        owner: Owner,
+        attempts: Attempts,
+        now: Instant,
+    ) -> TransactionId {
         request.header.via = vec![transport::via(flow, &key::branch(branch))];
         let timing = self.timing(flow);
         let sent = Sent { key: ClientKey { branch, is_cancel: false }, owner, attempts };

@@ -9,7 +9,7 @@ use crate::authentication::Authentication;
 use crate::dialog::{Dialog, Way};
 use crate::invite::{self, Action, Ending, Established, Held, Incoming, Outgoing};
 use crate::{Flow, Reach, Timers, transport};
-use sip_message::{CallId, Contacts, Method, NameAddr, Response, Uri};
+use sip_message::{CallId, Contacts, Method, NameAddr, Request, Response, Uri};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -48,6 +48,8 @@ pub(super) enum Stage {
     Outgoing {
         machine: Outgoing,
         first: FirstInvite,
+        /// It waits to be sent, under this branch.
+        held: Option<Box<(Request, u64)>>,
         /// `None` until it is sent.
         transaction: Option<TransactionId>,
         early: EarlyDialogs,
@@ -124,7 +126,7 @@ impl Usage {
 impl Stage {
     /// Our INVITE is about to be sent.
     pub(super) fn outgoing(machine: Outgoing, first: FirstInvite) -> Self {
-        Self::Outgoing { machine, first, transaction: None, early: EarlyDialogs::new() }
+        Self::Outgoing { machine, first, held: None, transaction: None, early: EarlyDialogs::new() }
     }
 
     /// A dialog that an INVITE of ours made, and of which nobody knows how it came to be.

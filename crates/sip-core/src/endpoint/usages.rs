@@ -2,15 +2,22 @@
 
 use super::usage::{Stage, Usage};
 use super::{Due, Endpoint};
-use crate::InviteId;
 use crate::invite::{EstablishedEvent, IncomingEvent, OutgoingEvent};
 use crate::transaction::key;
+use crate::{Gone, GoneCause, InviteEvent, InviteId};
 use sip_message::{CallId, Reason};
 use std::time::Instant;
 
 impl Endpoint {
     pub(super) fn hang_up(&mut self, invite: InviteId, reason: Option<Reason>, now: Instant) {
         let Some(usage) = self.usages.get_mut(&invite) else { return };
+        if let Stage::Outgoing { held, .. } = &mut usage.stage
+            && held.take().is_some()
+        {
+            // Nobody knows of it.
+            let gone = Gone { cause: GoneCause::Cancelled, reason, response: None };
+            return self.emit_invite(invite, InviteEvent::Gone(gone));
+        }
         usage.stage.hang_up(reason, now);
         self.drive(invite, now);
     }

@@ -66,6 +66,7 @@ pub(crate) fn new_invite(flow: Flow) -> NewInvite {
         offer: Some(b"offer".to_vec()),
         credentials: None,
         reach: Reach::AlongFlow,
+        waits: false,
         max_forwards: None,
     }
 }

@@ -137,6 +137,7 @@ impl Pair {
             offer: (!self.story.late_offer).then(|| b"offer".to_vec()),
             credentials: None,
             reach: Reach::AlongFlow,
+            waits: false,
             max_forwards: None,
         };
         self.legs[0] = Some(LEG);

@@ -28,6 +28,7 @@ impl Phone {
             offer: Some(session.offer()),
             credentials: registration::identity(&self.account),
             reach: Reach::AlongFlow,
+            waits: false,
             max_forwards: None,
         };
         let invite = self.next_invite();
