@@ -32,6 +32,7 @@ mod trunks;
 
 pub use journal::StorageState;
 pub use moment::Moment;
+pub use routing::AutoAnswer;
 pub use server::{B2bua, StartError};
 pub use settings::{
     Destination, Extension, Forward, IdentityField, Limits, MediaSettings, RegistrationTimes, Settings,

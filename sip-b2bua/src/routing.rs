@@ -3,11 +3,13 @@
 //! [`Directory`] knows what numbers stand for, `extension.rs` the way to the phones of an extension, `outside.rs` what a
 //! trunk is told, `dialled.rs` what those who call say.
 
+mod auto_answer;
 mod dialled;
 mod directory;
 mod extension;
 mod outside;
 
+pub use auto_answer::AutoAnswer;
 pub(crate) use dialled::{Caller, caller_of, dialled_number, is_anonymous};
 pub(crate) use directory::Directory;
 pub(crate) use extension::{Reaching, facing};

@@ -1,5 +1,6 @@
 //! What the B2BUA is told at its start.
 
+use crate::routing::AutoAnswer;
 use audio::{Codec, TonePlan};
 use call_control::{Number, PartyType};
 use ipnet::IpNet;
@@ -130,6 +131,8 @@ pub struct Extension {
     pub codecs: Option<Vec<Codec>>,
     /// Rung when no phone of it is registered, or none answers.
     pub forward: Option<Forward>,
+    /// What makes its phones answer by themselves; by their User-Agent when absent.
+    pub auto_answer: Option<AutoAnswer>,
 }
 
 /// Where else an extension is reached.

@@ -99,6 +99,7 @@ fn extension(stored: StoredExtension) -> Option<Extension> {
             secret: Secret { sha256, md5 },
             codecs: None,
             forward: None,
+            auto_answer: None,
         }),
         Err(fault) => {
             tracing::warn!(%number, %fault, "a stored extension is left out");

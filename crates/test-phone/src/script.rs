@@ -100,7 +100,7 @@ pub struct Answering {
     pub rings: bool,
     /// Sends its audio before it answers: 183 with an answer instead of 180.
     pub early_media: bool,
-    /// Answers at once a call that asks for it (`answer-after=0` in Alert-Info or Call-Info).
+    /// Answers at once a call that asks for it, by Call-Info, Alert-Info or Answer-Mode.
     pub auto_answer: bool,
     /// The final response.
     pub reply: Reply,

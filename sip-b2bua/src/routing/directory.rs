@@ -1,5 +1,6 @@
 //! What numbers stand for: the extensions that there are, and the world outside as far as it may be dialled.
 
+use super::auto_answer::AutoAnswer;
 use crate::scenario::Whom;
 use crate::settings::{Extension, Forward};
 use audio::Codec;
@@ -20,6 +21,7 @@ struct Profile {
     name: Option<Box<str>>,
     codecs: Option<Vec<Codec>>,
     forward: Option<Forward>,
+    auto_answer: Option<AutoAnswer>,
 }
 
 impl Directory {
@@ -33,9 +35,9 @@ impl Directory {
     pub(crate) fn replace(&mut self, extensions: Vec<Extension>) -> Vec<(Box<str>, Secret)> {
         let mut secrets = Vec::with_capacity(extensions.len());
         self.extensions.clear();
-        for Extension { number, name, secret, codecs, forward } in extensions {
+        for Extension { number, name, secret, codecs, forward, auto_answer } in extensions {
             secrets.push((number.as_str().into(), secret));
-            self.extensions.insert(number, Profile { name, codecs, forward });
+            self.extensions.insert(number, Profile { name, codecs, forward, auto_answer });
         }
         secrets
     }
@@ -62,6 +64,11 @@ impl Directory {
     /// Where else it is reached.
     pub(crate) fn forward_of(&self, number: &Number) -> Option<&Forward> {
         self.extensions.get(number)?.forward.as_ref()
+    }
+
+    /// What makes its phones answer by themselves, where that is set.
+    pub(crate) fn auto_answer_of(&self, number: &Number) -> Option<AutoAnswer> {
+        self.extensions.get(number)?.auto_answer
     }
 
     /// Whether a number outside passes all limits.

@@ -1,6 +1,7 @@
 //! The phones of an extension, and what they are told.
 
 use super::Directory;
+use super::auto_answer::AutoAnswer;
 use super::outside::anonymous;
 use crate::leg::{Route, Routes};
 use crate::media::Announced;
@@ -55,7 +56,7 @@ impl Reaching<'_> {
                 to: self.address(callee),
                 contact_user: shown.uri.as_sip().and_then(|uri| uri.user.clone()),
                 route: binding.path,
-                fields: fields(order, call, &self.settings.domain),
+                fields: self.fields(order, call, binding.user_agent.as_deref()),
                 offer: None,
                 credentials: None,
                 reach: Reach::AlongFlow,
@@ -72,6 +73,18 @@ impl Reaching<'_> {
             give_way_after: forward.map(|forward| forward.after),
             trunk: None,
         })
+    }
+
+    /// The variables of the call, how long the INVITE is meant, and what makes this phone answer by itself.
+    fn fields(&self, order: &Order, call: &Call, user_agent: Option<&str>) -> Vec<(FieldName, Box<str>)> {
+        let mut fields = variables(call);
+        fields.push(expires(order));
+        if order.answers_by_itself {
+            let set = self.directory.auto_answer_of(&order.whom.number);
+            let obeys = set.unwrap_or_else(|| AutoAnswer::of_user_agent(user_agent));
+            fields.extend(obeys.fields(&self.settings.domain));
+        }
+        fields
     }
 
     /// What to offer: first what those who come later know too.
@@ -144,18 +157,6 @@ pub(super) fn variables(call: &Call) -> Vec<(FieldName, Box<str>)> {
 /// How long the INVITE is meant.
 pub(super) fn expires(order: &Order) -> (FieldName, Box<str>) {
     (FieldName::EXPIRES, (order.rings_for + CANCEL_FIRST).as_secs().to_string().into())
-}
-
-/// The variables of the call, how long the INVITE is meant, and what makes a phone answer by itself.
-fn fields(order: &Order, call: &Call, domain: &str) -> Vec<(FieldName, Box<str>)> {
-    let mut fields = variables(call);
-    fields.push(expires(order));
-    if order.answers_by_itself {
-        fields.push((FieldName::CALL_INFO, format!("<sip:{domain}>;answer-after=0").into()));
-        fields
-            .push((FieldName::ALERT_INFO, format!("<http://{domain}>;info=alert-autoanswer;delay=0").into()));
-    }
-    fields
 }
 
 /// RFC 3986 §2.1: everything but unreserved characters is escaped, so that a value is one word of a header field.

@@ -190,6 +190,7 @@ fn board_with_phones(limits: Limits) -> Switchboard {
         secret: Secret::new(number, "pbx.test", "secret"),
         codecs: None,
         forward: None,
+        auto_answer: None,
     };
     let numbers = ["1001", "1002", "1003", "1004"];
     let mut board = switchboard_of(|settings| {

@@ -63,6 +63,7 @@ fn settings(trunks: &[TrunkSettings]) -> Settings {
                 to: Number::new(FORWARD_OF_1007).expect("a number"),
                 after: Duration::from_secs(5),
             }),
+            auto_answer: None,
         }
     };
     Settings {

@@ -7,7 +7,7 @@ use crate::Secret;
 use audio::Codec;
 use call_control::Number;
 use control_api::ApiKey;
-use sip_b2bua::{Extension, Forward};
+use sip_b2bua::{AutoAnswer, Extension, Forward};
 use sip_core::digest;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -36,6 +36,8 @@ pub struct ExtensionEntry {
     pub codecs: Option<Vec<Codec>>,
     /// Rung when no phone is registered, or none answers.
     pub forward: Option<Forward>,
+    /// What makes its phones answer by themselves.
+    pub auto_answer: Option<AutoAnswer>,
 }
 
 impl ExtensionEntry {
@@ -47,6 +49,7 @@ impl ExtensionEntry {
             secret: digest::Secret::new(self.number.as_str(), realm, self.password.expose()),
             codecs: self.codecs.clone(),
             forward: self.forward.clone(),
+            auto_answer: self.auto_answer,
         }
     }
 }
@@ -77,9 +80,10 @@ pub(super) fn extensions(tables: Vec<Table<'_>>) -> Vec<ExtensionEntry> {
         let name = table.optional("name").and_then(|value| value.parsed(values::display_name));
         let codecs = table.optional("codecs").and_then(|value| value.set("a list of codecs", values::codec));
         let forward = forward(&mut table);
+        let auto_answer = table.optional("auto_answer").and_then(|value| value.parsed(values::auto_answer));
         table.end();
         if let (Some(number), Some(password)) = (number, password) {
-            read.push(ExtensionEntry { number, password, name, codecs, forward });
+            read.push(ExtensionEntry { number, password, name, codecs, forward, auto_answer });
         }
     }
     read

@@ -5,6 +5,7 @@ use audio::{Codec, TonePlan};
 use call_control::{Number, NumberError};
 use control_api::IpNet;
 use numbering::Entry;
+use sip_b2bua::AutoAnswer;
 use sip_core::Transport;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -167,6 +168,17 @@ pub(super) fn number(text: &str) -> Result<Number, NumberError> {
 pub(super) fn codec(text: &str) -> Result<Codec, Fault> {
     let known = || [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu].map(Codec::name);
     Codec::from_name(text).ok_or_else(|| not_listed(&known(), text))
+}
+
+/// Which header field a phone obeys.
+pub(super) fn auto_answer(text: &str) -> Result<AutoAnswer, Fault> {
+    match text {
+        "call-info" => Ok(AutoAnswer::CallInfo),
+        "alert-info" => Ok(AutoAnswer::AlertInfo),
+        "answer-mode" => Ok(AutoAnswer::AnswerMode),
+        "all" => Ok(AutoAnswer::All),
+        other => Err(not_listed(&["call-info", "alert-info", "answer-mode", "all"], other)),
+    }
 }
 
 pub(super) fn ringback(text: &str) -> Result<TonePlan, Fault> {

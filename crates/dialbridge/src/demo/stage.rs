@@ -74,6 +74,7 @@ impl Stage {
             secret: Secret::new(role.number, DOMAIN, password),
             codecs: None,
             forward: None,
+            auto_answer: None,
         });
         let (key, sha256) = control_api::key_from_random(&rand::random());
         let permissions = ["calls.click_to_call", "calls.read"];

@@ -58,21 +58,24 @@ pub(super) fn fields_of_interest(header: &Header) -> BTreeMap<String, String> {
     found
 }
 
-/// The caller asks for an answer without anybody's hand on the phone.
+/// The caller asks for an answer without anybody's hand on the phone: `answer-after=0` of Call-Info or Alert-Info,
+/// `info=alert-autoanswer` of Alert-Info, or Answer-Mode (RFC 5373 §4.3).
 pub(super) fn asks_for_auto_answer(header: &Header) -> bool {
-    [FieldName::ALERT_INFO, FieldName::CALL_INFO].iter().any(|name| {
-        header.fields.get_all(name).any(|value| {
-            value.split(';').skip(1).any(|parameter| {
-                let parameter = parameter.trim().to_ascii_lowercase();
-                parameter.strip_prefix("answer-after").is_some_and(|value| {
-                    value
-                        .trim_start()
-                        .strip_prefix('=')
-                        .is_some_and(|value| value.trim().trim_matches('"') == "0")
-                })
-            })
+    let mode = header.fields.get(&FieldName::from_static("Answer-Mode"));
+    let mode = mode.and_then(|value| value.split(';').next());
+    mode.is_some_and(|mode| mode.trim().eq_ignore_ascii_case("auto"))
+        || has_parameter(header, &[FieldName::ALERT_INFO, FieldName::CALL_INFO], "answer-after", "0")
+        || has_parameter(header, &[FieldName::ALERT_INFO], "info", "alert-autoanswer")
+}
+
+fn has_parameter(header: &Header, fields: &[FieldName], name: &str, wanted: &str) -> bool {
+    let is_it = |parameter: &str| {
+        parameter.split_once('=').is_some_and(|(key, value)| {
+            key.trim().eq_ignore_ascii_case(name)
+                && value.trim().trim_matches('"').eq_ignore_ascii_case(wanted)
         })
-    })
+    };
+    fields.iter().any(|field| header.fields.get_all(field).any(|value| value.split(';').skip(1).any(is_it)))
 }
 
 const OF_INTEREST: [FieldName; 8] = [
@@ -121,5 +124,36 @@ mod tests {
         let found: Vec<_> = fields_of_interest(&header).into_iter().collect();
         let expected = [("Subject", "s"), ("X-Variable-a", "1"), ("x-variable-a", "2")];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}
+
+#[cfg(test)]
+mod auto_answer_tests {
+    use super::*;
+    use sip_message::Message;
+
+    #[test]
+    fn each_way_of_asking_is_understood() {
+        for (line, asks) in [
+            ("Call-Info: <sip:pbx.example.com>;answer-after=0", true),
+            ("Call-Info: <sip:pbx.example.com>; Answer-After = 0", true),
+            ("Alert-Info: <http://pbx.example.com>;info=alert-autoanswer;delay=0", true),
+            ("Alert-Info: <http://pbx.example.com>;answer-after=0", true),
+            ("Answer-Mode: Auto", true),
+            ("Answer-Mode: auto;require", true),
+            ("Answer-Mode: Manual", false),
+            ("Call-Info: <sip:pbx.example.com>;answer-after=5", false),
+            ("Call-Info: <sip:answer-after=0@pbx.example.com>", false),
+            ("Alert-Info: <http://pbx.example.com>;info=alert-external", false),
+            ("Call-Info: <http://pbx.example.com>;info=alert-autoanswer", false),
+            ("Subject: answer-after=0", false),
+        ] {
+            let text = format!(
+                "INVITE sip:1001@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=a\r\nTo: <sip:b@h>\r\n\
+                 Call-ID: c\r\nCSeq: 1 INVITE\r\n{line}\r\nContent-Length: 0\r\n\r\n"
+            );
+            let message = Message::parse(text.as_bytes()).expect("a message");
+            assert_eq!(asks_for_auto_answer(message.header()), asks, "{line}");
+        }
     }
 }
