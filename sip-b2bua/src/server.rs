@@ -7,4 +7,5 @@ mod service;
 mod sockets;
 mod stop;
 
+pub use resolver::{LookedUp, look_up};
 pub use service::{B2bua, StartError};

@@ -4,7 +4,7 @@ use serde_json::json;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 use testbed::line::SOON;
-use testbed::{Extension, Loopback, Registration, RtpPeer, Server, ServerOptions, Sipp, Transport};
+use testbed::{Extension, Loopback, Records, Registration, RtpPeer, Server, ServerOptions, Sipp, Transport};
 
 /// The server, the phone of 1001, and the addresses of two carriers.
 struct Outside {
@@ -126,4 +126,39 @@ fn a_number_that_may_not_be_dialled_or_shown_rings_nobody() {
         let answer = api.click_to_call(&body);
         assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{body}: {answer:?}");
     }
+}
+
+#[test]
+fn a_name_is_resolved_by_naptr_and_srv_and_its_dead_gateway_is_passed_over() {
+    let ips = [Loopback::claim(), Loopback::claim(), Loopback::claim()];
+    let (dead, living) = (ips[1].free_port(), ips[2].free_port());
+    let names = Records::default()
+        .naptr(
+            "carrier.example",
+            &[(10, "SIP+D2T", "_sip._tcp.nowhere.example"), (20, "SIP+D2U", "_sip._udp.other.example")],
+        )
+        .srv(
+            "_sip._udp.other.example",
+            &[(10, dead.port(), "dead.other.example"), (20, living.port(), "living.other.example")],
+        )
+        .host("dead.other.example", &[dead.ip()])
+        .host("living.other.example", &[living.ip()])
+        .serve(ips[0].ip());
+    let tables = "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\n[[trunks]]\nname = \"carrier\"\n\
+                  address = \"sip:carrier.example\"\nnumbers = [\"+918065978015\"]\nprobe_seconds = 0\n";
+    let sip = format!("resolvers = [\"{}\"]\n", names.address);
+    let server =
+        Server::start_with(&ServerOptions { tables: tables.into(), sip, ..ServerOptions::default() });
+    let phone = ips[0].free_port();
+    Registration::new(Transport::Udp, phone, server.sip, server.extensions[0].credentials()).register(600);
+    let audio = [RtpPeer::bind(ips[0].ip()), RtpPeer::bind(ips[2].ip())];
+    let _from = Sipp::start("answer", phone, audio[0].address(), "-", server.folder());
+    let mut carrier = Sipp::start("answer_and_hang_up", living, audio[1].address(), "-", server.folder());
+    let api = server.api();
+    let call = api.place(&json!({"from": "1001", "to": "09944421125"}));
+    let invite = carrier.received("INVITE", SOON).message;
+    assert_eq!(invite.start_line(), "INVITE sip:+919944421125@carrier.example SIP/2.0");
+    let connected = api.wait_for_state(&call, "connected", SOON);
+    assert_eq!(connected["to"]["trunk"], json!("carrier"));
+    carrier.succeeds(Duration::from_secs(8));
 }

@@ -60,7 +60,7 @@ async fn perform(command: Command) -> ExitCode {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await.into(),
-        Command::Check(args) => check::run(&args).into(),
+        Command::Check(args) => check::run(&args).await.into(),
         Command::Key(args) => key::run(&args).into(),
         Command::Phone(args) => phone::run(*args).await,
     }

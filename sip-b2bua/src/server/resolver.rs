@@ -10,6 +10,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use locating::{Answer, Locating, Question, Record, Step, Unlocated};
 use parking_lot::Mutex;
+use sip_core::Transport;
 use sip_message::SipUri;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,14 +28,37 @@ pub(crate) struct Resolver {
     turns: Arc<Semaphore>,
 }
 
-/// A name server may be silent for so long before it is asked once more; a call waits four seconds.
+/// A name server may be silent for so long before it is asked once more, and then for as long again.
 const TIMEOUT: Duration = Duration::from_millis(900);
-const ATTEMPTS: usize = 2;
+const ATTEMPTS: usize = 1;
 /// All questions about one URI take no longer.
 const ALL_QUESTIONS: Duration = Duration::from_secs(8);
 const LOOKUPS_AT_ONCE: usize = 32;
 /// How long a negative answer is believed that does not say so itself.
 const NOTHING: Duration = Duration::from_secs(60);
+
+/// A name that was looked up, for whoever debugs her name servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedUp {
+    /// Each question and what came of it, a line each.
+    pub steps: Vec<String>,
+    /// Where it leads to, in the order in which it is tried; or why it leads nowhere.
+    pub targets: Result<Vec<String>, String>,
+}
+
+/// Looks up where `uri` leads to, as a server would that listens there.
+pub async fn look_up(uri: &SipUri, listen: &[(Transport, SocketAddr)], resolvers: &[SocketAddr]) -> LookedUp {
+    let ways = Ways::new(listen.to_vec(), None);
+    let (result, steps) = Resolver::new(resolvers).search(uri, &ways).await;
+    let lines = |text: String| text.lines().map(Into::into).collect::<Vec<String>>();
+    LookedUp {
+        steps: steps.into_iter().flat_map(|step| lines(step.to_string())).collect(),
+        targets: match result {
+            Ok(located) => Ok(located.targets.iter().map(ToString::to_string).collect()),
+            Err(why) => Err(why.to_string()),
+        },
+    }
+}
 
 impl Resolver {
     /// Asks `servers`, or those of the system when there are none.

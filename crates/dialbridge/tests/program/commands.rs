@@ -36,7 +36,7 @@ fn wrong_use_and_wrong_configuration_end_with_1() {
 fn a_right_configuration_is_ok() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/dialbridge.example.toml");
     let (code, found, _) = run(&["check", "--config", example]);
-    assert_eq!((code, found), (Some(0), format!("{example}: ok (extensions: 2, API keys: 1)\n")));
+    assert_eq!((code, found), (Some(0), format!("{example}: ok (extensions: 2, API keys: 1, trunks: 0)\n")));
 }
 
 #[test]
@@ -131,4 +131,30 @@ fn the_demo_shows_a_call_and_keeps_its_picture() {
     let left: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn trunks_are_looked_up_when_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trunks.toml");
+    // Nobody answers at that port.
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let trunk = |name: &str, address: &str, number: &str| {
+        format!("[[trunks]]\nname = \"{name}\"\naddress = \"{address}\"\nnumbers = [\"{number}\"]\n")
+    };
+    let one =
+        format!("[sip]\nresolvers = [\"{closed}\"]\n{}", trunk("a", "sip:192.0.2.1:5080", "+918065978015"));
+    let both = one.clone() + &trunk("b", "sip:carrier.example", "+918065978016");
+    let path = file.display().to_string();
+    for (text, online, expected, said) in [
+        (&one, true, 0, "  -> UDP 192.0.2.1:5080"),
+        (&both, true, 1, "  cannot be resolved: no name server answered"),
+        (&both, false, 0, "trunks: 2"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut arguments = vec!["check", "--config", &path];
+        arguments.extend(online.then_some("--online"));
+        let (code, found, _) = run(&arguments);
+        assert!(code == Some(expected) && found.contains(said), "{code:?} {found}");
+    }
 }
