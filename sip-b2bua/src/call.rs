@@ -15,7 +15,9 @@ use crate::leg::{Leg, Routes, Termination};
 use crate::media::Announced;
 use crate::moment::{CallClock, Moment};
 use crate::place::CallNumber;
-use crate::scenario::{self, Actions, Ask, EndCause, Event, LegEnd, LegId, Order, Scenario, SoundId, Told};
+use crate::scenario::{
+    self, Actions, Ask, EndCause, Event, LegEnd, LegId, Order, Scenario, SoundId, Told, Whom,
+};
 use crate::trunks::Failure;
 use audio::Codec;
 use call_control::{
@@ -25,6 +27,7 @@ use deadlines::Deadlines;
 use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
 use sip_core::{Flow, Incoming, InviteEvent, InviteId, Reach};
+use sip_message::Uri;
 use span::Span;
 use statistics::Heard;
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +47,8 @@ pub(crate) enum CallAction {
     ReachOn {
         leg: LegId,
         failure: Failure,
+        /// Where the last one says to ask.
+        contacts: Vec<Uri>,
     },
     /// Answered by `RunningCall::handle_told`.
     Ask(Ask),
@@ -117,6 +122,8 @@ enum Phase {
 
 /// How often the figures of a call are brought up to date.
 const REPORT: Duration = Duration::from_secs(1);
+/// How often one leg follows a redirection: phones that send calls to each other end there.
+const REDIRECTIONS_MAX: u8 = 5;
 /// How long the relay may take to close a session.
 const FIGURES: Duration = Duration::from_secs(2);
 
@@ -166,6 +173,15 @@ impl RunningCall {
         self.tell(Event::Offered(leg));
         self.settle(moment);
         true
+    }
+
+    /// A leg is sent elsewhere, to ring somebody else. `false`: that was so too often.
+    pub(crate) fn redirect(&mut self, leg: LegId, whom: &Whom) -> bool {
+        let Some(in_call) = self.legs.get_mut(&leg) else { return false };
+        let Some(order) = &mut in_call.order else { return false };
+        in_call.redirected += 1;
+        order.whom = whom.clone();
+        in_call.redirected <= REDIRECTIONS_MAX
     }
 
     /// What a leg was told to do.

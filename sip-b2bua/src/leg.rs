@@ -35,7 +35,7 @@ use deadlines::Deadlines;
 use media_relay::{Description, SessionId, TerminationId};
 use sdp::{Format, Origin};
 use sip_core::{Command, Flow, Gone, GoneCause, InviteEvent, InviteId};
-use sip_message::{Reason, StatusCode};
+use sip_message::{Reason, StatusCode, Uri};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -52,9 +52,10 @@ pub(crate) enum LegAction {
 pub(crate) enum LegEvent {
     /// An INVITE goes out; the next message with this Call-ID is the INVITE itself.
     Sent { sip_call_id: Box<str>, flow: Flow },
-    /// None of the phones that were named is left, and none has rung: are there others? Answered by [`Leg::ring`] or
+    /// None of the phones that were named is left, and none has rung, or the last one says where else to ask
+    /// (RFC 3261 §21.3): are there others? Answered by [`Leg::ring`] or
     /// [`Leg::cannot_ring`].
-    Exhausted(Failure),
+    Exhausted { failure: Failure, contacts: Vec<Uri> },
     /// A phone of the party rings.
     Progress { status: u16 },
     /// A phone that rings may send audio, described like this, as this provisional response says; again when another one may

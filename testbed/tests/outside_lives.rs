@@ -142,7 +142,16 @@ impl Life {
             }
             EndReason::ServerStopped | EndReason::MediaTimeout | EndReason::ServerCrashed => true,
             EndReason::InternalError | EndReason::LoopDetected => false,
-            _ => call.connected_at.is_none(),
+            EndReason::Cancelled
+            | EndReason::NoAnswer
+            | EndReason::Busy
+            | EndReason::Declined
+            | EndReason::Unreachable
+            | EndReason::NotFound
+            | EndReason::Refused
+            | EndReason::NoCommonCodec
+            | EndReason::SessionExpired
+            | EndReason::MaxDuration => call.connected_at.is_none(),
         };
         assert!(right, "{end:?}\n{}", story());
         if !self.loses {

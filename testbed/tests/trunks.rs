@@ -14,5 +14,7 @@ mod inbound;
 mod limits;
 #[path = "trunks/names.rs"]
 mod names;
+#[path = "trunks/redirect.rs"]
+mod redirect;
 #[path = "trunks/registering.rs"]
 mod registering;

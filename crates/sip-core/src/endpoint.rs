@@ -209,10 +209,8 @@ impl Endpoint {
 
     /// Those of the live transactions that are of requests outside of dialogs ([`Endpoint::request`]).
     pub fn own_requests(&self) -> usize {
-        let is_own = |entry: &&Box<Entry>| {
-            matches!(entry.machine.sent().map(|sent| sent.owner), Some(transactions::Owner::Request(_)))
-        };
-        self.transactions.values().filter(is_own).count()
+        let owners = self.transactions.values().filter_map(|entry| Some(entry.machine.sent()?.owner));
+        owners.filter(|owner| matches!(owner, transactions::Owner::Request(_))).count()
     }
 
     fn send(&mut self, flow: Flow, octets: Vec<u8>) {

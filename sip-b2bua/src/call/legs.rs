@@ -15,6 +15,8 @@ pub(super) struct LegInCall {
     pub(super) party: Party,
     /// The view shows this one of the legs of its party.
     pub(super) is_shown: bool,
+    /// How often it was sent elsewhere.
+    pub(super) redirected: u8,
     /// What it was told to do, where it rings somebody.
     pub(super) order: Option<Order>,
     /// What was agreed; `None` before it answered.
@@ -25,7 +27,7 @@ pub(super) struct LegInCall {
 
 impl LegInCall {
     pub(super) const fn new(leg: Leg, party: Party) -> Self {
-        Self { leg, party, is_shown: true, order: None, format: None, early: None }
+        Self { leg, party, is_shown: true, redirected: 0, order: None, format: None, early: None }
     }
 }
 
@@ -41,7 +43,9 @@ impl RunningCall {
     fn handle_leg_event(&mut self, leg: LegId, event: LegEvent, moment: Moment) {
         match event {
             LegEvent::Sent { sip_call_id, flow } => self.leg_sent(leg, sip_call_id, flow),
-            LegEvent::Exhausted(failure) => self.actions.push_back(CallAction::ReachOn { leg, failure }),
+            LegEvent::Exhausted { failure, contacts } => {
+                self.actions.push_back(CallAction::ReachOn { leg, failure, contacts });
+            }
             LegEvent::Progress { status } => self.leg_rings(leg, status, moment),
             LegEvent::EarlyMedia { status, description } => {
                 if let Some(in_call) = self.legs.get_mut(&leg) {

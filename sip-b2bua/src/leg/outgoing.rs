@@ -9,7 +9,7 @@ use crate::trunks::Failure;
 use audio::Codec;
 use sdp::{Direction, Offer};
 use sip_core::{Command, Flow, Gone, GoneCause, NewInvite};
-use sip_message::{FieldName, Reason, Response, StatusCode};
+use sip_message::{Contacts, FieldName, Reason, Response, StatusCode, Uri};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -125,7 +125,8 @@ impl Leg {
         match &self.state {
             State::Reaching => self.gone(why),
             State::Ringing(Ringing { more: More::Awaited, .. }) => {
-                let end = match self.best_status() {
+                let said = self.best_status().filter(|_| why != LegEnd::Denied);
+                let end = match said {
                     Some(status) if !Failure::refused(status).is_of_trunk() => LegEnd::Refused { status },
                     Some(status) => LegEnd::TrunkFailed { status: Some(status) },
                     None => why,
@@ -153,7 +154,7 @@ impl Leg {
             // Whoever rang is not passed over for another one.
             More::Yes if ringing.rung.is_none() => {
                 ringing.more = More::Awaited;
-                return self.tell(LegEvent::Exhausted(failure));
+                return self.tell(LegEvent::Exhausted { failure, contacts: Vec::new() });
             }
             More::Awaited => return,
             More::Yes | More::No => {}
@@ -276,6 +277,15 @@ impl Leg {
         if !self.all_gone() {
             return;
         }
+        let contacts = contacts_of(gone);
+        if let State::Ringing(ringing) = &mut self.state
+            && ringing.next.iter().all(Vec::is_empty)
+            && ringing.more != More::Awaited
+            && !contacts.is_empty()
+        {
+            (ringing.more, ringing.rung) = (More::Awaited, None);
+            return self.tell(LegEvent::Exhausted { failure, contacts });
+        }
         match gone.cause {
             GoneCause::HungUpByPeer => self.gone(LegEnd::HungUp),
             GoneCause::Refused { .. }
@@ -329,6 +339,18 @@ impl Leg {
             }
         });
         statuses.min_by_key(|status| rank(*status))
+    }
+}
+
+/// Where else a phone that was rung says that its user is (RFC 3261 §8.1.3.4).
+fn contacts_of(gone: &Gone) -> Vec<Uri> {
+    let redirects =
+        matches!(gone.cause, GoneCause::Refused { status } if (300..400).contains(&status.code()));
+    match gone.response.as_ref().and_then(|response| response.header.contact.as_ref()) {
+        Some(Contacts::List(contacts)) if redirects => {
+            contacts.iter().map(|contact| contact.uri.clone()).collect()
+        }
+        Some(Contacts::List(_) | Contacts::Star) | None => Vec::new(),
     }
 }
 

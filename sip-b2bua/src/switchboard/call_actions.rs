@@ -40,7 +40,12 @@ impl Switchboard {
                 CallAction::Reach { leg, order } if order.whom.party_type == PartyType::External => {
                     self.ring_outside(number, leg, order, moment);
                 }
-                CallAction::ReachOn { leg, failure } => self.ring_on(number, leg, failure, moment),
+                CallAction::ReachOn { leg, failure, contacts } if contacts.is_empty() => {
+                    self.ring_on(number, leg, failure, moment);
+                }
+                CallAction::ReachOn { leg, failure, contacts } => {
+                    self.redirect(number, leg, failure, &contacts, moment);
+                }
                 CallAction::Reach { leg, order } => {
                     let routes = self.routes(number, &order, moment);
                     self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
@@ -70,7 +75,7 @@ impl Switchboard {
         self.calls.schedule(number);
     }
 
-    fn routes(&self, number: CallNumber, order: &Order, moment: Moment) -> Result<Routes, LegEnd> {
+    pub(super) fn routes(&self, number: CallNumber, order: &Order, moment: Moment) -> Result<Routes, LegEnd> {
         let Some(Stage::Running { call, bound }) = self.calls.stage(number) else {
             return Err(LegEnd::Unreachable);
         };

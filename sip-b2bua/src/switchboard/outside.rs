@@ -4,10 +4,11 @@ use super::calls::Stage;
 use super::{Action, Switchboard};
 use crate::moment::Moment;
 use crate::place::CallNumber;
-use crate::routing::Through;
+use crate::routing::{Through, dialled_number};
 use crate::scenario::{LegEnd, LegId, Order};
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
-use call_control::{EndReason, Party, PartyType};
+use call_control::{EndReason, Party, PartyType, Refusal};
+use sip_message::{Host, Uri};
 
 impl Switchboard {
     /// Where a trunk's name leads to.
@@ -30,6 +31,41 @@ impl Switchboard {
         }
         let step = self.trunks.failed((number, leg), failure, moment.now);
         self.take_step(number, leg, step, moment);
+    }
+
+    /// A phone or a carrier says where its user is: whoever is named is rung in its place, if the number may be (RFC 3261
+    /// §8.1.3.4).
+    pub(super) fn redirect(
+        &mut self,
+        number: CallNumber,
+        leg: LegId,
+        failure: Failure,
+        contacts: &[Uri],
+        moment: Moment,
+    ) {
+        let refused = match failure {
+            Failure::Refused { status, .. } => LegEnd::Refused { status },
+            Failure::Silent | Failure::Unreachable | Failure::NoAnswer => LegEnd::Unreachable,
+        };
+        let is_known = |host: &Host| self.registrar.is_local_host(host) || self.trunks.has_host(host);
+        let named = contacts.iter().filter_map(|uri| dialled_number(uri, is_known));
+        let found: Vec<_> = named.map(|named| self.directory.find(&named, None, "to")).collect();
+        let denied = found.iter().any(|found| matches!(found, Err(Refusal::PolicyDenied { .. })));
+        let whom = found.into_iter().find_map(Result::ok);
+        self.trunks.end((number, leg));
+        let order = whom.and_then(|whom| {
+            let call = self.calls.machine(number)?;
+            if call.redirect(leg, &whom) { call.order_of(leg).cloned() } else { None }
+        });
+        let Some(order) = order else {
+            let why = if denied { LegEnd::Denied } else { refused };
+            return self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment));
+        };
+        if order.whom.party_type == PartyType::External {
+            return self.ring_outside(number, leg, Box::new(order), moment);
+        }
+        let routes = self.routes(number, &order, moment);
+        self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
     }
 
     /// The phones of an extension did not answer, or it has none: its number outside is rung in their place, if the dial

@@ -37,6 +37,14 @@ impl Trunks {
         uris.into_iter().find_map(|uri| trunk.own_number(&uri))
     }
 
+    /// Whether a host is the domain of a trunk.
+    pub(crate) fn has_host(&self, host: &Host) -> bool {
+        let is_its = |trunk: &TrunkSettings| {
+            trunk.address.host == *host || trunk.from_domain.as_ref().is_some_and(|domain| domain == host)
+        };
+        self.ids().any(|id| self.settings(id).is_some_and(is_its))
+    }
+
     /// A call came in through a trunk: it takes a channel, even of a full one, since the carrier has counted it too.
     pub(crate) fn take(&mut self, leg: LegKey, id: TrunkId) {
         if let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) {

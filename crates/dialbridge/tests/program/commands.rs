@@ -138,7 +138,7 @@ fn trunks_are_looked_up_when_that_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("trunks.toml");
     // Nobody answers at that port.
-    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trunk = |name: &str, address: &str, number: &str| {
         format!("[[trunks]]\nname = \"{name}\"\naddress = \"{address}\"\nnumbers = [\"{number}\"]\n")
     };

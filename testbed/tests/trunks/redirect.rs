@@ -1,0 +1,83 @@
+//! A phone or a carrier says where else its user is (RFC 3261 §21.3).
+
+use super::carrier::Outside;
+use call_control::{Call, EndReason, PartyState};
+use std::sync::Arc;
+use testbed::simulation::{RawScript, World, answers_after, says_with, seconds};
+
+/// 1001 calls 1002, whose phone names these Contacts; 1003 has a phone that answers, and a carrier takes calls.
+fn redirected(contacts: &str, status: u16) -> (Outside, Arc<Call>, PartyState) {
+    let fields: &'static str = Box::leak(format!("Contact: {contacts}\r\n").into_boxed_str());
+    let mut outside = Outside::with(&[RawScript::answers_after(0.3)]);
+    outside.world.raw_phone("1002", RawScript::new([says_with(fields, 0.2, status)]));
+    outside.world.phone("1003", answers_after(0.3), 900.0);
+    outside.world.register_all();
+    let call = outside.world.click_to_call(World::request("1001", "1002")).expect("both can be called");
+    outside.world.run_for(seconds(4.0));
+    let state = outside.world.call(call).to.state;
+    if outside.world.is_live(call) {
+        outside.world.hang_up(call);
+    }
+    let record = outside.world.run_until_ended(call);
+    (outside, record, state)
+}
+
+#[test]
+fn whoever_is_named_is_rung_in_its_place() {
+    for status in [300, 301, 302] {
+        for contacts in [
+            "<sip:1003@pbx.example.com>",
+            "<sip:nobody@elsewhere.example>, <sip:1003@pbx.example.com>;q=0.5",
+            "<tel:1003>",
+        ] {
+            let (outside, record, state) = redirected(contacts, status);
+            assert_eq!(state, PartyState::Answered, "{contacts}\n{}", outside.world.story());
+            assert_eq!(record.end.as_ref().unwrap().reason, EndReason::HungUp);
+            assert!(outside.invites(0).is_empty());
+        }
+    }
+    for contacts in
+        ["<sip:09944421125@pbx.example.com>", "<tel:+919944421125>", "<sip:+919944421125@192.0.2.1>"]
+    {
+        let (outside, record, state) = redirected(contacts, 302);
+        assert_eq!(
+            (state, record.to.trunk.as_deref()),
+            (PartyState::Answered, Some("trunk 1")),
+            "{contacts}"
+        );
+        let uri = outside.invites(0)[0].uri.to_string();
+        assert_eq!(uri, "sip:+919944421125@192.0.2.1", "as one that was dialled");
+    }
+}
+
+#[test]
+fn what_is_not_ours_or_may_not_be_dialled_is_not_followed() {
+    for (contacts, reason, status) in [
+        ("<sip:1003@elsewhere.example>", EndReason::Refused, 302),
+        ("<sip:7777@pbx.example.com>", EndReason::Refused, 302),
+        ("<mailto:1003@pbx.example.com>", EndReason::Refused, 302),
+        ("<sip:+4930901820@pbx.example.com>", EndReason::PolicyDenied, 403),
+        ("<tel:+919001234567>", EndReason::PolicyDenied, 403),
+    ] {
+        let (outside, record, _) = redirected(contacts, 302);
+        let end = record.end.as_ref().unwrap();
+        assert_eq!((end.reason, end.sip_status), (reason, Some(status)), "{contacts}");
+        assert!(outside.invites(0).is_empty(), "{contacts}");
+    }
+}
+
+#[test]
+fn phones_that_send_a_call_to_each_other_end_it() {
+    let mut outside = Outside::with(&[RawScript::answers_after(0.3)]);
+    let to = |number: &str| -> &'static str {
+        Box::leak(format!("Contact: <sip:{number}@pbx.example.com>\r\n").into_boxed_str())
+    };
+    let there = outside.world.raw_phone("1002", RawScript::new([says_with(to("1003"), 0.1, 302)]));
+    outside.world.raw_phone("1003", RawScript::new([says_with(to("1002"), 0.1, 302)]));
+    outside.world.register_all();
+    let call = outside.world.click_to_call(World::request("1001", "1002")).unwrap();
+    let record = outside.world.run_until_ended(call);
+    assert_eq!(record.end.as_ref().unwrap().sip_status, Some(302));
+    let asked = outside.world.raw(there).received(&sip_message::Method::INVITE).len();
+    assert!((2..=4).contains(&asked), "{asked}");
+}
