@@ -1,16 +1,25 @@
 //! A flow as it is kept on disk.
 
-use sip_core::{Flow, Transport};
+use sip_core::{Flow, PeerId, Transport};
 
-/// Transport, our address, the far address.
+/// Transport, our address, the far address. Behind the transport stands who the far side has to be: `tls/3`.
 pub(crate) fn words(flow: Flow) -> [Box<str>; 3] {
-    [flow.transport.word().into(), flow.local.to_string().into(), flow.remote.to_string().into()]
+    let word = flow.transport.word();
+    let transport = match flow.peer {
+        Some(PeerId(peer)) => format!("{word}/{peer}").into(),
+        None => word.into(),
+    };
+    [transport, flow.local.to_string().into(), flow.remote.to_string().into()]
 }
 
 /// What [`words`] wrote; `None` when it is nothing of that kind.
 pub(crate) fn read(transport: &str, local: &str, remote: &str) -> Option<Flow> {
-    let transport = Transport::from_word(transport)?;
-    Some(Flow { transport, local: local.parse().ok()?, remote: remote.parse().ok()? })
+    let (word, peer) = match transport.split_once('/') {
+        Some((word, peer)) => (word, Some(PeerId(peer.parse().ok()?))),
+        None => (transport, None),
+    };
+    let transport = Transport::from_word(word)?;
+    Some(Flow { transport, local: local.parse().ok()?, remote: remote.parse().ok()?, peer })
 }
 
 #[cfg(test)]
@@ -19,15 +28,19 @@ mod tests {
 
     #[test]
     fn a_flow_reads_back() {
-        for (transport, local, remote) in [
-            (Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000"),
-            (Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1"),
+        for (transport, local, remote, peer) in [
+            (Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000", None),
+            (Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1", None),
+            (Transport::Tls, "192.0.2.1:5061", "198.51.100.7:5061", Some(PeerId(65_535))),
         ] {
-            let flow = Flow { transport, local: local.parse().unwrap(), remote: remote.parse().unwrap() };
+            let flow =
+                Flow { transport, local: local.parse().unwrap(), remote: remote.parse().unwrap(), peer };
             let [transport, local, remote] = words(flow);
             assert_eq!(read(&transport, &local, &remote), Some(flow));
         }
-        assert_eq!(read("sctp", "192.0.2.1:5060", "192.0.2.2:5060"), None);
+        for transport in ["sctp", "tls/", "tls/65536", "tls/-1", "/1"] {
+            assert_eq!(read(transport, "192.0.2.1:5060", "192.0.2.2:5060"), None, "{transport}");
+        }
         assert_eq!(read("udp", "192.0.2.1", "192.0.2.2:5060"), None);
     }
 }

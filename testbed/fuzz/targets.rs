@@ -267,7 +267,7 @@ impl Played {
 fn endpoint(input: &[u8]) {
     let mut endpoint = Endpoint::new(sip_core::Config::default(), [3; 32]);
     let mut now = Instant::now();
-    let flow = |transport| Flow { transport, local: address(1, 5060), remote: address(9, 5070) };
+    let flow = |transport| Flow { transport, local: address(1, 5060), remote: address(9, 5070), peer: None };
     for transport in Transport::ALL {
         endpoint.handle_octets(input, flow(transport), now);
         while endpoint.poll_action().is_some() {}

@@ -9,9 +9,16 @@ use std::net::SocketAddr;
 pub struct Flow {
     /// Over what.
     pub transport: Transport,
-    /// Our address as the far side sees it: never unspecified. Goes into Via and Contact. For a TCP connection
+    /// Our address as the far side sees it: never unspecified. Goes into Via and Contact. For a connection
     /// that we opened or that was accepted: the listening address, so that it can be reached again.
     pub local: SocketAddr,
     /// The address of the far side: source of its datagrams, far end of the connection.
     pub remote: SocketAddr,
+    /// Who the far side has proved to be before anything was said to it (RFC 5922 §7.3); absent where nobody asked, as of
+    /// a phone that has connected to us. Two flows that differ in it alone are two connections.
+    pub peer: Option<PeerId>,
 }
+
+/// Names one whose certificate is looked at. Whoever opens connections knows the name that it has to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u16);

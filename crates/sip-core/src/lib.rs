@@ -22,6 +22,6 @@ mod transport;
 pub use command::{Command, InviteId, NewInvite, NewRequest, Reach, SavedInvite};
 pub use endpoint::{CallKey, Config, Endpoint, Served, Timers};
 pub use event::{Action, Event, Gone, GoneCause, Incoming, InviteEvent, Outcome, RequestId, Responder};
-pub use flow::Flow;
+pub use flow::{Flow, PeerId};
 pub use sip_message::Transport;
 pub use transport::listening_flow;

@@ -84,11 +84,13 @@ pub(crate) fn via(flow: Flow, branch: &str) -> Via {
     Via::new(flow.transport.via_word(), flow.local, branch)
 }
 
-/// Our Contact in a dialog: where requests of the peer reach us.
-pub(crate) fn contact(user: Option<&str>, flow: Flow) -> SipUri {
+/// Our Contact in a dialog: where requests of the peer reach us. `is_secure`: the dialog is one of `sips` URIs, and our
+/// Contact has to be one as well (RFC 3261 §8.1.1.8, §12.1.1).
+pub(crate) fn contact(user: Option<&str>, flow: Flow, is_secure: bool) -> SipUri {
     let mut contact = SipUri::at(user, flow.local);
     match flow.transport {
         Transport::Udp => {}
+        Transport::Tls if is_secure => contact.secure = true,
         Transport::Tcp | Transport::Tls => contact.parameters.set("transport", Some(flow.transport.word())),
     }
     contact

@@ -56,6 +56,11 @@ impl Uri {
         }
     }
 
+    /// Its scheme is `sips`.
+    pub fn is_secure(&self) -> bool {
+        self.as_sip().is_some_and(|uri| uri.secure)
+    }
+
     pub(crate) fn read(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once(':')?;
         if !is_scheme(scheme) || !text.bytes().all(is_uri_octet) {

@@ -111,7 +111,7 @@ impl Driver {
             password: options.password,
             display_name: options.display_name,
             domain: options.domain.unwrap_or(Host::Address(server.ip())),
-            flow: Flow { transport, local, remote: server },
+            flow: Flow { transport, local, remote: server, peer: None },
             rtp: rtp_address,
         };
         let seed = rand::random();
@@ -203,14 +203,14 @@ impl Driver {
 
     fn closed(&mut self) {
         self.sip = Sip::Closed;
-        let flow = Flow { transport: Transport::Tcp, local: self.local, remote: self.server };
+        let flow = Flow { transport: Transport::Tcp, local: self.local, remote: self.server, peer: None };
         self.handset.handle_closed(flow, Instant::now());
     }
 
     fn handle_received(&mut self, received: io::Result<Received>, datagram: &[u8]) {
         let transport = self.sip.transport();
         let now = Instant::now();
-        let flow = |remote| Flow { transport, local: self.local, remote };
+        let flow = |remote| Flow { transport, local: self.local, remote, peer: None };
         match received {
             Ok(Received::Datagram { length, from }) => {
                 self.handset.handle_sip(&datagram[..length], flow(from), now);
@@ -225,7 +225,7 @@ impl Driver {
             }
             Ok(Received::Opened { sip, local }) => {
                 (self.sip, self.local) = (sip, local);
-                let flow = Flow { transport, local, remote: self.server };
+                let flow = Flow { transport, local, remote: self.server, peer: None };
                 self.handset.handle_connected(flow, now);
             }
             Ok(Received::NotOpened(error)) => {

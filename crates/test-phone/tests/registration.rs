@@ -83,7 +83,7 @@ impl World {
     }
 
     fn over(transport: Transport, registering: Registering, registrar: Registrar) -> Self {
-        let flow = Flow { transport, local: address(1), remote: address(2) };
+        let flow = Flow { transport, local: address(1), remote: address(2), peer: None };
         let now = Instant::now();
         let account = Account {
             user: "1001".into(),

@@ -14,7 +14,7 @@ pub(crate) const fn call() -> CallNumber {
 /// A phone at that port.
 pub(crate) fn route(port: u16) -> Route {
     let remote = ([127, 0, 0, 1], port).into();
-    let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote };
+    let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote, peer: None };
     let uri = SipUri::at(Some("1001"), remote);
     let invite = NewInvite {
         flow,

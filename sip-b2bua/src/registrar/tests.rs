@@ -130,7 +130,12 @@ fn secret(name: &str, password: &str) -> Secret {
 }
 
 fn udp(remote: &str) -> Flow {
-    Flow { transport: Transport::Udp, local: address("198.51.100.1:5060"), remote: address(remote) }
+    Flow {
+        transport: Transport::Udp,
+        local: address("198.51.100.1:5060"),
+        remote: address(remote),
+        peer: None,
+    }
 }
 
 fn tcp(remote: &str) -> Flow {

@@ -67,7 +67,7 @@ fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
 
 fn flow(remote: &str) -> Flow {
     let local = "192.0.2.1:5060".parse().unwrap();
-    Flow { transport: Transport::Tcp, local, remote: remote.parse().unwrap() }
+    Flow { transport: Transport::Tcp, local, remote: remote.parse().unwrap(), peer: None }
 }
 
 /// The dialog with a phone at 192.0.2.7 whose Contact names port 5062.

@@ -101,7 +101,7 @@ mod tests {
 
     fn flow(last: u8) -> Flow {
         let address = |last| std::net::SocketAddr::from(([192, 0, 2, last], 5060));
-        Flow { transport: Transport::Udp, local: address(1), remote: address(last) }
+        Flow { transport: Transport::Udp, local: address(1), remote: address(last), peer: None }
     }
 
     fn answer(status: u16) -> Outcome {

@@ -64,7 +64,12 @@ impl Zone {
             };
             locating.handle_answer(&question, &answer);
         }
-        let flow = |remote| Flow { transport: Transport::Udp, local: SocketAddr::new(SERVER, 5060), remote };
+        let flow = |remote| Flow {
+            transport: Transport::Udp,
+            local: SocketAddr::new(SERVER, 5060),
+            remote,
+            peer: None,
+        };
         let delay = if locating.steps().is_empty() { Duration::ZERO } else { self.delay };
         let result = match locating.outcome().expect("every question was answered") {
             Ok(located) => Ok(Located {

@@ -149,7 +149,8 @@ impl World {
     /// A whole phone for the next free place.
     fn handset(&mut self, user: &str, script: Script, source: Source) -> Handset {
         let (sip, rtp) = self.free_place();
-        let flow = Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060) };
+        let flow =
+            Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060), peer: None };
         let account = Account {
             user: user.into(),
             password: Some(password(user).into()),

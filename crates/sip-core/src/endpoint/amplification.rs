@@ -48,7 +48,7 @@ mod tests {
 
     fn flow(transport: Transport) -> Flow {
         let address = |text: &str| text.parse().expect("an address");
-        Flow { transport, local: address("192.0.2.1:5060"), remote: address("192.0.2.9:5070") }
+        Flow { transport, local: address("192.0.2.1:5060"), remote: address("192.0.2.9:5070"), peer: None }
     }
 
     /// A REGISTER with as little in it as there can be, and `more` octets beside.

@@ -17,6 +17,7 @@ impl Endpoint {
         let Incoming { request, flow } = incoming;
         let local_tag = self.random.number();
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
+        let is_secure = request.uri.is_secure();
         let dialog = Dialog::from_request(&request, local_tag, flow, reach);
         let call_id = request.header.call_id.clone();
         let first = FirstInvite { cseq: request.header.cseq.number, late_offer: request.body.is_empty() };
@@ -28,7 +29,7 @@ impl Endpoint {
         let machine = invite::Incoming::start(id, rseq, expires_at, self.config.timers);
         let provisionals = super::provisional::Provisionals::default();
         let stage = Stage::Incoming { machine, first, dialog, provisionals };
-        let contact = contact(user.as_deref(), flow);
+        let contact = contact(user.as_deref(), flow, is_secure);
         let usage = Usage::new(call_id, local_tag, flow, contact, stage);
         self.add_usage(invite, Usage { reach, ..usage });
         self.send_trying(id, now);

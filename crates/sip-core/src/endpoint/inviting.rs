@@ -17,7 +17,8 @@ impl Endpoint {
         let call_id = self.random.call_id();
         let local_tag = self.tag_of_own_call(&call_id);
         let from = new.from.with_tag(&key::tag(local_tag));
-        let contact = contact(new.contact_user.as_deref(), new.flow);
+        let is_secure = new.uri.is_secure() || new.route.first().is_some_and(|hop| hop.uri.is_secure());
+        let contact = contact(new.contact_user.as_deref(), new.flow, is_secure);
         let first = FirstInvite { cseq: 1, late_offer: new.offer.is_none() };
         let sent_to = Some(new.uri.clone());
         let mut request = Request::new(Method::INVITE, new.uri, from, new.to, call_id.clone(), first.cseq);

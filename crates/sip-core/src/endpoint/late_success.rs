@@ -43,7 +43,7 @@ impl Endpoint {
         dialog.answer_to_source();
         let machine = Established::unwanted(Ending::new(GoneCause::Cancelled, None), self.config.timers);
         let stage = Stage::resumed(machine, header.cseq.number, dialog);
-        let usage = Usage::new(header.call_id.clone(), local_tag, flow, contact(None, flow), stage);
+        let usage = Usage::new(header.call_id.clone(), local_tag, flow, contact(None, flow, false), stage);
         // The user was told long ago.
         let usage = Usage { gone: true, acks: Acks::at_most(BRANCHES_MAX), ..usage };
         let invite = self.own_invite_id();

@@ -53,7 +53,8 @@ impl Endpoint {
             return None;
         }
         let (timers, flow, cseq) = (self.config.timers, saved.flow, request.header.cseq.number);
-        let usage = |stage| Usage::new(saved.call_id.clone(), local_tag, flow, contact(None, flow), stage);
+        let usage =
+            |stage| Usage::new(saved.call_id.clone(), local_tag, flow, contact(None, flow, false), stage);
         if request.method != Method::INVITE {
             let dialog = Dialog::resume(&request, flow);
             self.add_usage(invite, usage(Stage::resumed(Established::resume(timers), cseq, dialog)));

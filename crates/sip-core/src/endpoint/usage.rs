@@ -9,7 +9,7 @@ use crate::authentication::Authentication;
 use crate::dialog::{Dialog, Way};
 use crate::invite::{self, Action, Ending, Established, Held, Incoming, Outgoing};
 use crate::{Flow, Reach, Timers, transport};
-use sip_message::{CallId, Contacts, Method, NameAddr, Request, Response, Uri};
+use sip_message::{CallId, Contacts, Method, NameAddr, Request, Response, SipUri, Uri};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -288,13 +288,15 @@ impl Stage {
 
 /// Our Contact on another way.
 pub(super) fn moved(old: &Contacts, flow: Flow) -> Contacts {
-    let user = match old {
-        Contacts::List(list) => list.first().and_then(|address| address.uri.as_sip()?.decoded_user()),
+    let uri = match old {
+        Contacts::List(list) => list.first().and_then(|address| address.uri.as_sip()),
         Contacts::Star => None,
     };
-    contact(user.as_deref(), flow)
+    let user = uri.and_then(SipUri::decoded_user);
+    contact(user.as_deref(), flow, uri.is_some_and(|uri| uri.secure))
 }
 
-pub(super) fn contact(user: Option<&str>, flow: Flow) -> Contacts {
-    Contacts::List(vec![NameAddr::new(transport::contact(user, flow))])
+/// `is_secure`: as those of a dialog of `sips` URIs have to be.
+pub(super) fn contact(user: Option<&str>, flow: Flow, is_secure: bool) -> Contacts {
+    Contacts::List(vec![NameAddr::new(transport::contact(user, flow, is_secure))])
 }

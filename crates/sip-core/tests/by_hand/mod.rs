@@ -31,7 +31,7 @@ pub(crate) struct Element {
 pub(crate) const PEER: &str = "192.0.2.9:5070";
 
 pub(crate) fn flow(transport: Transport) -> Flow {
-    Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: PEER.parse().unwrap() }
+    Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: PEER.parse().unwrap(), peer: None }
 }
 
 pub(crate) fn udp() -> Flow {

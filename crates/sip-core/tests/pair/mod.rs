@@ -349,7 +349,7 @@ impl Pair {
 
     fn flow_of(&self, side: Side) -> Flow {
         let other = if side == Caller { Callee } else { Caller };
-        Flow { transport: self.transport, local: address(side), remote: address(other) }
+        Flow { transport: self.transport, local: address(side), remote: address(other), peer: None }
     }
 }
 

@@ -101,7 +101,7 @@ impl World {
     fn deliver(&mut self, phone: usize, datagram: Datagram) {
         match datagram {
             Datagram::Sip { from, octets } => {
-                let flow = Flow { transport: Transport::Udp, local: sip(phone), remote: from };
+                let flow = Flow { transport: Transport::Udp, local: sip(phone), remote: from, peer: None };
                 self.phones[phone].handle_sip(&octets, flow, self.now);
             }
             Datagram::Rtp { from, octets } => self.phones[phone].handle_rtp(&octets, from, self.now),
@@ -149,7 +149,7 @@ fn handset(phone: usize, script: Script, sound: Sound, now: Instant) -> Handset 
         password: None,
         display_name: Some(format!("Phone {}", phone + 1).into()),
         domain: Host::Address([192, 0, 2, 2].into()),
-        flow: Flow { transport: Transport::Udp, local: sip(phone), remote: sip(1 - phone) },
+        flow: Flow { transport: Transport::Udp, local: sip(phone), remote: sip(1 - phone), peer: None },
         rtp: rtp(phone),
     };
     Handset::new(account, script, sound.plays, sound.expects, [phone as u8 + 1; 32], now)

@@ -64,7 +64,8 @@ impl World {
     }
 
     fn offers_from(&mut self, remote: SocketAddr, change: impl FnOnce(String) -> String) {
-        let flow = Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote };
+        let flow =
+            Flow { transport: Transport::Udp, local: ([127, 0, 0, 1], 5060).into(), remote, peer: None };
         let body = change(description("sendrecv"));
         self.hear(InviteEvent::Offered { body: Some(body.into_bytes()), flow });
     }
@@ -221,6 +222,7 @@ fn an_offer_without_a_codec_of_ours_is_refused_and_the_session_stands() {
         transport: Transport::Udp,
         local: ([127, 0, 0, 1], 5060).into(),
         remote: ([127, 0, 0, 1], 6000).into(),
+        peer: None,
     };
     let body = description("sendonly").replace("RTP/AVP 0", "RTP/AVP 18");
     world.hear(InviteEvent::Offered { body: Some(body.into_bytes()), flow });

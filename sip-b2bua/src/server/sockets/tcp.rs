@@ -182,7 +182,8 @@ async fn accept(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let flow = Flow { transport: Transport::Tcp, local: local.facing(bound, remote.ip()), remote };
+        let flow =
+            Flow { transport: Transport::Tcp, local: local.facing(bound, remote.ip()), remote, peer: None };
         let (mut line, queue) = Line::new(None);
         let place = tokio::select! {
             () = received.closed() => return,

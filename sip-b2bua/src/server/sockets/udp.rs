@@ -65,7 +65,7 @@ async fn read(
     let mut buffer = vec![0; DATAGRAM_MAX];
     let mut flow_of = |remote: SocketAddr| {
         let local = local.facing(bound, remote.ip());
-        Flow { transport: Transport::Udp, local, remote }
+        Flow { transport: Transport::Udp, local, remote, peer: None }
     };
     loop {
         let ready = tokio::select! {

@@ -38,7 +38,7 @@ impl Ways {
         };
         let (_, bound) = self.bound.iter().find(fits)?;
         let local = LocalAddresses::new(self.external).facing(*bound, remote.ip());
-        Some(Flow { transport, local, remote })
+        Some(Flow { transport, local, remote, peer: None })
     }
 }
 

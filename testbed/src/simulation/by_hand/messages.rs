@@ -72,6 +72,7 @@ impl ByHand {
             transport: Transport::Udp,
             local: self.sends_from.unwrap_or(self.sip),
             remote: self.server,
+            peer: None,
         };
         self.actions.push_back(HandsetAction::Sip { flow, octets: text.as_bytes().to_vec() });
     }

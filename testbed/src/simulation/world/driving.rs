@@ -50,7 +50,7 @@ impl World {
                 self.switchboard.handle_located(trunk, result, self.moment());
             }
             Delivery::Sip { from, to, octets } => {
-                let flow = Flow { transport: Transport::Udp, local: to, remote: from };
+                let flow = Flow { transport: Transport::Udp, local: to, remote: from, peer: None };
                 if to.ip() == SERVER {
                     if self.server_is_down {
                         return;

@@ -15,7 +15,8 @@ impl World {
         let (sip, rtp) = self.free_place();
         let handset = self.handset(user, Script::default(), Source::Tone { hertz: 0.0 });
         let raw = RawPhone::new(script, sip, rtp);
-        let flow = Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060) };
+        let flow =
+            Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060), peer: None };
         self.plug_in(PhoneSet::Raw { handset, raw, flow }, sip, rtp)
     }
 
@@ -23,7 +24,8 @@ impl World {
     pub fn gateway(&mut self, address: &str, script: RawScript) -> PhoneId {
         let sip: SocketAddr = address.parse().expect("an address with a port");
         let rtp = SocketAddr::new(sip.ip(), 4000);
-        let flow = Flow { transport: Transport::Udp, local: sip, remote: SocketAddr::new(SERVER, 5060) };
+        let remote = SocketAddr::new(SERVER, 5060);
+        let flow = Flow { transport: Transport::Udp, local: sip, remote, peer: None };
         self.plug_in(
             PhoneSet::Gateway { carrier: Carrier::new(RawPhone::new(script, sip, rtp)), flow },
             sip,
@@ -64,7 +66,7 @@ impl World {
     pub fn refuse_packets_to(&mut self, phone: PhoneId) {
         self.unplug(phone);
         let (local, remote) = (SocketAddr::new(SERVER, 5060), self.phones[phone.0].sip);
-        let flow = Flow { transport: Transport::Udp, local, remote };
+        let flow = Flow { transport: Transport::Udp, local, remote, peer: None };
         self.switchboard.handle_unreachable(flow, self.moment());
         self.settle();
     }
