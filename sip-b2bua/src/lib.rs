@@ -36,7 +36,7 @@ pub use routing::AutoAnswer;
 pub use server::{B2bua, LookedUp, StartError, look_up};
 pub use settings::{
     Destination, Extension, Forward, IdentityField, Limits, MediaSettings, RegistrationTimes, Settings,
-    SocketsMax, TrunkSettings,
+    SocketsMax, TrunkSettings, TrunkTls,
 };
 pub use switchboard::{Action, Command, Left, Switchboard, Ticket};
 pub use trunks::{Located, NotLocated, TrunkId};

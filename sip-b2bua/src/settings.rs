@@ -5,10 +5,13 @@ use audio::{Codec, TonePlan};
 use call_control::{Number, PartyType};
 use ipnet::IpNet;
 use numbering::{DialPolicy, Entry, NumberPattern, Writing};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use sip_core::{Served, Transport, digest, digest::Secret};
 use sip_message::{Host, Method, NameAddr, SipUri};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that an operator can set of signalling and media. Checked: nothing in here is validated again.
@@ -16,6 +19,8 @@ use std::time::Duration;
 pub struct Settings {
     /// SIP sockets; port 0 takes any.
     pub listen: Vec<(Transport, SocketAddr)>,
+    /// What whoever connects over TLS is shown: there when `listen` has TLS.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Digest realm and domain of the addresses-of-record.
     pub domain: Box<str>,
     /// Put into Contact and Via instead of the local address, behind NAT.
@@ -107,7 +112,7 @@ pub struct Limits {
 pub struct SocketsMax {
     /// Of media: a call has four.
     pub media: usize,
-    /// Connections of phones (TCP).
+    /// Connections of phones (TCP and TLS).
     pub connections: usize,
 }
 
@@ -189,6 +194,19 @@ pub struct TrunkSettings {
     pub trusted: bool,
     /// It is told the variables of a call.
     pub pass_variables: bool,
+    /// How it proves who it is: there when `Settings::listen` has TLS. Without it no TLS is spoken with it.
+    pub tls: Option<TrunkTls>,
+}
+
+/// How the server of a trunk proves over TLS that it is the one that is meant.
+#[derive(Debug, Clone)]
+pub struct TrunkTls {
+    /// What its certificate has to hold: the configured host, wherever name servers lead to (RFC 5922 §7.3).
+    pub name: ServerName<'static>,
+    /// Whom we believe, and what we show.
+    pub config: Arc<ClientConfig>,
+    /// What it shows is looked at.
+    pub verifies: bool,
 }
 
 /// Where a call is led.

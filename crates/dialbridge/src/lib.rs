@@ -19,7 +19,9 @@ mod secret;
 mod serve;
 mod server;
 mod signals;
+mod tls;
 
 pub use command::run;
 pub use secret::Secret;
 pub use server::{HttpOptions, Server, ServerOptions, StartError};
+pub use tls::{Identity, Shown, TlsFault};

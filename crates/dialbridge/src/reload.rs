@@ -19,7 +19,8 @@ impl Reload {
         Self { started, domain, holds_any }
     }
 
-    /// Reads the file and puts its extensions and keys in force, in the realm that the server was started with. A wrong
+    /// Reads the file and puts its extensions, keys and certificate in force, in the realm that the server was started
+    /// with; connections that are open stay as they are. A wrong
     /// file changes nothing, nor does one that has lost all of them; what is fixed while the server runs is named.
     pub(crate) async fn read_again(&mut self, file: &Path, server: &Server) {
         let configuration = match config::read(file) {
@@ -41,6 +42,9 @@ impl Reload {
         }
         for key in fixed_changes(&self.started, &configuration) {
             tracing::warn!("{key} has changed: it takes effect at the next start");
+        }
+        if let (Some(started), Some(read)) = (&self.started.sip.tls, &configuration.sip.tls) {
+            started.shown.replace(read.identity.clone());
         }
         let (extensions, keys) = (configuration.extensions_in(&self.domain), configuration.keys());
         let (extension_count, key_count) = (extensions.len(), keys.len());
@@ -70,6 +74,7 @@ fn fixed_changes(old: &Configuration, new: &Configuration) -> Vec<&'static str> 
         ("http.proxies", old.http.proxies != new.http.proxies),
         ("sip.domain", sip.domain != new_sip.domain),
         ("sip.listen", sip.listen != new_sip.listen),
+        ("sip.tls", sip.tls.is_some() != new_sip.tls.is_some()),
         ("sip.external_address", sip.external_address != new_sip.external_address),
         ("sip.user_agent", sip.user_agent != new_sip.user_agent),
         ("sip.session_expires_seconds", sip.session_expires != new_sip.session_expires),

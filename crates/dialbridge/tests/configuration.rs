@@ -1,5 +1,9 @@
 //! What is wrong with a configuration is named by line and key, all of it at once.
 
+#[path = "certificates/mod.rs"]
+mod certificates;
+
+use certificates::{Authority, VALID};
 use dialbridge::config::{self, Fault, Mistake};
 
 /// The mistakes of a text as `LINE KEY: SENTENCE`.
@@ -44,8 +48,17 @@ fn mistakes_in_sections_and_addresses_are_named_by_line_and_key() {
         ("[sip]\ndomain = \"\"", "2 sip.domain: must not be empty"),
         ("[sip]\nlisten = []", "2 sip.listen: must not be empty"),
         (
-            "[sip]\nlisten = [\n  \"udp:0.0.0.0:5060\",\n  \"tls:0.0.0.0:5061\",\n]",
-            "4 sip.listen[1]: tls is not available in this release; listen on udp and tcp",
+            "[sip]\nlisten = [\n  \"udp:0.0.0.0:5060\",\n  \"wss:0.0.0.0:443\",\n]",
+            "4 sip.listen[1]: wss is not available in this release; listen on udp, tcp and tls",
+        ),
+        (
+            "\n[sip]\nlisten = [\"tls:0.0.0.0:5061\"]",
+            "2 sip.tls: is needed for tls: in listen: { certificate = \"cert.pem\", key = \"key.pem\" }",
+        ),
+        ("[sip]\ntls = {\ncertificate = \"a\" }", "2 sip.tls.key: is missing"),
+        (
+            "[sip]\ntls = { certificate = \"/nowhere.pem\",\nkey = \"/dev/null\" }",
+            "3 sip.tls.key: the file /dev/null holds no private key in PEM form that needs no password (-----BEGIN PRIVATE KEY-----)",
         ),
         (
             "[sip]\nlisten = [\"udp:0.0.0.0:5060\",\n  \"udp:0.0.0.0:5060\"]",
@@ -284,7 +297,22 @@ fn the_example_is_accepted_with_its_optional_keys_and_without() {
         .lines()
         .map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line))
         .collect();
-    let whole = config::parse(&whole.join("\n")).expect("its optional keys are right");
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "our");
+    let files = authority.certify(&["pbx.example.com"]);
+    let mut whole = whole.join("\n");
+    for (name, file) in [
+        ("cert.pem", &files.certificate),
+        ("key.pem", &files.key),
+        ("ca.pem", &authority.roots()),
+        ("client.pem", &files.certificate),
+        ("client.key", &files.key),
+    ] {
+        assert!(whole.contains(&format!("\"{name}\"")), "{name}");
+        whole = whole.replace(&format!("\"{name}\""), &format!("\"{file}\""));
+    }
+    let whole = config::parse(&whole).expect("its optional keys are right");
+    assert!(whole.sip.tls.is_some() && whole.client_certificates.len() == 1);
     assert_eq!(whole.sip.domain.as_deref(), Some("pbx.example.com"));
     assert!(whole.sip.external_address.is_some() && whole.media.address.is_some());
     assert!(whole.api_keys[0].key.caller_ids.is_some() && whole.extensions[0].codecs.is_some());
@@ -342,7 +370,10 @@ fn a_trunk_is_held_to_what_a_carrier_can_use() {
         ("sip:", "must be an address such as"),
         ("http://carrier.example", "must be an address such as"),
         ("sip:a..b", "must be"),
-        ("sip:192.0.2.1;transport=sctp", "must be one of udp, tcp"),
+        ("sip:192.0.2.1;transport=sctp", "must be one of udp, tcp, tls"),
+        ("sips:carrier.example;transport=udp", "must be one of tls, tcp"),
+        ("sips:carrier.example", "needs a tls: address in sip.listen"),
+        ("sip:carrier.example;transport=tls", "needs a tls: address in sip.listen"),
         ("sip:192.0.2.1:0", "must be an address such as"),
     ] {
         let found = mistakes(&trunk("").replace("sip:192.0.2.1", address));
@@ -358,6 +389,109 @@ fn a_trunk_is_held_to_what_a_carrier_can_use() {
     let twice = mistakes(&(trunk("") + &trunk("")));
     let apart = "5 trunks[1].numbers: has a number that the trunk carrier has at the same address: their calls could not be told apart";
     assert_eq!(twice, [apart, "6 trunks[1].name: \"carrier\" is already used in line 2"]);
+}
+
+/// The lines of `[sip]` with this certificate and key, and a trunk with these lines.
+fn over_tls(certificate: &str, key: &str, trunk: &str) -> String {
+    format!(
+        "[sip]\ndomain = \"pbx.test\"\nlisten = [\"tls:127.0.0.1:5061\"]\ntls = {{ certificate = \"{certificate}\",\n  key = \"{key}\" }}\n\
+         [[trunks]]\nname = \"carrier\"\nnumbers = [\"+918065978015\"]\n{trunk}\n"
+    )
+}
+
+#[test]
+fn files_for_tls_that_will_not_do_are_named_by_line_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "our");
+    let (ours, other) = (authority.certify(&["pbx.test"]), authority.certify(&["other.test"]));
+    let written = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let empty = written("empty.pem", "");
+    let broken = written("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let useless = written("useless.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let (good, key) = (&ours.certificate, &ours.key);
+    let at = |more: &str| format!("address = \"sips:carrier.test\"\n{more}");
+    let plain = at("");
+    for (text, expected) in [
+        (
+            over_tls("/nowhere.pem", key, &plain),
+            "4 sip.tls.certificate: the file /nowhere.pem cannot be read: ".into(),
+        ),
+        (over_tls(&empty, key, &plain), "4 sip.tls.certificate: the file ".into()),
+        (over_tls(key, key, &plain), "holds no certificate in PEM form".into()),
+        (over_tls(&broken, key, &plain), "holds a certificate that cannot be read".into()),
+        (over_tls(good, good, &plain), "holds no private key in PEM form".into()),
+        (over_tls(good, &useless, &plain), "5 sip.tls.key: the key in ".into()),
+        (
+            over_tls(good, &other.key, &plain),
+            "5 sip.tls.key: this is not the key of the first certificate in ".into(),
+        ),
+        (
+            over_tls(good, key, &at("tls = { roots = \"/nowhere.pem\" }")),
+            "10 trunks[0].tls.roots: the file /nowhere.pem".into(),
+        ),
+        (
+            over_tls(good, key, &at(&format!("tls = {{ certificate = \"{good}\" }}"))),
+            "10 trunks[0].tls.key: is missing".into(),
+        ),
+        (
+            over_tls(good, key, &at("tls = { verify = 0 }")),
+            "10 trunks[0].tls.verify: must be true or false".into(),
+        ),
+        (
+            over_tls(good, key, &at("tls = { verfy = true }")),
+            "10 trunks[0].tls.verfy: there is no such key; is verify meant?".into(),
+        ),
+        (
+            over_tls(good, key, &at("proxy = \"sip:edge.test\"")),
+            "10 trunks[0].proxy: must be reached over TLS".into(),
+        ),
+    ] as [(String, String); _]
+    {
+        let found = mistakes(&text);
+        assert!(found.len() == 1 && found[0].contains(&expected), "{expected}: {found:?}");
+    }
+    // The same pair at a trunk, and files in one.
+    let both = written(
+        "both.pem",
+        &(std::fs::read_to_string(key).unwrap() + &std::fs::read_to_string(good).unwrap()),
+    );
+    let table = format!("tls = {{ certificate = \"{both}\", key = \"{both}\" }}");
+    assert_eq!(mistakes(&over_tls(&both, &both, &at(&table))), [""; 0]);
+}
+
+#[test]
+fn certificates_that_end_or_are_for_another_name_and_trunks_that_are_not_verified_are_doubts() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "our");
+    let doubts = |files: &certificates::Files, more: &str| {
+        let text =
+            over_tls(&files.certificate, &files.key, &format!("address = \"sips:carrier.test\"\n{more}"));
+        config::parse(&text).unwrap().doubts()
+    };
+    let good = authority.certify(&["pbx.test"]);
+    assert_eq!(doubts(&good, ""), [""; 0]);
+    let other = doubts(&authority.certify(&["other.test"]), "");
+    assert!(other.len() == 1 && other[0].contains("the certificate is not for pbx.test"), "{other:?}");
+    let expired = authority.certify_for(&["pbx.test"], VALID.start..2001);
+    assert!(doubts(&expired, "")[0].starts_with("sip.tls: the certificate has expired"));
+    let future = authority.certify_for(&["pbx.test"], 2099..VALID.end);
+    assert!(doubts(&future, "")[0].starts_with("sip.tls: the certificate is not valid yet"));
+    let good = authority.certify(&["pbx.test"]);
+    let old = authority.certify_for(&["client.test"], VALID.start..2001);
+    let found = doubts(&good, &format!("tls = {}", old.table().replace(" }", ", verify = false }")));
+    assert!(
+        found.len() == 2
+            && found[0].starts_with("tls of trunk carrier: the certificate has expired")
+            && found[1].starts_with("tls of trunk carrier: verify = false"),
+        "{found:?}"
+    );
+    let text = over_tls(&good.certificate, &good.key, "address = \"sip:carrier.test\"");
+    let unused = config::parse(&text.replace("tls:127.0.0.1", "udp:127.0.0.1")).unwrap().doubts();
+    assert_eq!(unused, ["sip.tls is of no use: sip.listen has no tls: address"]);
 }
 
 #[test]

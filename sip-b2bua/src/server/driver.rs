@@ -10,7 +10,7 @@ use call_control::{Call, CallId, ExtensionView, HangUpRefusal, NumberedEvent, Re
 use call_store::{Round, Store};
 use call_trace::WireMessage;
 use media_relay::RelayHandle;
-use sip_core::Flow;
+use sip_core::{Flow, PeerId};
 use sip_message::SipUri;
 use std::collections::HashMap;
 use std::error::Error;
@@ -268,7 +268,8 @@ impl Driver {
     fn locate(&self, trunk: TrunkId, uri: Box<SipUri>) {
         let (resolver, ways, located) = (self.resolver.clone(), self.ways.clone(), self.located.clone());
         tokio::spawn(async move {
-            let result = resolver.locate(&uri, &ways).await;
+            // A trunk has one name to prove, and one set of certificates that are believed.
+            let result = resolver.locate(&uri, PeerId(trunk.0), &ways).await;
             // Nobody is told when the loop has ended.
             let _ = located.send((trunk, result));
         });

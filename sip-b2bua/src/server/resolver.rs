@@ -10,7 +10,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use locating::{Answer, Locating, Question, Record, Step, Unlocated};
 use parking_lot::Mutex;
-use sip_core::Transport;
+use sip_core::{PeerId, Transport};
 use sip_message::SipUri;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -67,13 +67,18 @@ impl Resolver {
         Self { servers: servers.into(), current: Arc::default(), turns }
     }
 
-    /// Where `uri` leads to, along the ways that there are.
-    pub(crate) async fn locate(&self, uri: &SipUri, ways: &Ways) -> Result<Located, NotLocated> {
+    /// Where `uri` leads to, along the ways that there are; over TLS it has to be `peer` who is there.
+    pub(crate) async fn locate(
+        &self,
+        uri: &SipUri,
+        peer: PeerId,
+        ways: &Ways,
+    ) -> Result<Located, NotLocated> {
         let (result, _) = self.search(uri, ways).await;
         match result {
             Ok(located) => {
                 let flows = located.targets.iter();
-                let flows = flows.filter_map(|target| ways.to(target.transport, target.address));
+                let flows = flows.filter_map(|target| ways.to(target.transport, target.address, peer));
                 Ok(Located { flows: flows.collect(), valid: located.valid })
             }
             Err(why) => Err(NotLocated {

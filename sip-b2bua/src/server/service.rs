@@ -58,7 +58,7 @@ pub enum StartError {
     /// A SIP address is in use, or not of this machine.
     #[error("cannot listen on {transport} {address}: {source}")]
     Bind {
-        /// `udp` or `tcp`.
+        /// `udp`, `tcp` or `tls`.
         transport: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
@@ -97,13 +97,9 @@ impl B2bua {
     /// See [`StartError`].
     pub async fn start(settings: Settings, store: Store) -> Result<Self, StartError> {
         let (received_in, received) = mpsc::channel(RECEIVE_QUEUE);
-        let most = settings.sockets.connections;
-        let sockets = Sockets::bind(&settings.listen, settings.external_address, most, &received_in)
-            .await
-            .map_err(|(transport, address, source)| StartError::Bind {
-                transport: transport.word(),
-                address,
-                source,
+        let sockets =
+            Sockets::bind(&settings, &received_in).await.map_err(|(transport, address, source)| {
+                StartError::Bind { transport: transport.word(), address, source }
             })?;
         let ways = Ways::new(sockets.bound().to_vec(), settings.external_address);
         let resolver = Resolver::new(&settings.resolvers);

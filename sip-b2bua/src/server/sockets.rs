@@ -1,15 +1,18 @@
-//! UDP and TCP sockets: octets in with the flow they came along, octets out along a flow.
+//! UDP, TCP and TLS sockets: octets in with the flow they came along, octets out along a flow.
 
+mod connections;
 mod local;
-mod tcp;
 mod udp;
 mod ways;
 
+use crate::settings::Settings;
+use connections::{Connections, Security};
 use local::LocalAddresses;
 use sip_core::{Flow, Transport};
 use sip_message::FramingError;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 pub(crate) use ways::Ways;
 
@@ -30,7 +33,7 @@ pub(crate) const RECEIVE_QUEUE: usize = 4096;
 /// All sockets.
 pub(crate) struct Sockets {
     udp: Vec<udp::Socket>,
-    tcp: tcp::Connections,
+    connections: Connections,
     bound: Vec<(Transport, SocketAddr)>,
 }
 
@@ -40,26 +43,23 @@ impl Sockets {
     /// # Errors
     /// The first address that cannot be bound.
     pub(crate) async fn bind(
-        listen: &[(Transport, SocketAddr)],
-        external: Option<IpAddr>,
-        connections_max: usize,
+        settings: &Settings,
         received: &mpsc::Sender<Received>,
     ) -> Result<Self, (Transport, SocketAddr, io::Error)> {
-        let mut sockets = Self {
-            udp: Vec::new(),
-            tcp: tcp::Connections::new(received.clone(), connections_max),
-            bound: Vec::new(),
-        };
-        for (transport, address) in listen.iter().copied() {
-            let local = LocalAddresses::new(external);
+        let security = Arc::new(Security::new(settings));
+        let connections = Connections::new(received.clone(), settings.sockets.connections, security);
+        let mut sockets = Self { udp: Vec::new(), connections, bound: Vec::new() };
+        for (transport, address) in settings.listen.iter().copied() {
+            let local = LocalAddresses::new(settings.external_address);
             let bound = match transport {
                 Transport::Udp => udp::Socket::bind(address, local, received.clone()).await.map(|socket| {
                     let bound = socket.bound();
                     sockets.udp.push(socket);
                     bound
                 }),
-                Transport::Tcp => sockets.tcp.listen(address, local).await,
-                Transport::Tls => Err(io::ErrorKind::Unsupported.into()),
+                Transport::Tcp | Transport::Tls => {
+                    sockets.connections.listen(transport, address, local).await
+                }
             };
             let bound = bound.map_err(|error| (transport, address, error))?;
             sockets.bound.push((transport, bound));
@@ -72,12 +72,10 @@ impl Sockets {
         &self.bound
     }
 
-    /// Sends along `flow`. What cannot be sent is reported as `Received::Closed` (TCP) or lost (UDP).
+    /// Sends along `flow`. What cannot be sent is reported as `Received::Closed` (TCP, TLS) or lost (UDP).
     pub(crate) fn send(&mut self, flow: Flow, octets: Vec<u8>) {
         match flow.transport {
-            Transport::Tcp => self.tcp.send(flow, octets),
-            // No socket of it is bound.
-            Transport::Tls => {}
+            Transport::Tcp | Transport::Tls => self.connections.send(flow, octets),
             Transport::Udp => {
                 let of_family = |socket: &&udp::Socket| socket.bound().is_ipv4() == flow.remote.is_ipv4();
                 let exact = self.udp.iter().find(|socket| socket.bound() == flow.local);
@@ -92,22 +90,22 @@ impl Sockets {
 
     /// What came along `flow`, of so many octets, has been handled.
     pub(crate) fn handled(&mut self, flow: Flow, octets: usize) {
-        if flow.transport == Transport::Tcp {
-            self.tcp.handled(flow, octets);
+        if flow.transport.is_reliable() {
+            self.connections.handled(flow, octets);
         }
     }
 
     /// A phone of `user` has logged in along `flow`.
     pub(crate) fn trust(&mut self, flow: Flow, user: &str) {
-        if flow.transport == Transport::Tcp {
-            self.tcp.trust(flow, user);
+        if flow.transport.is_reliable() {
+            self.connections.trust(flow, user);
         }
     }
 
     /// The connection of this flow is closed.
     pub(crate) fn closed(&mut self, flow: Flow) {
         if flow.transport.is_reliable() {
-            self.tcp.closed(flow);
+            self.connections.closed(flow);
         }
     }
 }

@@ -31,6 +31,7 @@ fn switchboard_of(change: impl FnOnce(&mut Settings)) -> Switchboard {
         max: Duration::from_secs(3600),
     };
     let mut settings = Settings {
+        tls: None,
         listen: Vec::new(),
         domain: "pbx.test".into(),
         external_address: None,

@@ -112,6 +112,7 @@ pub fn trunk(name: &str, address: &str) -> TrunkSettings {
         user_phone: false,
         trusted: false,
         pass_variables: false,
+        tls: None,
     }
 }
 

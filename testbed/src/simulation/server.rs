@@ -68,6 +68,7 @@ fn settings(trunks: &[TrunkSettings]) -> Settings {
     };
     Settings {
         listen: vec![(Transport::Udp, SocketAddr::new(SERVER, 5060))],
+        tls: None,
         domain: DOMAIN.into(),
         external_address: None,
         user_agent: "dialbridge".into(),

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, and where.
 
 use super::values::{ListenFault, PortsFault};
+use crate::TlsFault;
 use call_control::NumberError;
 use numbering::{EntryError, PatternError, PlanError};
 use std::fmt;
@@ -196,6 +197,18 @@ pub enum Fault {
     /// A SIP port that the relay would take.
     #[error("the port of {0} lies in media.ports, where the relay takes any port")]
     PortInMediaRange(SocketAddr),
+    /// A file for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// TLS without a certificate.
+    #[error("is needed for tls: in listen: {{ certificate = \"cert.pem\", key = \"key.pem\" }}")]
+    NoCertificate,
+    /// A trunk over TLS whose requests in a call could not reach us.
+    #[error("needs a tls: address in sip.listen, at which the carrier reaches us in a call")]
+    NoTlsSocket,
+    /// A `sips:` address behind a proxy that is not reached over TLS.
+    #[error("must be reached over TLS, as the sips: of address has it (RFC 3261 section 26.2.2)")]
+    InsecureProxy,
     /// A secret from the environment that is not there.
     #[error("the environment variable {0} is not set")]
     EnvironmentUnset(String),

@@ -6,24 +6,29 @@ mod entries;
 mod mistake;
 mod reader;
 mod sections;
+mod tls;
 mod trunks;
 mod values;
 
 pub use entries::{ExtensionEntry, KeyEntry};
 pub use mistake::{Fault, Mistake, Mistakes};
+pub use tls::ServerTls;
 pub use values::{ListenFault, PortsFault};
 
 pub(crate) use values::{key_name, permission};
 
+use crate::Identity;
 use audio::{Codec, TonePlan};
 use call_control::Number;
 use control_api::IpNet;
 use numbering::DialPolicy;
 use reader::{Document, Table};
+use rustls::pki_types::{ServerName, UnixTime};
 use sip_b2bua::{Extension, Limits, MediaSettings, RegistrationTimes, Settings, SocketsMax, TrunkSettings};
 use sip_core::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeTable;
 
@@ -48,6 +53,8 @@ pub struct Configuration {
     pub dial_policy: Option<DialPolicy>,
     /// Through which they are reached.
     pub trunks: Vec<TrunkSettings>,
+    /// What is shown to trunks that ask for a certificate, by the name of the trunk.
+    pub client_certificates: Vec<(Box<str>, Identity)>,
 }
 
 /// The section `[http]`.
@@ -68,6 +75,8 @@ pub struct Sip {
     pub domain: Option<Box<str>>,
     /// Sockets.
     pub listen: Vec<(Transport, SocketAddr)>,
+    /// What phones are shown that come over TLS.
+    pub tls: Option<ServerTls>,
     /// What is put into Contact and Via when behind NAT.
     pub external_address: Option<IpAddr>,
     /// Name servers; those of the system when empty.
@@ -89,6 +98,7 @@ impl Default for Configuration {
             sip: Sip {
                 domain: None,
                 listen: [Transport::Udp, Transport::Tcp].map(|t| (t, SocketAddr::new(any, 5060))).to_vec(),
+                tls: None,
                 external_address: None,
                 resolvers: Vec::new(),
                 user_agent: "dialbridge".into(),
@@ -112,6 +122,7 @@ impl Default for Configuration {
             extensions: Vec::new(),
             dial_policy: None,
             trunks: Vec::new(),
+            client_certificates: Vec::new(),
         }
     }
 }
@@ -139,6 +150,12 @@ impl Configuration {
 
     /// What can be meant so, and is more likely to be a mistake that somebody pays for.
     pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.doubts_of_emergency_numbers();
+        doubts.extend(self.doubts_of_tls(UnixTime::now()));
+        doubts
+    }
+
+    fn doubts_of_emergency_numbers(&self) -> Vec<String> {
         let emergency = self.dial_policy.iter().flat_map(DialPolicy::emergency);
         let doubt = |(number, may_be_dialled): (&Number, bool)| {
             if self.extensions.iter().any(|extension| extension.number == *number) {
@@ -154,10 +171,42 @@ impl Configuration {
         emergency.filter_map(doubt).collect()
     }
 
+    fn doubts_of_tls(&self, now: UnixTime) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let Some(tls) = &self.sip.tls {
+            doubts.extend(tls::doubt("sip.tls", &tls.identity, now));
+            if !self.speaks_tls() {
+                doubts.push("sip.tls is of no use: sip.listen has no tls: address".into());
+            }
+            let domain = self.sip.domain.as_deref().unwrap_or_default();
+            if ServerName::try_from(domain).is_ok_and(|name| !tls.identity.is_for(&name)) {
+                doubts.push(format!(
+                    "sip.tls: the certificate is not for {domain}, the sip.domain; phones that register there and look at it \
+                     refuse it"
+                ));
+            }
+        }
+        for (trunk, identity) in &self.client_certificates {
+            doubts.extend(tls::doubt(&format!("tls of trunk {trunk}"), identity, now));
+        }
+        for trunk in self.trunks.iter().filter(|trunk| trunk.tls.as_ref().is_some_and(|tls| !tls.verifies)) {
+            doubts.push(format!(
+                "tls of trunk {}: verify = false; whoever answers in its place is believed to be it, and hears its calls",
+                trunk.name
+            ));
+        }
+        doubts
+    }
+
+    fn speaks_tls(&self) -> bool {
+        self.sip.listen.iter().any(|(transport, _)| *transport == Transport::Tls)
+    }
+
     /// What the B2BUA is told, for the given domain and extensions.
     pub fn settings(&self, domain: Box<str>, extensions: Vec<Extension>) -> Settings {
         Settings {
             listen: self.sip.listen.clone(),
+            tls: self.sip.tls.as_ref().map(|tls| Arc::clone(&tls.config)),
             domain,
             external_address: self.sip.external_address,
             resolvers: self.sip.resolvers.clone(),
@@ -214,12 +263,26 @@ fn configuration(mut root: Table<'_>) -> Configuration {
     let extensions = entries::extensions(root.tables("extensions"));
     let dial_policy = root.optional("dial_policy");
     let dial_policy = dial_policy.and_then(|value| value.table("a table")).and_then(sections::dial_policy);
-    let trunks = trunks::trunks(root.tables("trunks"), dial_policy.as_ref(), &extensions);
+    let speaks_tls = sip.listen.iter().any(|(transport, _)| *transport == Transport::Tls);
+    let surroundings =
+        trunks::Surroundings { policy: dial_policy.as_ref(), extensions: &extensions, speaks_tls };
+    let (trunks, client_certificates) = trunks::trunks(root.tables("trunks"), &surroundings);
     root.later("queues", "queues are");
     root.later("ivrs", "IVRs are");
     root.later("ai_agents", "AI agents are");
     root.end();
-    Configuration { http, sip, media, limits, data_folder, api_keys, extensions, dial_policy, trunks }
+    Configuration {
+        http,
+        sip,
+        media,
+        limits,
+        data_folder,
+        api_keys,
+        extensions,
+        dial_policy,
+        trunks,
+        client_certificates,
+    }
 }
 
 /// One mistake, without the text around it, which may hold a secret.

@@ -2,8 +2,7 @@
 
 use super::mistake::Fault;
 use super::reader::{Table, Value};
-use super::values;
-use super::{Http, Sip};
+use super::{Http, Sip, tls, values};
 use numbering::{DialPolicy, NumberingPlan};
 use sip_b2bua::{Limits, MediaSettings, RegistrationTimes};
 use sip_core::Transport;
@@ -35,6 +34,12 @@ pub(super) fn http(mut table: Table<'_>, default: Http) -> Http {
 pub(super) fn sip(mut table: Table<'_>, default: Sip, media_ports: &RangeInclusive<u16>) -> Sip {
     let domain = table.optional("domain").and_then(|value| value.parsed(values::domain));
     let listen = table.optional("listen").and_then(|value| listen(&value, media_ports));
+    let tls = table.optional("tls").map(|value| value.table("a table").and_then(tls::server));
+    let has_tls =
+        |listen: &Vec<(Transport, _)>| listen.iter().any(|(transport, _)| *transport == Transport::Tls);
+    if tls.is_none() && listen.as_ref().is_some_and(has_tls) {
+        table.refuse("tls", Fault::NoCertificate);
+    }
     let external_address = table.optional("external_address");
     let user_agent = table.optional("user_agent").and_then(|value| value.parsed(values::user_agent));
     let registration = registration(table.table("registration_seconds"), default.registration);
@@ -47,6 +52,7 @@ pub(super) fn sip(mut table: Table<'_>, default: Sip, media_ports: &RangeInclusi
     Sip {
         domain,
         listen: listen.unwrap_or(default.listen),
+        tls: tls.flatten(),
         external_address: external_address.and_then(|value| value.parsed(values::reachable_address)),
         resolvers: resolvers.unwrap_or(default.resolvers),
         user_agent: user_agent.unwrap_or(default.user_agent),

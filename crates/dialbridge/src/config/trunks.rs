@@ -3,10 +3,11 @@
 use super::entries::{ExtensionEntry, Seen};
 use super::mistake::Fault;
 use super::reader::{Table, Value};
-use super::values;
+use super::{tls, values};
+use crate::Identity;
 use call_control::PartyType;
 use numbering::{DialPolicy, Entry, Format, NumberPattern, NumberingPlan, Writing};
-use sip_b2bua::{Destination, IdentityField, TrunkSettings};
+use sip_b2bua::{Destination, IdentityField, TrunkSettings, TrunkTls};
 use sip_core::digest;
 use sip_message::{Host, SipUri, Uri};
 use std::time::Duration;
@@ -19,30 +20,40 @@ const PROBE: Duration = Duration::from_secs(60);
 const SECRET_OCTETS_MAX: usize = 256;
 const TRUNKS_MAX: usize = 256;
 
+/// What trunks are judged by that stands elsewhere in the file.
+pub(super) struct Surroundings<'a> {
+    pub(super) policy: Option<&'a DialPolicy>,
+    pub(super) extensions: &'a [ExtensionEntry],
+    /// There is a TLS socket.
+    pub(super) speaks_tls: bool,
+}
+
+/// The trunks, and what those are shown that ask for a certificate.
 pub(super) fn trunks(
     tables: Vec<Table<'_>>,
-    policy: Option<&DialPolicy>,
-    extensions: &[ExtensionEntry],
-) -> Vec<TrunkSettings> {
+    surroundings: &Surroundings<'_>,
+) -> (Vec<TrunkSettings>, Vec<(Box<str>, Identity)>) {
     let mut names: Seen<Box<str>> = Seen::default();
     let mut read: Vec<TrunkSettings> = Vec::new();
+    let mut certificates = Vec::new();
     for table in tables {
         if read.len() >= TRUNKS_MAX {
             table.refuse_whole(Fault::TooMany { most: TRUNKS_MAX });
             break;
         }
-        read.extend(trunk(table, &mut names, policy, extensions, &read));
+        let Some((trunk, certificate)) = trunk(table, &mut names, surroundings, &read) else { continue };
+        certificates.extend(certificate.map(|certificate| (trunk.name.clone(), certificate)));
+        read.push(trunk);
     }
-    read
+    (read, certificates)
 }
 
 fn trunk(
     mut table: Table<'_>,
     names: &mut Seen<Box<str>>,
-    policy: Option<&DialPolicy>,
-    extensions: &[ExtensionEntry],
+    surroundings: &Surroundings<'_>,
     others: &[TrunkSettings],
-) -> Option<TrunkSettings> {
+) -> Option<(TrunkSettings, Option<Identity>)> {
     let name = table.required("name").and_then(|value| {
         let name = value.parsed(values::key_name)?;
         if let Some(line) = names.before(&name, value.line()) {
@@ -50,8 +61,7 @@ fn trunk(
         }
         Some(name)
     });
-    let address = table.required("address").and_then(|value| value.parsed(sip_address));
-    let proxy = table.optional("proxy").and_then(|value| value.parsed(sip_address));
+    let whither = whither(&mut table, surroundings.speaks_tls);
     let account = table.optional("username").map(|value| value.parsed(user));
     let credentials = credentials(&mut table, account.clone().flatten());
     let numbers = table.required("numbers").and_then(numbers);
@@ -60,7 +70,7 @@ fn trunk(
         None => Entry::new("+").ok().map(|all| vec![all]),
     };
     let (priority, channels, calls_per_second) = limits(&mut table);
-    let writing = writing(&mut table, policy);
+    let writing = writing(&mut table, surroundings.policy);
     let identity = match table.optional("identity") {
         Some(value) => value.parsed(identity),
         None => Some(IdentityField::PAssertedIdentity),
@@ -78,14 +88,15 @@ fn trunk(
         .and_then(|value| value.set("a list such as [\"203.0.113.0/24\"]", values::network));
     let destinations = table
         .optional("destinations")
-        .map(|value| destinations(&value, numbers.as_deref().unwrap_or_default(), extensions));
+        .map(|value| destinations(&value, numbers.as_deref().unwrap_or_default(), surroundings.extensions));
     table.later("record", "recordings are");
-    table.later("tls", "TLS is");
-    must_be_told_apart(&table, address.as_ref(), numbers.as_deref().unwrap_or_default(), others);
+    let address = whither.as_ref().map(|whither| &whither.address);
+    must_be_told_apart(&table, address, numbers.as_deref().unwrap_or_default(), others);
     table.end();
-    Some(TrunkSettings {
+    let Whither { address, proxy, tls, certificate } = whither?;
+    let settings = TrunkSettings {
         name: name?,
-        address: address?,
+        address,
         proxy,
         username: match account {
             Some(username) => Some(username?),
@@ -111,7 +122,58 @@ fn trunk(
         user_phone: user_phone.unwrap_or(false),
         trusted: trusted.unwrap_or(false),
         pass_variables: pass_variables.unwrap_or(false),
-    })
+        tls,
+    };
+    Some((settings, certificate))
+}
+
+/// Where a trunk is, and who has to be there.
+struct Whither {
+    address: SipUri,
+    proxy: Option<SipUri>,
+    tls: Option<TrunkTls>,
+    /// What it is shown.
+    certificate: Option<Identity>,
+}
+
+/// `None`: there is a mistake in it.
+fn whither(table: &mut Table<'_>, speaks_tls: bool) -> Option<Whither> {
+    let address_value = table.required("address");
+    let address = address_value.as_ref().and_then(|value| value.parsed(sip_address));
+    let proxy_value = table.optional("proxy");
+    let proxy = proxy_value.as_ref().map(|value| value.parsed(sip_address));
+    let of_tls = match table.optional("tls") {
+        Some(value) => value.table("a table").and_then(tls::of_trunk),
+        None => Some(tls::OfTrunk::default()),
+    };
+    let address = address?;
+    let proxy = match proxy {
+        Some(proxy) => Some(proxy?),
+        None => None,
+    };
+    let (hop, value) = (proxy.as_ref().unwrap_or(&address), proxy_value.or(address_value)?);
+    if address.secure && !needs_tls(hop) {
+        value.refuse(Fault::InsecureProxy);
+        return None;
+    }
+    if needs_tls(hop) && !speaks_tls {
+        value.refuse(Fault::NoTlsSocket);
+        return None;
+    }
+    let of_tls = of_tls?;
+    let certificate = of_tls.identity.clone();
+    let tls = of_tls.at(hop);
+    if needs_tls(hop) && tls.is_none() {
+        let found = hop.to_string();
+        value.refuse(Fault::Form { expected: "an address whose host a certificate can be for", found });
+        return None;
+    }
+    let tls = tls.filter(|_| speaks_tls);
+    Some(Whither { address, proxy, tls, certificate })
+}
+
+fn needs_tls(uri: &SipUri) -> bool {
+    uri.secure || uri.transport().as_deref() == Some("tls")
 }
 
 /// Its priority, its channels, and its new calls a second.
@@ -293,11 +355,11 @@ fn sip_address(text: &str) -> Result<SipUri, Fault> {
     if let Host::Name(name) = &uri.host {
         values::domain(name.trim_end_matches('.'))?;
     }
-    let needs_tls = uri.secure || uri.transport().as_deref() == Some("tls");
-    match uri.transport().as_deref() {
-        _ if needs_tls => Err(Fault::Later { feature: "TLS is" }),
-        None | Some("udp" | "tcp") => Ok(uri),
-        Some(other) => Err(values::not_listed(&["udp", "tcp"], other)),
+    match (uri.secure, uri.transport().as_deref()) {
+        (_, None | Some("tls" | "tcp")) | (false, Some("udp")) => Ok(uri),
+        (false, Some(other)) => Err(values::not_listed(&["udp", "tcp", "tls"], other)),
+        // The stream under TLS may be named (RFC 3261 §26.2.2).
+        (true, Some(other)) => Err(values::not_listed(&["tls", "tcp"], other)),
     }
 }
 

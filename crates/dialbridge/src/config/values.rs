@@ -14,10 +14,10 @@ use std::ops::RangeInclusive;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListenFault {
     /// A transport that comes with a later release.
-    #[error("{0} is not available in this release; listen on udp and tcp")]
+    #[error("{0} is not available in this release; listen on udp, tcp and tls")]
     Later(&'static str),
     /// Another word before the colon.
-    #[error("must be udp:ADDRESS:PORT or tcp:ADDRESS:PORT; {0:?} is not")]
+    #[error("must be udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT; {0:?} is not")]
     Transport(String),
     /// No address after it.
     #[error(
@@ -45,10 +45,10 @@ pub enum PortsFault {
     TooSmall,
 }
 
-/// `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
+/// `udp:ADDRESS:PORT`, and the same with `tcp` and `tls`.
 pub(super) fn listen(text: &str) -> Result<(Transport, SocketAddr), ListenFault> {
     let (word, address) = text.split_once(':').unwrap_or((text, ""));
-    let later = ["tls", "ws", "wss"].into_iter().find(|later| *later == word);
+    let later = ["ws", "wss"].into_iter().find(|later| *later == word);
     let Some(transport) = Transport::from_word(word).filter(|_| later.is_none()) else {
         return Err(later.map_or_else(|| ListenFault::Transport(text.into()), ListenFault::Later));
     };
@@ -217,7 +217,8 @@ mod tests {
     fn a_listening_address_has_a_transport_that_is_there_and_an_ip_address() {
         assert_eq!(listen("udp:0.0.0.0:5060"), Ok((Transport::Udp, "0.0.0.0:5060".parse().unwrap())));
         assert_eq!(listen("tcp:[::1]:0"), Ok((Transport::Tcp, "[::1]:0".parse().unwrap())));
-        assert_eq!(listen("tls:0.0.0.0:5061"), Err(ListenFault::Later("tls")));
+        assert_eq!(listen("tls:0.0.0.0:5061"), Ok((Transport::Tls, "0.0.0.0:5061".parse().unwrap())));
+        assert_eq!(listen("wss:0.0.0.0:443"), Err(ListenFault::Later("wss")));
         assert!(matches!(listen("0.0.0.0:5060"), Err(ListenFault::Transport(_))));
         assert!(matches!(listen("udp:example.com:5060"), Err(ListenFault::Address { .. })));
         assert!(matches!(listen("udp"), Err(ListenFault::Address { .. })));

@@ -2,7 +2,7 @@
 
 use super::LocalAddresses;
 use locating::Families;
-use sip_core::{Flow, Transport};
+use sip_core::{Flow, PeerId, Transport};
 use std::net::{IpAddr, SocketAddr};
 
 /// The sockets as they are bound.
@@ -28,8 +28,8 @@ impl Ways {
         Families { ipv4: has(true), ipv6: has(false) }
     }
 
-    /// The way to `remote`; `None` when no socket leads there.
-    pub(crate) fn to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+    /// The way to `remote`, who over TLS has to be `peer`; `None` when no socket leads there.
+    pub(crate) fn to(&self, transport: Transport, remote: SocketAddr, peer: PeerId) -> Option<Flow> {
         let fits = |bound: &&(Transport, SocketAddr)| {
             bound.0 == transport
                 && bound.1.is_ipv4() == remote.is_ipv4()
@@ -38,7 +38,11 @@ impl Ways {
         };
         let (_, bound) = self.bound.iter().find(fits)?;
         let local = LocalAddresses::new(self.external).facing(*bound, remote.ip());
-        Some(Flow { transport, local, remote, peer: None })
+        let peer = match transport {
+            Transport::Tls => Some(peer),
+            Transport::Udp | Transport::Tcp => None,
+        };
+        Some(Flow { transport, local, remote, peer })
     }
 }
 
@@ -56,13 +60,17 @@ mod tests {
             (Transport::Udp, address("127.0.0.1:5060")),
             (Transport::Udp, address("192.0.2.1:5070")),
             (Transport::Tcp, address("[::1]:5060")),
+            (Transport::Tls, address("[::1]:5061")),
         ];
         let ways = Ways::new(bound, Some(IpAddr::from([203, 0, 113, 7])));
-        let local = |transport, remote| ways.to(transport, address(remote)).map(|flow| flow.local);
+        let way = |transport, remote| ways.to(transport, address(remote), PeerId(3));
+        let local = |transport, remote| way(transport, remote).map(|flow| flow.local);
         assert_eq!(local(Transport::Udp, "127.0.0.9:5060"), Some(address("127.0.0.1:5060")));
         assert_eq!(local(Transport::Udp, "198.51.100.1:5060"), Some(address("203.0.113.7:5070")));
         assert_eq!(local(Transport::Tcp, "198.51.100.1:5060"), None);
         assert_eq!(local(Transport::Tcp, "[::1]:5080"), Some(address("[::1]:5060")));
+        let peer = |transport| way(transport, "[::1]:5080").and_then(|flow| flow.peer);
+        assert_eq!((peer(Transport::Tcp), peer(Transport::Tls)), (None, Some(PeerId(3))));
         assert_eq!(ways.families(), Families { ipv4: true, ipv6: true });
     }
 }

@@ -8,9 +8,8 @@ use sip_message::{FramingError, StreamFramer};
 use socket2::{SockRef, TcpKeepalive};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -31,32 +30,48 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const UNREAD_TIME: Duration = Duration::from_secs(60);
 
+/// How long a peer may take to take our farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What every connection is set to, before anything is said along it.
+pub(super) fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    // A phone that has gone without a word is noticed within minutes (RFC 1122 §4.2.3.6, RFC 5482).
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket.set_tcp_keepalive(&probes);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(UNREAD_TIME));
+}
+
 /// Carries messages both ways until the peer closes, breaks the framing, lets too much time pass, or is given up.
 pub(super) async fn carry(
-    stream: TcpStream,
+    (read, mut write): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     flow: Flow,
     line: &Line,
     queue: mpsc::UnboundedReceiver<Vec<u8>>,
     received: &mpsc::Sender<Received>,
 ) {
-    let _ = stream.set_nodelay(true);
-    // A phone that has gone without a word is noticed within minutes (RFC 1122 §4.2.3.6, RFC 5482).
-    let socket = SockRef::from(&stream);
-    let probes = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
-    let _ = socket.set_tcp_keepalive(&probes);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_user_timeout(Some(UNREAD_TIME));
-    let (read, write) = stream.into_split();
     tokio::select! {
-        () = write_out(write, queue, &line.load) => {}
+        () = write_out(&mut write, queue, &line.load) => {}
         () = read_in(read, flow, line, received) => {}
         () = line.end.notified() => {}
     }
+    // Over TLS the end is said (RFC 8446 §6.1): a connection that just breaks off looks like an attack.
+    let _ = timeout(FAREWELL, write.shutdown()).await;
 }
 
-async fn write_out(mut write: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<Vec<u8>>, load: &Load) {
+async fn write_out(
+    write: &mut (impl AsyncWrite + Unpin),
+    mut queue: mpsc::UnboundedReceiver<Vec<u8>>,
+    load: &Load,
+) {
     while let Some(octets) = queue.recv().await {
-        if !matches!(timeout(SECTION_TIMEOUT, write.write_all(&octets)).await, Ok(Ok(()))) {
+        let written = async {
+            write.write_all(&octets).await?;
+            write.flush().await
+        };
+        if !matches!(timeout(SECTION_TIMEOUT, written).await, Ok(Ok(()))) {
             return;
         }
         load.remove(octets.len());
@@ -64,7 +79,12 @@ async fn write_out(mut write: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver
 }
 
 /// Reads until the peer closes, breaks the framing (RFC 3261 §18.3) or lets too much time pass.
-async fn read_in(mut read: OwnedReadHalf, flow: Flow, line: &Line, received: &mpsc::Sender<Received>) {
+async fn read_in(
+    mut read: impl AsyncRead + Unpin,
+    flow: Flow,
+    line: &Line,
+    received: &mpsc::Sender<Received>,
+) {
     let mut framer = StreamFramer::default();
     let mut buffer = vec![0; 8192];
     let mut since = Instant::now();

@@ -1,13 +1,15 @@
-//! TCP connections, those that were accepted and those that we opened.
+//! Connections, those that were accepted and those that we opened, over TCP and TLS.
 
 mod load;
+mod security;
 mod stream;
 
 use super::{LocalAddresses, Received};
 use load::Load;
 use parking_lot::Mutex;
 use places::{Capacity, Places};
-use sip_core::{Flow, Transport};
+pub(super) use security::Security;
+use sip_core::{Flow, PeerId, Transport};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,16 +18,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
-/// All connections, by their far address.
+/// All connections, by their far end.
 pub(super) struct Connections {
     received: mpsc::Sender<Received>,
-    lines: HashMap<SocketAddr, Line>,
+    lines: HashMap<FarEnd, Line>,
     /// Along which each user has logged in, the oldest first.
-    of_users: HashMap<Box<str>, VecDeque<SocketAddr>>,
-    opened: mpsc::UnboundedReceiver<(SocketAddr, Line)>,
+    of_users: HashMap<Box<str>, VecDeque<FarEnd>>,
+    opened: mpsc::UnboundedReceiver<(FarEnd, Line)>,
     door: Arc<Door>,
+    security: Arc<Security>,
+}
+
+/// What tells connections apart: of a flow all but our own address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct FarEnd {
+    transport: Transport,
+    remote: SocketAddr,
+    peer: Option<PeerId>,
+}
+
+impl From<Flow> for FarEnd {
+    fn from(Flow { transport, local: _, remote, peer }: Flow) -> Self {
+        Self { transport, remote, peer }
+    }
 }
 
 /// One connection as those see it who write to it.
@@ -45,7 +62,7 @@ struct Line {
 struct Door {
     places: Mutex<Places<Arc<Notify>>>,
     left: Notify,
-    opening: mpsc::UnboundedSender<(SocketAddr, Line)>,
+    opening: mpsc::UnboundedSender<(FarEnd, Line)>,
 }
 
 /// A place that is taken.
@@ -66,32 +83,46 @@ impl Drop for Place {
 const STRANGERS_OF_ONE: usize = 256;
 /// Connections along which one user has logged in: more than it may have bindings.
 const OF_ONE_USER_MAX: usize = 20;
+/// Until something can be said along a connection that we open, its handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Between two tries when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Connections {
     /// `most`: of those that are accepted, at once.
-    pub(super) fn new(received: mpsc::Sender<Received>, most: usize) -> Self {
+    pub(super) fn new(received: mpsc::Sender<Received>, most: usize, security: Arc<Security>) -> Self {
         let (opening, opened) = mpsc::unbounded_channel();
         let capacity = Capacity { all: most, strangers_of_one: STRANGERS_OF_ONE, beyond: 0 };
         let places = Mutex::new(Places::new(capacity));
         let door = Arc::new(Door { places, left: Notify::new(), opening });
-        Self { received, lines: HashMap::new(), of_users: HashMap::new(), opened, door }
+        Self { received, lines: HashMap::new(), of_users: HashMap::new(), opened, door, security }
     }
 
-    pub(super) async fn listen(&self, address: SocketAddr, local: LocalAddresses) -> io::Result<SocketAddr> {
+    /// # Errors
+    /// The address cannot be bound, or there is no certificate to show at it.
+    pub(super) async fn listen(
+        &self,
+        transport: Transport,
+        address: SocketAddr,
+        local: LocalAddresses,
+    ) -> io::Result<SocketAddr> {
+        if transport == Transport::Tls && !self.security.can_accept() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "there is no certificate"));
+        }
         let listener = TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;
-        tokio::spawn(accept(listener, bound, local, self.received.clone(), Arc::clone(&self.door)));
+        let security = Arc::clone(&self.security);
+        let listening = Listening { listener, transport, bound, local, security };
+        tokio::spawn(accept(listening, self.received.clone(), Arc::clone(&self.door)));
         Ok(bound)
     }
 
     pub(super) fn send(&mut self, flow: Flow, octets: Vec<u8>) {
         self.learn_opened();
-        let line = self.lines.entry(flow.remote).or_insert_with(|| {
+        let line = self.lines.entry(flow.into()).or_insert_with(|| {
             let (line, queue) = Line::new(None);
-            tokio::spawn(open(flow, line.clone(), queue, self.received.clone()));
+            let security = Arc::clone(&self.security);
+            tokio::spawn(open(flow, line.clone(), queue, self.received.clone(), security));
             line
         });
         // Whom we ask something is one of our phones; strangers are answered at most.
@@ -101,14 +132,14 @@ impl Connections {
         }
         if !line.send(octets) {
             line.end.notify_one();
-            self.lines.remove(&flow.remote);
+            self.lines.remove(&FarEnd::from(flow));
         }
     }
 
     /// What was read from it has been handled.
     pub(super) fn handled(&mut self, flow: Flow, octets: usize) {
         self.learn_opened();
-        if let Some(line) = self.lines.get(&flow.remote) {
+        if let Some(line) = self.lines.get(&FarEnd::from(flow)) {
             line.load.remove(octets);
         }
     }
@@ -116,16 +147,16 @@ impl Connections {
     /// A phone of `user` has logged in along it. Of too many of one user the oldest is a stranger's again.
     pub(super) fn trust(&mut self, flow: Flow, user: &str) {
         self.learn_opened();
-        let Some(line) = self.lines.get(&flow.remote) else { return };
+        let Some(line) = self.lines.get(&FarEnd::from(flow)) else { return };
         line.is_known.store(true, Ordering::Relaxed);
         if let Some(place) = line.place {
             self.door.places.lock().trust(place);
         }
         let known = self.of_users.entry(user.into()).or_default();
-        if !known.contains(&flow.remote) {
+        if !known.contains(&flow.into()) {
             let lines = &self.lines;
-            known.retain(|remote| lines.contains_key(remote));
-            known.push_back(flow.remote);
+            known.retain(|far_end| lines.contains_key(far_end));
+            known.push_back(flow.into());
         }
         while known.len() > OF_ONE_USER_MAX
             && let Some(oldest) = known.pop_front()
@@ -138,15 +169,15 @@ impl Connections {
 
     pub(super) fn closed(&mut self, flow: Flow) {
         self.learn_opened();
-        if self.lines.get(&flow.remote).is_some_and(|line| line.queue.is_closed()) {
-            self.lines.remove(&flow.remote);
+        if self.lines.get(&FarEnd::from(flow)).is_some_and(|line| line.queue.is_closed()) {
+            self.lines.remove(&FarEnd::from(flow));
         }
     }
 
     /// Takes in the connections that were accepted in the meantime.
     fn learn_opened(&mut self) {
-        while let Ok((remote, line)) = self.opened.try_recv() {
-            self.lines.insert(remote, line);
+        while let Ok((far_end, line)) = self.opened.try_recv() {
+            self.lines.insert(far_end, line);
         }
     }
 }
@@ -165,38 +196,63 @@ impl Line {
     }
 }
 
-async fn accept(
+/// A socket that connections come to.
+struct Listening {
     listener: TcpListener,
+    transport: Transport,
     bound: SocketAddr,
-    mut local: LocalAddresses,
-    received: mpsc::Sender<Received>,
-    door: Arc<Door>,
-) {
+    local: LocalAddresses,
+    security: Arc<Security>,
+}
+
+async fn accept(mut listening: Listening, received: mpsc::Sender<Received>, door: Arc<Door>) {
+    let Listening { transport, bound, .. } = listening;
     loop {
         let accepted = tokio::select! {
             () = received.closed() => return,
-            accepted = listener.accept() => accepted,
+            accepted = listening.listener.accept() => accepted,
         };
         let Ok((stream, remote)) = accepted else {
             // Out of file descriptors: those that are open go on, and one of them will close.
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let flow =
-            Flow { transport: Transport::Tcp, local: local.facing(bound, remote.ip()), remote, peer: None };
+        let flow = Flow { transport, local: listening.local.facing(bound, remote.ip()), remote, peer: None };
         let (mut line, queue) = Line::new(None);
         let place = tokio::select! {
             () = received.closed() => return,
             place = enter(&door, remote.ip(), &line.end) => place,
         };
         line.place = Some(place.id);
-        let _ = door.opening.send((remote, line.clone()));
-        let received = received.clone();
+        let _ = door.opening.send((flow.into(), line.clone()));
+        let (received, security) = (received.clone(), Arc::clone(&listening.security));
         tokio::spawn(async move {
-            stream::carry(stream, flow, &line, queue, &received).await;
+            serve(stream, flow, &line, queue, &received, &security).await;
             drop(place);
             let _ = received.send(Received::Closed(flow)).await;
         });
+    }
+}
+
+/// Carries what comes along an accepted connection.
+async fn serve(
+    stream: TcpStream,
+    flow: Flow,
+    line: &Line,
+    queue: mpsc::UnboundedReceiver<Vec<u8>>,
+    received: &mpsc::Sender<Received>,
+    security: &Security,
+) {
+    stream::prepare(&stream);
+    if flow.transport != Transport::Tls {
+        return stream::carry(stream.into_split(), flow, line, queue, received).await;
+    }
+    let secured = tokio::select! {
+        secured = security.accept(stream, flow.remote) => secured,
+        () = line.end.notified() => None,
+    };
+    if let Some(stream) = secured {
+        stream::carry(tokio::io::split(stream), flow, line, queue, received).await;
     }
 }
 
@@ -224,25 +280,42 @@ async fn open(
     line: Line,
     queue: mpsc::UnboundedReceiver<Vec<u8>>,
     received: mpsc::Sender<Received>,
+    security: Arc<Security>,
 ) {
-    // Whom we call is one of our phones.
+    // Whom we call is one of our phones, or a trunk.
     line.is_known.store(true, Ordering::Relaxed);
-    if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(flow.remote)).await {
-        stream::carry(stream, flow, &line, queue, &received).await;
-    } else {
-        drop(queue);
-    }
+    call(flow, &line, queue, &received, &security).await;
     let _ = received.send(Received::Closed(flow)).await;
+}
+
+/// Opens a connection and carries what comes along it; what waits to be sent is dropped when it does not come about.
+async fn call(
+    flow: Flow,
+    line: &Line,
+    queue: mpsc::UnboundedReceiver<Vec<u8>>,
+    received: &mpsc::Sender<Received>,
+    security: &Security,
+) {
+    let by = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+    if flow.transport == Transport::Tls {
+        if let Ok(Some(stream)) = timeout_at(by, security.connect(flow)).await {
+            stream::carry(tokio::io::split(stream), flow, line, queue, received).await;
+        }
+    } else if let Ok(Ok(stream)) = timeout_at(by, TcpStream::connect(flow.remote)).await {
+        stream::prepare(&stream);
+        stream::carry(stream.into_split(), flow, line, queue, received).await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::timeout;
 
     #[tokio::test]
     async fn a_connection_that_ends_with_a_panic_leaves_its_place() {
         let (received, _receiver) = mpsc::channel(1);
-        let door = Connections::new(received, 1).door;
+        let door = Connections::new(received, 1, Arc::default()).door;
         let (peer, end) = (IpAddr::from([192, 0, 2, 1]), Arc::default());
         let place = enter(&door, peer, &end).await;
         // A stranger would give way without having left.
