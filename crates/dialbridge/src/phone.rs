@@ -4,13 +4,17 @@ use crate::exit::Exit;
 use crate::logging::{self, LogFormat};
 use crate::output;
 use crate::signals::{Signals, Wish};
+use crate::tls::{self, TlsFault, Trust};
 use audio::{Codec, wav};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use sip_core::Transport;
 use sip_message::{Host, StatusCode};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use test_phone::{
     Answering, BindError, CallMedia, Command, Driver, DriverOptions, Dtmf, Registering, Reply, Report,
@@ -28,8 +32,14 @@ pub(crate) struct PhoneArgs {
     #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "127.0.0.1")]
     server: String,
     /// How the server is spoken to.
-    #[arg(long, value_parser = transport, value_name = "udp|tcp", default_value = "udp")]
+    #[arg(long, value_parser = transport, value_name = "udp|tcp|tls", default_value = "udp")]
     transport: Transport,
+    /// Certificates of authorities (PEM) that may have signed the server's, beside those that this machine trusts.
+    #[arg(long, value_name = "FILE")]
+    tls_roots: Option<String>,
+    /// Believes whatever certificate the server shows.
+    #[arg(long, conflicts_with = "tls_roots")]
+    tls_insecure: bool,
     /// The address to send from and to receive at; the one that faces the server when not given.
     #[arg(long, value_name = "ADDRESS")]
     local: Option<IpAddr>,
@@ -146,6 +156,10 @@ pub(crate) async fn run(args: PhoneArgs) -> ExitCode {
 enum Failure {
     #[error("--server: {name:?} is no address that can be found: {source}")]
     Server { name: String, source: io::Error },
+    #[error("--tls-roots: {0}")]
+    Roots(#[from] TlsFault),
+    #[error("--server: no certificate can be for {0:?}")]
+    NoCertificateName(String),
     #[error("--play: {} cannot be read: {source}", .file.display())]
     Unreadable { file: PathBuf, source: io::Error },
     #[error("--play: {}: {source}", .file.display())]
@@ -159,7 +173,11 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Server { .. } | Self::Unreadable { .. } | Self::NoWav { .. } => Exit::Wrong,
+            Self::Server { .. }
+            | Self::Roots(_)
+            | Self::NoCertificateName(_)
+            | Self::Unreadable { .. }
+            | Self::NoWav { .. } => Exit::Wrong,
             Self::Bind(_) | Self::Signals(_) => Exit::Unable,
         }
     }
@@ -200,7 +218,8 @@ async fn phone(args: PhoneArgs) -> Result<Exit, Failure> {
 }
 
 async fn options(args: PhoneArgs) -> Result<DriverOptions, Failure> {
-    let server = resolve(&args.server).await?;
+    let server = resolve(&args.server, args.transport.default_port()).await?;
+    let tls = if args.transport == Transport::Tls { Some(tls(&args)?) } else { None };
     let source = match (&args.play, args.tone) {
         (Some(file), _) => recording(file)?,
         (None, Some(hertz)) => Source::Tone { hertz },
@@ -210,6 +229,7 @@ async fn options(args: PhoneArgs) -> Result<DriverOptions, Failure> {
     Ok(DriverOptions {
         server,
         transport: args.transport,
+        tls,
         local: args.local,
         user: args.user.into(),
         password: args.password.map(Into::into),
@@ -257,14 +277,32 @@ fn script(args: &PhoneArgs) -> Script {
     }
 }
 
-async fn resolve(server: &str) -> Result<SocketAddr, Failure> {
+/// The name that the server has to prove is the one that was asked for, not one that it was found by.
+fn tls(args: &PhoneArgs) -> Result<(ServerName<'static>, Arc<ClientConfig>), Failure> {
+    let trust = match &args.tls_roots {
+        _ if args.tls_insecure => Trust::Anybody,
+        Some(file) => Trust::Roots(tls::certificates(file)?),
+        None => Trust::Roots(Vec::new()),
+    };
+    let address = args.server.parse::<SocketAddr>().map(|address| address.ip());
+    let name = match address.or_else(|_| args.server.parse::<IpAddr>()) {
+        Ok(address) => ServerName::from(address),
+        Err(_) => {
+            let host = args.server.split(':').next().unwrap_or_default().to_owned();
+            ServerName::try_from(host).map_err(|_| Failure::NoCertificateName(args.server.clone()))?
+        }
+    };
+    Ok((name, tls::client(trust, None)))
+}
+
+async fn resolve(server: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     if let Ok(address) = server.parse::<SocketAddr>() {
         return Ok(address);
     }
     if let Ok(address) = server.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(address, SIP_PORT));
+        return Ok(SocketAddr::new(address, default_port));
     }
-    let with_port = if server.contains(':') { server.to_owned() } else { format!("{server}:{SIP_PORT}") };
+    let with_port = if server.contains(':') { server.to_owned() } else { format!("{server}:{default_port}") };
     let found = tokio::net::lookup_host(&with_port).await.and_then(|mut addresses| {
         addresses.next().ok_or_else(|| io::Error::other("the name has no address"))
     });
@@ -323,7 +361,7 @@ fn expires(text: &str) -> Result<Duration, &'static str> {
 }
 
 fn transport(text: &str) -> Result<Transport, &'static str> {
-    Transport::from_word(text).ok_or("udp or tcp")
+    Transport::from_word(text).ok_or("udp, tcp or tls")
 }
 
 fn host(text: &str) -> Result<Host, &'static str> {
@@ -350,7 +388,6 @@ fn codec(text: &str) -> Result<Codec, &'static str> {
     Codec::from_name(text).ok_or("opus, G722, PCMA or PCMU")
 }
 
-const SIP_PORT: u16 = 5060;
 const DURATION_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 #[cfg(test)]
@@ -406,7 +443,8 @@ mod tests {
             "--codec speex",
             "--tone 9000",
             "--calls 0",
-            "--transport tls",
+            "--transport sctp",
+            "--tls-insecure --tls-roots ca.pem",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -3,17 +3,20 @@
 use crate::{
     Account, CallMedia, Command, Handset, HandsetAction, Outcome, PhoneEvent, Report, Script, Source,
 };
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use sip_core::Flow;
 use sip_message::{Host, StreamFramer};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 pub use sip_core::Transport;
 
@@ -24,6 +27,8 @@ pub struct DriverOptions {
     pub server: SocketAddr,
     /// How it is spoken to.
     pub transport: Transport,
+    /// The name that the server has to prove, and to whom that is believed. TLS needs it.
+    pub tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
     /// The address to bind for SIP and RTP; the one that faces the server when absent.
     pub local: Option<IpAddr>,
     /// User part of the address-of-record.
@@ -46,7 +51,7 @@ pub struct DriverOptions {
 pub struct Driver {
     handset: Handset,
     local: SocketAddr,
-    server: SocketAddr,
+    way: Way,
     sip: Sip,
     rtp: UdpSocket,
     /// Held so that nobody else gets the port; what comes there is not read.
@@ -76,11 +81,19 @@ pub enum BindError {
     },
 }
 
+/// How the server is reached.
+#[derive(Clone)]
+struct Way {
+    server: SocketAddr,
+    transport: Transport,
+    tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+}
+
 enum Sip {
     Udp(UdpSocket),
-    Tcp {
-        read: OwnedReadHalf,
-        write: OwnedWriteHalf,
+    Stream {
+        read: Box<dyn AsyncRead + Send + Unpin>,
+        write: Box<dyn AsyncWrite + Send + Unpin>,
         framer: StreamFramer,
     },
     /// The connection was closed.
@@ -99,10 +112,10 @@ impl Driver {
         reports: mpsc::UnboundedSender<Report>,
         commands: mpsc::Receiver<Command>,
     ) -> Result<Self, BindError> {
-        let DriverOptions { server, transport, .. } = options;
-        let (sip, local) = Sip::open(server, transport, options.local)
-            .await
-            .map_err(|source| BindError::Sip { server, source })?;
+        let DriverOptions { server, transport, tls, .. } = options;
+        let way = Way { server, transport, tls };
+        let opened = Sip::open(&way, options.local).await;
+        let (sip, local) = opened.map_err(|source| BindError::Sip { server, source })?;
         let address = local.ip();
         let (rtp, rtcp) = rtp_pair(address).await.map_err(|source| BindError::Rtp { address, source })?;
         let rtp_address = rtp.local_addr().map_err(|source| BindError::Rtp { address, source })?;
@@ -123,7 +136,7 @@ impl Driver {
             seed,
             Instant::now(),
         );
-        Ok(Self { handset, local, server, sip, rtp, _rtcp: rtcp, reports, commands })
+        Ok(Self { handset, local, way, sip, rtp, _rtcp: rtcp, reports, commands })
     }
 
     /// Where the phone is reached by SIP.
@@ -187,14 +200,14 @@ impl Driver {
             }
         }
         if self.handset.poll_connect() {
-            self.sip = Sip::Opening(tokio::spawn(Sip::open_again(self.server, self.local.ip())));
+            self.sip = Sip::Opening(tokio::spawn(Sip::open_again(self.way.clone(), self.local.ip())));
         }
         None
     }
 
     fn not_sent(&mut self, flow: Flow) {
         match &self.sip {
-            Sip::Tcp { .. } => self.closed(),
+            Sip::Stream { .. } => self.closed(),
             Sip::Udp(_) | Sip::Closed | Sip::Opening(_) => {
                 self.handset.handle_unreachable(flow, Instant::now());
             }
@@ -203,21 +216,23 @@ impl Driver {
 
     fn closed(&mut self) {
         self.sip = Sip::Closed;
-        let flow = Flow { transport: Transport::Tcp, local: self.local, remote: self.server, peer: None };
+        let flow = self.flow(self.way.server);
         self.handset.handle_closed(flow, Instant::now());
     }
 
+    const fn flow(&self, remote: SocketAddr) -> Flow {
+        Flow { transport: self.way.transport, local: self.local, remote, peer: None }
+    }
+
     fn handle_received(&mut self, received: io::Result<Received>, datagram: &[u8]) {
-        let transport = self.sip.transport();
-        let now = Instant::now();
-        let flow = |remote| Flow { transport, local: self.local, remote, peer: None };
+        let (server, now) = (self.way.server, Instant::now());
         match received {
             Ok(Received::Datagram { length, from }) => {
-                self.handset.handle_sip(&datagram[..length], flow(from), now);
+                self.handset.handle_sip(&datagram[..length], self.flow(from), now);
             }
             Ok(Received::Stream { length }) => {
                 for message in self.sip.cut(&datagram[..length]) {
-                    self.handset.handle_sip(&message, flow(self.server), now);
+                    self.handset.handle_sip(&message, self.flow(server), now);
                 }
                 if matches!(self.sip, Sip::Closed) {
                     self.closed();
@@ -225,16 +240,17 @@ impl Driver {
             }
             Ok(Received::Opened { sip, local }) => {
                 (self.sip, self.local) = (sip, local);
-                let flow = Flow { transport, local, remote: self.server, peer: None };
-                self.handset.handle_connected(flow, now);
+                self.handset.handle_connected(self.flow(server), now);
             }
             Ok(Received::NotOpened(error)) => {
-                tracing::info!(server = %self.server, %error, "the server cannot be connected to");
+                tracing::info!(%server, %error, "the server cannot be connected to");
                 self.sip = Sip::Closed;
                 self.handset.handle_not_connected(now);
             }
             // A port of the server that nobody listens at is reported by the kernel (RFC 3261 §18.4).
-            Err(_) if transport == Transport::Udp => self.handset.handle_unreachable(flow(self.server), now),
+            Err(_) if self.way.transport == Transport::Udp => {
+                self.handset.handle_unreachable(self.flow(server), now);
+            }
             Ok(Received::End) | Err(_) => self.closed(),
         }
     }
@@ -249,57 +265,45 @@ enum Received {
 }
 
 impl Sip {
-    async fn open(
-        server: SocketAddr,
-        transport: Transport,
-        local: Option<IpAddr>,
-    ) -> io::Result<(Self, SocketAddr)> {
-        match transport {
-            Transport::Udp => {
-                let address = match local {
-                    Some(address) => address,
-                    None => facing(server).await?,
-                };
-                let socket = UdpSocket::bind((address, 0)).await?;
-                let local = socket.local_addr()?;
-                Ok((Self::Udp(socket), local))
-            }
-            Transport::Tls => Err(io::ErrorKind::Unsupported.into()),
-            Transport::Tcp => {
-                let stream = match local {
-                    Some(address) => {
-                        let socket = match address {
-                            IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
-                            IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
-                        };
-                        socket.bind(SocketAddr::new(address, 0))?;
-                        socket.connect(server).await?
-                    }
-                    None => TcpStream::connect(server).await?,
-                };
-                stream.set_nodelay(true)?;
-                let local = stream.local_addr()?;
-                let (read, write) = stream.into_split();
-                Ok((Self::Tcp { read, write, framer: StreamFramer::default() }, local))
-            }
+    async fn open(way: &Way, local: Option<IpAddr>) -> io::Result<(Self, SocketAddr)> {
+        if way.transport == Transport::Udp {
+            let address = match local {
+                Some(address) => address,
+                None => facing(way.server).await?,
+            };
+            let socket = UdpSocket::bind((address, 0)).await?;
+            let local = socket.local_addr()?;
+            return Ok((Self::Udp(socket), local));
         }
+        let stream = connect(way.server, local).await?;
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        if way.transport == Transport::Tcp {
+            return Ok((Self::stream(stream.into_split()), local));
+        }
+        let Some((name, config)) = way.tls.clone() else { return Err(io::ErrorKind::Unsupported.into()) };
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        let stream = timeout(CONNECT_TIMEOUT, handshake).await??;
+        Ok((Self::stream(tokio::io::split(stream)), local))
     }
 
-    async fn open_again(server: SocketAddr, local: IpAddr) -> io::Result<(Self, SocketAddr)> {
-        timeout(CONNECT_TIMEOUT, Self::open(server, Transport::Tcp, Some(local))).await?
+    fn stream(
+        (read, write): (impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static),
+    ) -> Self {
+        Self::Stream { read: Box::new(read), write: Box::new(write), framer: StreamFramer::default() }
     }
 
-    const fn transport(&self) -> Transport {
-        match self {
-            Self::Udp(_) => Transport::Udp,
-            Self::Tcp { .. } | Self::Closed | Self::Opening(_) => Transport::Tcp,
-        }
+    async fn open_again(way: Way, local: IpAddr) -> io::Result<(Self, SocketAddr)> {
+        timeout(CONNECT_TIMEOUT, Self::open(&way, Some(local))).await?
     }
 
     async fn send(&mut self, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
         match self {
             Self::Udp(socket) => socket.send_to(octets, to).await.map(|_| ()),
-            Self::Tcp { write, .. } => write.write_all(octets).await,
+            Self::Stream { write, .. } => {
+                write.write_all(octets).await?;
+                write.flush().await
+            }
             Self::Closed | Self::Opening(_) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -309,7 +313,7 @@ impl Sip {
             Self::Udp(socket) => {
                 socket.recv_from(buffer).await.map(|(length, from)| Received::Datagram { length, from })
             }
-            Self::Tcp { read, .. } => match read.read(buffer).await? {
+            Self::Stream { read, .. } => match read.read(buffer).await? {
                 0 => Ok(Received::End),
                 length => Ok(Received::Stream { length }),
             },
@@ -324,7 +328,7 @@ impl Sip {
     /// The messages that are whole; a stream that cannot be read on is closed.
     fn cut(&mut self, octets: &[u8]) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
-        let Self::Tcp { framer, .. } = self else { return messages };
+        let Self::Stream { framer, .. } = self else { return messages };
         framer.push(octets);
         loop {
             match framer.poll() {
@@ -344,6 +348,16 @@ impl Sip {
 fn start_line(octets: &[u8]) -> String {
     let line = octets.split(|octet| *octet == b'\r').next().unwrap_or_default();
     String::from_utf8_lossy(line).escape_debug().to_string()
+}
+
+async fn connect(server: SocketAddr, local: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(local) = local else { return TcpStream::connect(server).await };
+    let socket = match local {
+        IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(server).await
 }
 
 async fn until(due: Option<Instant>) {

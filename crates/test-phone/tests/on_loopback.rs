@@ -12,6 +12,7 @@ fn options(server: SocketAddr, plays: f64, expects: f64, script: Script) -> Driv
     DriverOptions {
         server,
         transport: Transport::Udp,
+        tls: None,
         local: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         user: "1001".into(),
         password: None,

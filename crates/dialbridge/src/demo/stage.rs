@@ -120,6 +120,7 @@ impl Phone {
         let options = DriverOptions {
             server,
             transport: Transport::Udp,
+            tls: None,
             local: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             user: role.number.into(),
             password: Some(password.into()),
