@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a broken promise is a failure")]
 
+mod carrier;
+#[path = "../certificates/mod.rs"]
+mod certificates;
 mod commands;
 mod connections;
 mod limits;
 mod log;
+mod names;
 mod running;
 mod signals;
+mod tls;
+mod tls_trunks;

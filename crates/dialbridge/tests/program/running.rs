@@ -3,7 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 pub(crate) const KEY: &str = "ak_0123456789abcdef0123456789abcdef";
@@ -29,7 +30,7 @@ pub(crate) fn configuration(folder: &Path, rtp: &str, key: &str) -> String {
 /// A running server; ended when dropped.
 pub(crate) struct Running {
     pub(crate) child: Child,
-    log: BufReader<ChildStderr>,
+    log: Receiver<String>,
     pub(crate) http: SocketAddr,
     /// The log as far as it was read.
     pub(crate) seen: String,
@@ -57,7 +58,7 @@ impl Running {
 
     fn run(mut command: Command, log_level: &str) -> Self {
         let mut child = command.env("RUST_LOG", log_level).stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
+        let log = lines(child.stderr.take().unwrap());
         let mut running =
             Self { child, log, http: SocketAddr::from(([127, 0, 0, 1], 0)), seen: String::new() };
         let ready = running.wait_for(" ready ");
@@ -69,8 +70,9 @@ impl Running {
     /// The next line of the log that holds a text.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
-            let mut line = String::new();
-            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "{text:?} is not in:\n{}", self.seen);
+            let Ok(line) = self.log.recv_timeout(PATIENCE) else {
+                panic!("{text:?} is not in:\n{}", self.seen);
+            };
             self.seen.push_str(&line);
             if line.contains(text) {
                 return line;
@@ -88,6 +90,13 @@ impl Running {
         signal(&self.child, name);
     }
 
+    /// What a request of the first key is answered with.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\nConnection: close\r\n\r\n");
+        answer(self.http, &request).unwrap()
+    }
+
     /// The status with which a click-to-call of this key is answered.
     pub(crate) fn click_to_call(&self, key: &str) -> u16 {
         self.click_to_call_of(key, "1001", "1002")
@@ -103,15 +112,37 @@ impl Running {
     }
 }
 
+/// Longer than anything takes that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The lines that come, until there are no more.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+            // The test may be over.
+            let _over = sender.send(std::mem::take(&mut line));
+        }
+    });
+    receiver
+}
+
 /// The status with which a request is answered.
 pub(crate) fn status(http: SocketAddr, request: &str) -> io::Result<u16> {
+    let answer = answer(http, request)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::other(answer))
+}
+
+fn answer(http: SocketAddr, request: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(http)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.ok_or_else(|| io::Error::other(answer))
+    Ok(answer)
 }
 
 impl Drop for Running {
@@ -125,7 +156,7 @@ impl Drop for Running {
 /// A phone in a process of its own; ended when dropped.
 pub(crate) struct Phone {
     child: Child,
-    events: BufReader<ChildStdout>,
+    events: Receiver<String>,
 }
 
 impl Phone {
@@ -148,10 +179,10 @@ impl Phone {
         Self::registered_at(server.sip("udp"), user, password, more)
     }
 
-    fn registered_at(server: &str, user: &str, password: &str, more: &[&str]) -> Self {
+    pub(crate) fn registered_at(server: &str, user: &str, password: &str, more: &[&str]) -> Self {
         let mut command = dialbridge(&["phone", "--server", server, "--user", user, "--password", password]);
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap());
+        let events = lines(child.stdout.take().unwrap());
         let mut phone = Self { child, events };
         phone.wait_for("\"event\":\"registered\"");
         phone
@@ -159,8 +190,12 @@ impl Phone {
 
     /// Reads on to the next event that holds a text.
     pub(crate) fn wait_for(&mut self, text: &str) {
-        let found = self.events.by_ref().lines().any(|event| event.unwrap().contains(text));
-        assert!(found, "{text:?} did not happen to the phone");
+        while let Ok(event) = self.events.recv_timeout(PATIENCE) {
+            if event.contains(text) {
+                return;
+            }
+        }
+        panic!("{text:?} did not happen to the phone");
     }
 
     pub(crate) fn signal(&self, name: &str) {
