@@ -8,7 +8,7 @@ pub use linphone::Linphone;
 
 use crate::{Extension, Server};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What carries SIP between phone and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Wire {
     Udp,
     /// A connection.
     Tcp,
+    /// A connection over which the server proves who it is.
+    Tls,
 }
 
 impl Wire {
@@ -24,6 +26,7 @@ impl Wire {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 }
@@ -33,8 +36,10 @@ impl Wire {
 pub struct PhoneAccount {
     /// The extension.
     pub extension: Extension,
-    /// Where it registers.
+    /// Where it registers, unless it does so over TLS.
     pub server: SocketAddr,
+    /// Where it registers over TLS, and the file of whom it believes then.
+    pub tls: Option<(SocketAddr, PathBuf)>,
     /// How.
     pub wire: Wire,
     /// The only codec it has, by its name in SDP.
@@ -47,13 +52,27 @@ impl PhoneAccount {
     /// A phone of the server's extension of this position, over UDP with PCMU.
     pub fn of(server: &Server, position: usize, hertz: f64) -> Self {
         let extension = server.extensions[position].clone();
-        Self { extension, server: server.sip, wire: Wire::Udp, codec: "PCMU", hertz }
+        let (server, tls) = (server.sip, server.tls.clone());
+        Self { extension, server, tls, wire: Wire::Udp, codec: "PCMU", hertz }
     }
 
     /// Over this.
     pub fn over(mut self, wire: Wire) -> Self {
         self.wire = wire;
         self
+    }
+
+    /// Where it registers.
+    fn registrar(&self) -> SocketAddr {
+        match (self.wire, &self.tls) {
+            (Wire::Tls, Some((address, _))) => *address,
+            (Wire::Udp | Wire::Tcp | Wire::Tls, _) => self.server,
+        }
+    }
+
+    /// Whose certificates it believes.
+    fn roots(&self) -> Option<String> {
+        self.tls.as_ref().map(|(_, file)| file.display().to_string())
     }
 
     /// With this codec only.

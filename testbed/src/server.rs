@@ -1,6 +1,7 @@
 //! The real binary, with a configuration and a data folder of its own.
 
 use crate::{Api, Loopback, Running, process};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -44,6 +45,8 @@ pub struct ServerOptions {
     pub domain: String,
     /// Lines for `[sip]`.
     pub sip: String,
+    /// It listens for TLS as well, with a certificate for its address.
+    pub tls: bool,
     /// The ports of its sound.
     pub media_ports: String,
     /// Further lines for `[media]`.
@@ -60,6 +63,7 @@ impl Default for ServerOptions {
             extensions: vec![Extension::new("1001", "Asha"), Extension::new("1002", "Ravi")],
             domain: DOMAIN.to_owned(),
             sip: String::new(),
+            tls: false,
             media_ports: media_ports(),
             media: String::new(),
             tables: String::new(),
@@ -73,6 +77,8 @@ impl Default for ServerOptions {
 pub struct Server {
     /// Its SIP address, for UDP and TCP.
     pub sip: SocketAddr,
+    /// Its SIP address for TLS, where it has one, and the file of the authority that has certified it.
+    pub tls: Option<(SocketAddr, PathBuf)>,
     /// Its extensions, in the order of the options.
     pub extensions: Vec<Extension>,
     http: SocketAddr,
@@ -94,10 +100,13 @@ impl Server {
         let loopback = Loopback::claim();
         let (sip, http) = (loopback.free_port(), loopback.free_port());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let text = configuration(options, sip, http, folder.path());
+        let tls = options.tls.then(|| (loopback.free_port(), certify(sip, folder.path())));
+        let text =
+            configuration(options, sip, tls.as_ref().map(|(address, _)| *address), http, folder.path());
         std::fs::write(folder.path().join("dialbridge.toml"), text).expect("the configuration is written");
         let mut server = Self {
             sip,
+            tls,
             extensions: options.extensions.clone(),
             http,
             folder,
@@ -201,11 +210,45 @@ impl Drop for Server {
     }
 }
 
-fn configuration(options: &ServerOptions, sip: SocketAddr, http: SocketAddr, folder: &Path) -> String {
+/// Writes `cert.pem` and `key.pem` for the address, and the certificate of their authority, whose file it is.
+fn certify(sip: SocketAddr, folder: &Path) -> PathBuf {
+    let write = |name: &str, text: String| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).expect("a file of the server");
+        file
+    };
+    let key = || KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(DnType::CommonName, "the authority of the test");
+    let authority_key = key();
+    let root = authority.self_signed(&authority_key).expect("a certificate");
+    let ours = CertificateParams::new([sip.ip().to_string(), DOMAIN.to_owned()]).expect("names");
+    let our_key = key();
+    let certificate =
+        ours.signed_by(&our_key, &Issuer::new(authority, authority_key)).expect("a certificate");
+    write("cert.pem", certificate.pem());
+    write("key.pem", our_key.serialize_pem());
+    write("ca.pem", root.pem())
+}
+
+fn configuration(
+    options: &ServerOptions,
+    sip: SocketAddr,
+    tls: Option<SocketAddr>,
+    http: SocketAddr,
+    folder: &Path,
+) -> String {
     let ServerOptions { domain, sip: sip_lines, media_ports, media, tables, .. } = options;
+    let (tls, certificate) = match tls {
+        Some(tls) => {
+            (format!(", \"tls:{tls}\""), "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n")
+        }
+        None => (String::new(), ""),
+    };
     let data = folder.join("data");
     let mut text = format!(
-        "[http]\nlisten = \"{http}\"\n\n[sip]\ndomain = \"{domain}\"\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"]\n{sip_lines}\n\n\
+        "[http]\nlisten = \"{http}\"\n\n[sip]\ndomain = \"{domain}\"\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"{tls}]\n{certificate}{sip_lines}\n\n\
          [media]\nports = \"{media_ports}\"\n{media}\n\n[data]\nfolder = \"{}\"\n\n{tables}\n\n\
          [[api_keys]]\nname = \"testbed\"\nkey = \"{KEY}\"\npermissions = [\"calls.*\"]\n",
         data.display()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use testbed::{Baresip, Linphone, PhoneAccount, Recording, Server, Wire};
+use testbed::{Baresip, Linphone, PhoneAccount, Recording, Server, ServerOptions, Wire};
 
 const SOON: Duration = Duration::from_secs(8);
 const FROM_TONE: f64 = 600.0;
@@ -32,7 +32,7 @@ fn heard(recording: &Recording, tone: f64, own: f64) {
 }
 
 fn baresip_calls_linphone(wire: Wire, codec: &'static str) {
-    let server = Server::start();
+    let server = Server::start_with(&ServerOptions { tls: wire == Wire::Tls, ..ServerOptions::default() });
     let (from, to) = accounts(&server, wire, codec);
     let mut from = Baresip::start(&from, &server.folder().join("from"));
     let mut to = Linphone::start(&to, &server.folder().join("to"));
@@ -54,6 +54,11 @@ fn baresip_and_linphone_hear_each_other_over_udp() {
 #[test]
 fn baresip_and_linphone_hear_each_other_over_tcp() {
     baresip_calls_linphone(Wire::Tcp, "PCMA");
+}
+
+#[test]
+fn baresip_and_linphone_hear_each_other_over_tls_and_look_at_the_certificate() {
+    baresip_calls_linphone(Wire::Tls, "PCMU");
 }
 
 #[test]

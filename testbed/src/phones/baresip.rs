@@ -28,7 +28,8 @@ impl Baresip {
         super::write_tone(&folder.join("tone.wav"), account.hertz, rate, channels);
         let write =
             |name: &str, text: String| std::fs::write(folder.join(name), text).expect("a file of baresip");
-        write("config", configuration(folder, sip, control));
+        let tls = account.roots().map(|file| format!("sip_cafile {file}\nsip_verify_server yes\n"));
+        write("config", configuration(folder, sip, control) + &tls.unwrap_or_default());
         write("accounts", account_line(account));
         write("contacts", String::new());
         let mut command = Command::new(tool);
@@ -100,7 +101,8 @@ fn codec(name: &str) -> (&'static str, u32, u16) {
 }
 
 fn account_line(account: &PhoneAccount) -> String {
-    let PhoneAccount { extension, server, wire, .. } = account;
+    let PhoneAccount { extension, wire, .. } = account;
+    let server = account.registrar();
     let (codec, _, _) = codec(account.codec);
     let transport = wire.token();
     format!(

@@ -64,16 +64,22 @@ impl Linphone {
 }
 
 fn configuration(account: &PhoneAccount, loopback: &Loopback) -> String {
-    let PhoneAccount { extension, server, wire, codec, .. } = account;
+    let PhoneAccount { extension, wire, codec, .. } = account;
+    let server = account.registrar();
     let (ip, port, rtp) = (loopback.ip(), loopback.free_port().port(), loopback.free_port().port());
     let (user, password, domain) = (&extension.number, &extension.password, crate::server::DOMAIN);
     let transport = wire.token();
-    let (udp, tcp) = match wire {
-        super::Wire::Udp => (port, 0),
-        super::Wire::Tcp => (0, port),
+    let (udp, tcp, tls) = match wire {
+        super::Wire::Udp => (port, 0, 0),
+        super::Wire::Tcp => (0, port, 0),
+        super::Wire::Tls => (0, 0, port),
     };
+    // Its TLS knows no addresses in certificates, and the server has no name: the authority is looked at, the name is not.
+    let believes =
+        account.roots().map(|file| format!("root_ca={file}\nverify_server_certs=1\nverify_server_cn=0\n"));
+    let believes = believes.unwrap_or_default();
     format!(
-        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port=0\nbind_address={ip}\nuse_ipv6=0\nprefer_ipv4=1\n\
+        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\n{believes}bind_address={ip}\nuse_ipv6=0\nprefer_ipv4=1\n\
          ipv6_migration_done=1\ndefault_proxy=0\nregister_only_when_network_is_up=0\n\n\
          [rtp]\nbind_address={ip}\naudio_rtp_port={rtp}\n\n\
          [proxy_0]\nreg_identity=sip:{user}@{domain}\nreg_proxy=<sip:{server};transport={transport}>\n\
