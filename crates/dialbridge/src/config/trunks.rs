@@ -54,13 +54,7 @@ fn trunk(
     surroundings: &Surroundings<'_>,
     others: &[TrunkSettings],
 ) -> Option<(TrunkSettings, Option<Identity>)> {
-    let name = table.required("name").and_then(|value| {
-        let name = value.parsed(values::key_name)?;
-        if let Some(line) = names.before(&name, value.line()) {
-            value.refuse(Fault::Repeated { value: name.to_string(), line });
-        }
-        Some(name)
-    });
+    let name = name(&mut table, names);
     let whither = whither(&mut table, surroundings.speaks_tls);
     let account = table.optional("username").map(|value| value.parsed(user));
     let credentials = credentials(&mut table, account.clone().flatten());
@@ -125,6 +119,16 @@ fn trunk(
         tls,
     };
     Some((settings, certificate))
+}
+
+/// Its name, which no other one has.
+fn name(table: &mut Table<'_>, names: &mut Seen<Box<str>>) -> Option<Box<str>> {
+    let value = table.required("name")?;
+    let name = value.parsed(values::key_name)?;
+    if let Some(line) = names.before(&name, value.line()) {
+        value.refuse(Fault::Repeated { value: name.to_string(), line });
+    }
+    Some(name)
 }
 
 /// Where a trunk is, and who has to be there.
