@@ -76,6 +76,8 @@ fn a_refusal_names_the_phone_and_its_status() {
 #[test]
 fn a_phone_that_is_gone_is_named_with_its_address_and_the_tries() {
     let line = Line::open();
+    // It is there, and says nothing.
+    let silent = std::net::UdpSocket::bind(line.from).expect("nobody else listens there");
     let call = line.api.place(&json!({"from": "1001", "to": "1002", "timeout": 3}));
     line.ended(&call);
     let findings = line.api.findings(&call);
@@ -83,6 +85,13 @@ fn a_phone_that_is_gone_is_named_with_its_address_and_the_tries() {
     let said = sentence(&findings[0]);
     assert!(said.contains(&line.from.to_string()) && said.contains("sent 3 times over UDP"), "{said}");
     assert_eq!(evidence(&findings[0]), ["INVITE"; 3]);
+    // Nobody listens there any more.
+    drop(silent);
+    let call = line.api.place(&json!({"from": "1001", "to": "1002", "timeout": 3}));
+    line.ended(&call);
+    let findings = line.api.findings(&call);
+    assert_eq!(codes(&findings), [("unreachable", Some("from"))], "{findings:#?}");
+    assert!(sentence(&findings[0]).contains("nobody listens at that port (ICMP)"), "{findings:#?}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// A phone that has said nothing for so long is not only slow.
 const SILENCE: Duration = Duration::from_millis(1_400);
+/// What is known of a phone before the INVITE would be sent again (RFC 3261 §17.1.1.2, T1), the network itself has said.
+const REFUSED_WITHIN: Duration = Duration::from_millis(450);
 /// A phone over UDP is given up after this long: timer B, 64·T1 (RFC 3261 §17.1.1.2).
 const TIMER_B: Duration = Duration::from_secs(31);
 
@@ -235,6 +237,10 @@ fn silent_phone(evidence: &Evidence<'_>, dialog: &Dialog<'_>) -> Option<Finding>
     sentence += &match transport {
         LadderTransport::Tcp | LadderTransport::Tls if is_unreachable && waited < TIMER_B => format!(
             "there is no connection to it over {}, neither the one that it registered along nor a new one. ",
+            transport.name()
+        ),
+        LadderTransport::Udp if is_unreachable && waited < REFUSED_WITHIN => format!(
+            "the INVITE was sent over {}, and the network said at once that nobody listens at that port (ICMP). ",
             transport.name()
         ),
         LadderTransport::Tcp | LadderTransport::Tls | LadderTransport::Udp => format!(

@@ -510,6 +510,10 @@ fn what_cannot_be_reached_is_told_from_a_phone_that_answered_with_a_408() {
     let findings = case.findings();
     assert_eq!(codes(&findings), [FindingCode::Unreachable]);
     says(&findings[0], &["sent once over UDP within 32.0 s, and nothing came back"]);
+    let mut closed = Case::begin(Transport::Udp);
+    closed.now = 3;
+    closed.end(EndReason::Unreachable, EndedBy::Server, Some(Party::To), None);
+    says(&closed.findings()[0], &["sent over UDP", "nobody listens at that port (ICMP)"]);
     let bare = explain(&case.call, None, at(0)).findings;
     assert_eq!(codes(&bare), [FindingCode::Unreachable, FindingCode::MessagesMissing]);
     assert_eq!(bare[0].sentence, "The phone of 1002 cannot be reached.");

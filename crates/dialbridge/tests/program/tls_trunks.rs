@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Its trunk takes numbers that begin so; whoever calls one of them wants that trunk.
 fn trunk(name: &str, prefix: &str, address: &str, more: &str) -> String {
-    format!(
-        "[[trunks]]\nname = \"{name}\"\naddress = \"{address}\"\nnumbers = [\"+918065978015\"]\nprefixes = [\"{prefix}\"]\n{more}\n"
-    )
+    let head = format!("[[trunks]]\nname = \"{name}\"\naddress = \"{address}\"\nprobe_seconds = 0\n");
+    format!("{head}numbers = [\"{prefix}65978015\"]\nprefixes = [\"{prefix}\"]\n{more}\n")
 }
 
 /// A server with a phone that answers, and these trunks.
