@@ -66,8 +66,12 @@ impl Admission {
         if from == to {
             return Err(Refusal::SameParty);
         }
-        known.can_be_rung(&from, "from", now)?;
-        known.can_be_rung(&to, "to", now)?;
+        let (of_from, of_to) = (known.can_be_rung(&from, "from", now), known.can_be_rung(&to, "to", now));
+        // What no trying again will mend goes first.
+        if let Err(refusal @ (Refusal::NoTrunk { .. } | Refusal::PolicyDenied { .. })) = of_to {
+            return Err(refusal);
+        }
+        of_from.and(of_to)?;
         known.may_be_shown(request, &to)?;
         self.admit_one_more(&request.key_name, known.calls)?;
         Ok([from, to])
