@@ -196,14 +196,11 @@ impl Description {
         self.rtp == self.rtcp
     }
 
-    /// The codec that it is sent when there is a choice, and its payload type.
-    pub(crate) fn preferred(&self) -> Option<(u8, Codec)> {
-        self.goes.codec()
-    }
-
-    /// Clock rate of that codec.
-    pub(crate) fn clock_rate(&self) -> u32 {
-        self.preferred().map_or(DEFAULT_CLOCK_RATE, |(_, codec)| codec.clock_rate())
+    /// The codec that it is sent, and its payload type. Of several that were agreed, many phones play only the one that
+    /// they speak.
+    pub(crate) fn in_use(&self, spoken: Option<Codec>) -> Option<(u8, Codec)> {
+        let same = spoken.and_then(|codec| Some((self.goes.number_of(Payload::Audio(codec))?, codec)));
+        same.or(self.goes.codec())
     }
 }
 
@@ -224,6 +221,9 @@ pub struct Playback {
 pub enum Sound {
     /// The other party is being rung.
     Ringback,
+    /// Whoever hears it is held: two soft beeps every four seconds, and silence between them, which is sent as well, so
+    /// that no phone takes the stream for dead.
+    Hold,
 }
 
 /// What a relay needs to know from the beginning.
@@ -243,8 +243,6 @@ pub struct Config {
     pub seed: [u8; 32],
 }
 
-/// Of an audio stream that nothing is known of (RFC 3551 §4.5).
-pub(crate) const DEFAULT_CLOCK_RATE: u32 = 8_000;
 /// More than any phone agrees on.
 const PAYLOADS_MAX: usize = 32;
 

@@ -13,7 +13,7 @@ mod tests;
 
 use self::rounds::Round;
 use self::routes::Routes;
-use crate::command::{Command, Config, Description, Playback, Sound, Topology};
+use crate::command::{Command, Config, Description, Playback, Topology};
 use crate::conversion::Transcoding;
 use crate::event::{Event, OpenError};
 use crate::names::{PlayId, SessionId, TerminationId};
@@ -143,9 +143,7 @@ impl Relay {
     /// Encodes the sounds for all codecs, which takes a moment; otherwise each is encoded when it is first
     /// played.
     pub fn prepare_sounds(&mut self) {
-        for codec in audio::Codec::ALL {
-            self.sounds.encoded(&Sound::Ringback, codec);
-        }
+        self.sounds.prepare();
     }
 
     /// Does what signalling asks for. What does not exist any more is passed over.
@@ -359,7 +357,7 @@ impl Relay {
         let Some(session) = &mut self.sessions[spot.slot] else { return };
         let Some(hearer) = session.at_mut(spot.place) else { return };
         if let Some(description) = &hearer.description {
-            hearer.outward.encode_sound(&mut self.sounds, description);
+            hearer.outward.encode_sound(&mut self.sounds, description, hearer.inward.codec());
         }
     }
 

@@ -1,35 +1,15 @@
 //! Sounds of the server: encoded once for each codec, and played in step with the clock of the relay.
 
+mod encoded;
+
+pub(crate) use encoded::Sounds;
+
 use crate::command::{Playback, Sound};
 use crate::names::PlayId;
-use audio::{Codec, EncodedLoop, TonePlan};
-use std::collections::BTreeMap;
+use audio::{Codec, EncodedLoop};
+use encoded::Tone;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Encodes a sound when it is first asked for.
-#[derive(Debug)]
-pub(crate) struct Sounds {
-    ringback: TonePlan,
-    encoded: BTreeMap<Codec, Arc<EncodedLoop>>,
-}
-
-impl Sounds {
-    pub(crate) fn new(ringback: TonePlan) -> Self {
-        Self { ringback, encoded: BTreeMap::new() }
-    }
-
-    pub(crate) fn encoded(&mut self, sound: &Sound, codec: Codec) -> Arc<EncodedLoop> {
-        match sound {
-            Sound::Ringback => {
-                let plan = &self.ringback;
-                let encoded =
-                    self.encoded.entry(codec).or_insert_with(|| Arc::new(EncodedLoop::new(plan, codec)));
-                Arc::clone(encoded)
-            }
-        }
-    }
-}
 
 /// A sound that plays.
 #[derive(Debug)]
@@ -75,7 +55,11 @@ impl Playing {
     }
 
     pub(crate) fn encode(&mut self, sounds: &mut Sounds, codec: Codec) {
-        self.encoded = Some(sounds.encoded(&self.playback.sound, codec));
+        let tone = match self.playback.sound {
+            Sound::Ringback => Tone::Ringback,
+            Sound::Hold => Tone::Hold,
+        };
+        self.encoded = Some(sounds.encoded(tone, codec));
     }
 
     /// Leaves packets out: their time is over.

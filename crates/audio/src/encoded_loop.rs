@@ -14,7 +14,15 @@ pub struct EncodedLoop {
 impl EncodedLoop {
     /// Encodes one period of `plan`. Takes milliseconds of work, most for opus.
     pub fn new(plan: &TonePlan, codec: Codec) -> Self {
-        let samples = plan.samples(codec.sample_rate());
+        Self::of(&plan.samples(codec.sample_rate()), codec)
+    }
+
+    /// Silence: one packet, over and over.
+    pub fn silence(codec: Codec) -> Self {
+        Self::of(&vec![0; codec.frame_samples()], codec)
+    }
+
+    fn of(samples: &[i16], codec: Codec) -> Self {
         let frames: Vec<&[i16]> = samples.chunks(codec.frame_samples()).collect();
         let mut encoder = Encoder::new(codec);
         // An encoder remembers what was before: the end of the period, each time but the first.

@@ -1,13 +1,16 @@
-//! Ringback tones of the world (ITU-T E.180 supplement 2).
+//! Tones: the ringback of each country (ITU-T E.180 supplement 2), that of a held call, and the keys of a telephone
+//! (ITU-T Q.23).
 
 use std::f64::consts::TAU;
 
-/// The ringback tone of a country: frequencies and cadence (ITU-T E.180 supplement 2).
+/// A tone: frequencies, cadence and level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TonePlan {
     sound: Sound,
     /// Milliseconds of sound and silence by turns, over and over; multiples of 20.
     cadence: &'static [u16],
+    /// Of its peaks, in decibels below full scale.
+    level: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +23,23 @@ enum Sound {
 }
 
 impl TonePlan {
-    /// `us`, `eu`, `uk`, `in`, …; `None` for an unknown name.
+    /// The ringback of a country: `us`, `eu`, `uk`, `in`, …; `None` for an unknown name.
     pub fn ringback(name: &str) -> Option<Self> {
         let (_, sound, cadence) = RINGBACKS.iter().find(|(known, _, _)| *known == name)?;
-        Some(Self { sound: *sound, cadence })
+        Some(Self { sound: *sound, cadence, level: RINGBACK_LEVEL })
+    }
+
+    /// Two soft beeps every four seconds, for whoever is held. No ringback, busy or call waiting tone has this frequency
+    /// or beeps this short.
+    pub fn hold() -> Self {
+        Self { sound: Sound::One(HOLD_HERTZ), cadence: HOLD_CADENCE, level: HOLD_LEVEL }
+    }
+
+    /// The two frequencies of a key (ITU-T Q.23) for 100 ms, and 80 ms of pause; both are twice what the exchanges of all
+    /// countries ask for (ITU-T Q.24 table A-1). `None` for what is no key (RFC 4733 §3.2).
+    pub fn key(code: u8) -> Option<Self> {
+        let (low, high) = *KEYS.get(usize::from(code))?;
+        Some(Self { sound: Sound::Two(low, high), cadence: KEY_CADENCE, level: KEY_LEVEL })
     }
 
     /// The names that [`ringback`](Self::ringback) knows.
@@ -44,13 +60,14 @@ impl TonePlan {
         self.cadence
     }
 
-    /// One period of the cadence at -12 dB of full scale.
+    /// One period of the cadence.
     pub fn samples(&self, sample_rate: u32) -> Vec<i16> {
         let mut samples = Vec::new();
+        let peak = f64::from(i16::MAX) * 10_f64.powf(-f64::from(self.level) / 20.0);
         for (index, milliseconds) in self.cadence.iter().enumerate() {
             let length = usize::from(*milliseconds) * sample_rate as usize / 1_000;
             if index % 2 == 0 {
-                samples.extend((0..length).map(|position| self.sample(position, length, sample_rate)));
+                samples.extend((0..length).map(|at| (self.wave(at, length, sample_rate) * peak) as i16));
             } else {
                 samples.resize(samples.len() + length, 0);
             }
@@ -58,7 +75,8 @@ impl TonePlan {
         samples
     }
 
-    fn sample(&self, position: usize, length: usize, sample_rate: u32) -> i16 {
+    /// From -1 to 1.
+    fn wave(&self, position: usize, length: usize, sample_rate: u32) -> f64 {
         let seconds = position as f64 / f64::from(sample_rate);
         let sine = |hertz: u16| (TAU * f64::from(hertz) * seconds).sin();
         let wave = match self.sound {
@@ -69,11 +87,11 @@ impl TonePlan {
         // Soft edges: an abrupt one is heard as a click.
         let edge = f64::from(sample_rate) * EDGE_SECONDS;
         let distance = position.min(length - 1 - position) as f64;
-        (wave * (distance / edge).min(1.0) * LEVEL * f64::from(i16::MAX)) as i16
+        wave * (distance / edge).min(1.0)
     }
 }
 
-const LEVEL: f64 = 0.25;
+const RINGBACK_LEVEL: u8 = 12;
 const EDGE_SECONDS: f64 = 0.004;
 
 const DOUBLE_RING: &[u16] = &[400, 200, 400, 2_000];
@@ -100,6 +118,33 @@ static RINGBACKS: [(&str, Sound, &[u16]); 18] = [
     ("mx", Sound::One(425), ONE_FOUR),
 ];
 
+const HOLD_HERTZ: u16 = 800;
+const HOLD_CADENCE: &[u16] = &[100, 100, 100, 3_700];
+const HOLD_LEVEL: u8 = 30;
+
+const KEY_CADENCE: &[u16] = &[100, 80];
+/// Both frequencies together have 10 dB below 1 mW then.
+const KEY_LEVEL: u8 = 10;
+/// By event code (RFC 4733 §3.2).
+const KEYS: [(u16, u16); 16] = [
+    (941, 1_336),
+    (697, 1_209),
+    (697, 1_336),
+    (697, 1_477),
+    (770, 1_209),
+    (770, 1_336),
+    (770, 1_477),
+    (852, 1_209),
+    (852, 1_336),
+    (852, 1_477),
+    (941, 1_209),
+    (941, 1_477),
+    (697, 1_633),
+    (770, 1_633),
+    (852, 1_633),
+    (941, 1_633),
+];
+
 static NAMES: [&str; RINGBACKS.len()] = {
     let mut names = [""; RINGBACKS.len()];
     let mut index = 0;
@@ -113,7 +158,8 @@ static NAMES: [&str; RINGBACKS.len()] = {
 #[cfg(test)]
 mod tests {
     use super::TonePlan;
-    use crate::detect::{chord_milliseconds, chord_share};
+    use crate::detect::{chord_milliseconds, chord_share, tone_milliseconds, tone_share};
+    use crate::telephone_event::TelephoneEvent;
 
     #[test]
     fn every_name_is_known_and_every_period_is_whole_packets() {
@@ -145,5 +191,41 @@ mod tests {
         assert_eq!(samples.len(), 48_000);
         assert!(samples[..16_000].iter().any(|sample| *sample > 7_000));
         assert!(samples[16_000..].iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn the_hold_tone_is_soft_and_neither_a_ringback_nor_a_busy_tone() {
+        let plan = TonePlan::hold();
+        let samples = plan.samples(8_000);
+        assert_eq!((samples.len(), plan.frequencies()), (4 * 8_000, vec![800.0]));
+        let (beeps, pause) = samples.split_at(2_400);
+        assert!(tone_share(beeps, 8_000, 800.0) > 0.9);
+        assert_eq!(tone_milliseconds(beeps, 8_000, 800.0), 100, "two beeps, and a pause between them");
+        assert!(pause.iter().all(|sample| *sample == 0));
+        let peak = beeps.iter().map(|sample| sample.unsigned_abs()).max().expect("a beep");
+        assert!((950..=1_040).contains(&peak), "{peak}, -30 dB of full scale");
+        let ringbacks = TonePlan::names().iter().filter_map(|name| TonePlan::ringback(name));
+        let busy = [vec![425.0], vec![400.0], vec![480.0, 620.0]];
+        for frequencies in ringbacks.map(|plan| plan.frequencies()).chain(busy) {
+            assert_eq!(chord_milliseconds(&samples, 8_000, &frequencies), 0, "{frequencies:?}");
+        }
+    }
+
+    #[test]
+    fn each_key_has_its_row_and_its_column() {
+        let rows = [(697.0, "123A"), (770.0, "456B"), (852.0, "789C"), (941.0, "*0#D")];
+        for (low, keys) in rows {
+            for (high, key) in [1_209.0, 1_336.0, 1_477.0, 1_633.0].into_iter().zip(keys.chars()) {
+                let plan = TelephoneEvent::from_key(key).and_then(TonePlan::key).expect("a key");
+                assert_eq!((plan.frequencies(), plan.cadence()), (vec![low, high], &[100, 80][..]), "{key}");
+                let samples = plan.samples(8_000);
+                assert_eq!(samples.len(), 180 * 8);
+                assert_eq!(chord_milliseconds(&samples, 8_000, &[low, high]), 100, "{key}");
+                let sum: f64 = samples[..800].iter().map(|sample| f64::from(*sample).powi(2)).sum();
+                let level = 10.0 * (sum / 800.0 / 32_767.0_f64.powi(2)).log10();
+                assert!((-17.0..=-15.5).contains(&level), "{key}: {level} dB of full scale");
+            }
+        }
+        assert_eq!(TonePlan::key(16), None);
     }
 }

@@ -13,8 +13,8 @@ pub(super) struct Round {
     next: usize,
     left: u64,
     now: Instant,
-    /// Whose own report follows its packet.
-    report: Option<Spot>,
+    /// Whose own report follows its packet, and at which clock rate that is.
+    report: Option<(Spot, u32)>,
 }
 
 impl Relay {
@@ -43,10 +43,9 @@ impl Relay {
         loop {
             let round = self.round.as_mut()?;
             let now = round.now;
-            if let Some(spot) = round.report.take() {
+            if let Some((spot, clock_rate)) = round.report.take() {
                 let report = self.guarded_with_buffer(spot.slot, now, |session, buffer| {
                     let hearer = session.at(spot.place)?;
-                    let clock_rate = hearer.description.as_ref()?.clock_rate();
                     hearer.rtcp_route().filter(|_| hearer.outward.own_report(clock_rate, buffer, now))
                 });
                 if let Some(Some(route)) = report {
@@ -70,9 +69,9 @@ impl Relay {
                 Some((outward.next_of_sound(description, route.is_some(), buffer, now), route))
             });
             match turn.flatten() {
-                Some((SoundTurn::Packet { owes_report }, Some(route))) => {
+                Some((SoundTurn::Packet { report_rate }, Some(route))) => {
                     if let Some(round) = &mut self.round {
-                        round.report = owes_report.then_some(spot);
+                        round.report = report_rate.map(|clock_rate| (spot, clock_rate));
                     }
                     return Some(route);
                 }

@@ -1,7 +1,7 @@
 //! What cannot be seen from outside: what is remembered, and faults.
 
 use super::*;
-use crate::command::{Payload, Payloads};
+use crate::command::{Payload, Payloads, Sound};
 use crate::termination::Termination;
 use audio::{Codec, TonePlan};
 use std::net::Ipv4Addr;

@@ -56,7 +56,8 @@ pub(crate) enum Passage {
 pub(crate) enum SoundTurn {
     /// The packet is in the buffer.
     Packet {
-        owes_report: bool,
+        /// The clock rate of the stream, when a report of the relay's own is to follow.
+        report_rate: Option<u32>,
     },
     Nothing,
     Over(PlayId),
@@ -117,9 +118,7 @@ impl Outward {
             return self.forward(accepted, way.number, route, packet, now);
         }
         let goes = &description.goes;
-        // Of several codecs that were agreed, many phones play only the one that they speak.
-        let same = spoken.and_then(|codec| Some((goes.number_of(Payload::Audio(codec))?, codec)));
-        let (Some(route), Some((preferred, target))) = (route, same.or(description.preferred())) else {
+        let (Some(route), Some((preferred, target))) = (route, description.in_use(spoken)) else {
             self.continuity.interrupt();
             return Passage::Nothing;
         };
@@ -275,8 +274,13 @@ impl Outward {
         self.playing.is_some()
     }
 
-    pub(crate) fn encode_sound(&mut self, sounds: &mut Sounds, description: &Description) {
-        if let (Some(playing), Some((_, codec))) = (&mut self.playing, description.preferred()) {
+    pub(crate) fn encode_sound(
+        &mut self,
+        sounds: &mut Sounds,
+        description: &Description,
+        spoken: Option<Codec>,
+    ) {
+        if let (Some(playing), Some((_, codec))) = (&mut self.playing, description.in_use(spoken)) {
             playing.encode(sounds, codec);
         }
     }
@@ -305,8 +309,10 @@ impl Outward {
             }
         };
         let owes_report = playing.owes_report();
-        let preferred = description.filter(|_| can_be_sent).and_then(Description::preferred);
-        let Some((payload_type, codec)) = preferred else { return SoundTurn::Nothing };
+        let codec = encoded.codec();
+        let goes = description.filter(|_| can_be_sent).map(|description| &description.goes);
+        let number = goes.and_then(|goes| goes.number_of(Payload::Audio(codec)));
+        let Some(payload_type) = number else { return SoundTurn::Nothing };
         let stamp = self.continuity.tone(index, encoded.timestamp_step(), codec.clock_rate(), now);
         let header = Header {
             version: 2,
@@ -324,7 +330,7 @@ impl Outward {
         }
         buffer.extend_from_slice(encoded.packet(index));
         self.count_sent(buffer);
-        SoundTurn::Packet { owes_report }
+        SoundTurn::Packet { report_rate: owes_report.then_some(codec.clock_rate()) }
     }
 
     /// Writes a sender report of the relay's own into `buffer`.
