@@ -1,7 +1,7 @@
 //! What signalling says to the relay.
 
 use crate::names::{PlayId, SessionId, TerminationId};
-use audio::{Codec, TonePlan};
+use audio::{Codec, TelephoneEvent, TonePlan};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -41,7 +41,9 @@ pub enum Command {
         /// What is to be between them.
         topology: Topology,
     },
-    /// Play to a termination. What plays already goes on if it is the same sound, under its new name.
+    /// Play to a termination. What plays already goes on if it is the same sound, under its new name; another takes its
+    /// place. Keys take nobody's place: they follow behind keys that are being sent, and a sound that plays goes on
+    /// behind them.
     Play {
         /// Which session.
         session: SessionId,
@@ -52,7 +54,7 @@ pub enum Command {
         /// What is played, and how.
         sound: Playback,
     },
-    /// Stop what plays under this name.
+    /// Stop what plays under this name. A key that has begun is sent to its end, 200 ms at most.
     Stop {
         /// Which session.
         session: SessionId,
@@ -224,6 +226,33 @@ pub enum Sound {
     /// Whoever hears it is held: two soft beeps every four seconds, and silence between them, which is sent as well, so
     /// that no phone takes the stream for dead.
     Hold,
+    /// Keys, once, in the place of whom the termination hears, whatever the playback says; the end is
+    /// [`Event::Played`](crate::Event::Played).
+    Keys(Keys),
+}
+
+/// One key to 64, as event codes: 0 to 9, 10 for `*`, 11 for `#`, 12 to 15 for A to D (RFC 4733 §3.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys(Box<[u8]>);
+
+impl Keys {
+    /// `None` where one is no key, and for none or more than 64.
+    pub fn from_codes(codes: impl IntoIterator<Item = u8>) -> Option<Self> {
+        let codes: Box<[u8]> = codes.into_iter().take(KEYS_MAX + 1).collect();
+        let are_keys = codes.iter().all(|code| *code <= KEY_CODE_MAX);
+        (are_keys && (1..=KEYS_MAX).contains(&codes.len())).then_some(Self(codes))
+    }
+
+    /// As they stand on the keys, such as `12#`; as [`from_codes`](Self::from_codes).
+    pub fn from_text(text: &str) -> Option<Self> {
+        let codes: Option<Vec<u8>> = text.chars().map(TelephoneEvent::from_key).collect();
+        Self::from_codes(codes?)
+    }
+
+    /// The event codes.
+    pub fn codes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What a relay needs to know from the beginning.
@@ -243,6 +272,9 @@ pub struct Config {
     pub seed: [u8; 32],
 }
 
+/// Keys that are sent, and wait, at once.
+pub(crate) const KEYS_MAX: usize = 64;
+const KEY_CODE_MAX: u8 = 15;
 /// More than any phone agrees on.
 const PAYLOADS_MAX: usize = 32;
 
@@ -257,5 +289,15 @@ mod tests {
         assert_eq!((payloads.meaning(0), payloads.meaning(8)), (Some(pcmu), Some(pcma)));
         let payloads: Payloads = (0..40).map(|number| (number, pcmu)).collect();
         assert_eq!((payloads.meaning(31), payloads.meaning(32)), (Some(pcmu), None));
+    }
+
+    #[test]
+    fn keys_are_one_to_64_of_sixteen() {
+        let codes = |text| Keys::from_text(text).map(|keys| keys.codes().to_vec());
+        assert_eq!(codes("09*#Ad"), Some(vec![0, 9, 10, 11, 12, 15]));
+        assert_eq!([codes(""), codes("1 2"), codes("E")], [None, None, None]);
+        assert_eq!((codes(&"1".repeat(64)).map(|keys| keys.len()), codes(&"1".repeat(65))), (Some(64), None));
+        assert_eq!((Keys::from_codes([16]), Keys::from_codes([])), (None, None));
+        assert_eq!(Keys::from_codes(std::iter::repeat(1)), None);
     }
 }

@@ -16,7 +16,7 @@ mod sound;
 mod termination;
 mod thread;
 
-pub use command::{Command, Config, Description, Payload, Payloads, Playback, Sound, Topology};
+pub use command::{Command, Config, Description, Keys, Payload, Payloads, Playback, Sound, Topology};
 pub use conversion::Transcoding;
 pub use event::{Event, OpenError, Statistics};
 pub use names::{PlayId, SessionId, TerminationId};

@@ -19,7 +19,7 @@ use crate::event::{Event, OpenError};
 use crate::names::{PlayId, SessionId, TerminationId};
 use crate::ports::Ports;
 use crate::session::Session;
-use crate::sound::Sounds;
+use crate::sound::{Begun, Sounds};
 use crate::termination::outward::Passage;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -332,12 +332,15 @@ impl Relay {
     }
 
     fn play(&mut self, spot: Spot, play: PlayId, sound: Playback, now: Instant) {
-        let Some(Some(true)) = self.guarded(spot.slot, now, |session| {
+        let begun = self.guarded(spot.slot, now, |session| {
             let hearer = session.at_mut(spot.place)?;
-            Some(hearer.outward.play(play, sound, now))
-        }) else {
-            return;
-        };
+            Some(hearer.outward.play(play, &sound, now))
+        });
+        match begun.flatten() {
+            Some(Begun::Anew) => {}
+            Some(Begun::Dropped) => return self.tell_played(spot, play),
+            Some(Begun::GoesOn) | None => return,
+        }
         self.converted.push_back((spot, now));
         if !self.playing.contains(&spot) {
             self.playing.push(spot);
@@ -348,8 +351,15 @@ impl Relay {
 
     fn stop(&mut self, spot: Spot, play: PlayId) {
         let Some(hearer) = self.session_mut(spot.slot).at_mut(spot.place) else { return };
-        if hearer.outward.stop(play) {
+        hearer.outward.stop(play);
+        if !hearer.outward.is_playing() {
             self.stop_playing(|playing| playing == spot);
+        }
+    }
+
+    fn tell_played(&mut self, spot: Spot, play: PlayId) {
+        if let Some((session, termination)) = self.names_of(spot) {
+            self.tell(Event::Played { session, termination, play });
         }
     }
 

@@ -1,9 +1,8 @@
 //! Sounds: one clock for all of them.
 
 use super::{Forward, Relay, Spot};
-use crate::event::Event;
-use crate::sound::TICK;
-use crate::termination::outward::SoundTurn;
+use crate::names::PlayId;
+use crate::sound::{TICK, Turn};
 use std::time::Instant;
 
 /// A tick whose packets are being taken out.
@@ -69,20 +68,28 @@ impl Relay {
                 Some((outward.next_of_sound(description, route.is_some(), buffer, now), route))
             });
             match turn.flatten() {
-                Some((SoundTurn::Packet { report_rate }, Some(route))) => {
+                Some((Turn::Packet { report_rate }, Some(route))) => {
                     if let Some(round) = &mut self.round {
                         round.report = report_rate.map(|clock_rate| (spot, clock_rate));
                     }
                     return Some(route);
                 }
-                Some((SoundTurn::Over(play), _)) => {
-                    self.stop_playing(|playing| playing == spot);
-                    if let Some((session, termination)) = self.names_of(spot) {
-                        self.tell(Event::Played { session, termination, play });
-                    }
-                }
-                Some((SoundTurn::Packet { .. } | SoundTurn::Nothing, _)) | None => {}
+                Some((Turn::Over(play), _)) => self.is_over(spot, play),
+                Some((Turn::Packet { .. } | Turn::Nothing, _)) | None => {}
             }
+        }
+    }
+
+    /// Tells what is over. Where something else plays it has its turn now.
+    fn is_over(&mut self, spot: Spot, play: Option<PlayId>) {
+        let hearer = self.session(spot.slot).at(spot.place);
+        if !hearer.is_some_and(|hearer| hearer.outward.is_playing()) {
+            self.stop_playing(|playing| playing == spot);
+        } else if let Some(round) = &mut self.round {
+            round.next -= 1;
+        }
+        if let Some(play) = play {
+            self.tell_played(spot, play);
         }
     }
 

@@ -28,6 +28,11 @@ enum Anchor {
         index: u64,
         step: u32,
     },
+    /// A key that is sent began at `begin`; what has been sent of it and of its pause lasts until `end`.
+    Key {
+        begin: u32,
+        end: u32,
+    },
     Party(Party),
     /// What is made from the party's stream comes next.
     Transcoding {
@@ -55,6 +60,15 @@ struct Party {
     /// have had without.
     left_out: [u32; LEFT_OUT_MAX],
     left_out_count: usize,
+}
+
+/// What of a key a packet holds: of an event, or of its tone and its pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyPart {
+    EventBegins,
+    Event,
+    AudioBegins,
+    Audio,
 }
 
 /// What of a party's stream a packet holds that was made from it.
@@ -104,7 +118,7 @@ impl Continuity {
 
     /// What the party sends does not belong together with what it sent: what comes next of it is anchored anew.
     pub(crate) fn interrupt(&mut self) {
-        if !matches!(self.anchor, Some(Anchor::Tone { .. })) {
+        if !matches!(self.anchor, Some(Anchor::Tone { .. } | Anchor::Key { .. })) {
             self.anchor = None;
         }
     }
@@ -112,7 +126,10 @@ impl Continuity {
     /// The offsets of the party that is being sent.
     pub(crate) fn offsets(&self) -> Option<Offsets> {
         match self.anchor? {
-            Anchor::Tone { .. } | Anchor::Transcoding { .. } | Anchor::Transcoded { .. } => None,
+            Anchor::Tone { .. }
+            | Anchor::Key { .. }
+            | Anchor::Transcoding { .. }
+            | Anchor::Transcoded { .. } => None,
             Anchor::Party(party) => Some(Offsets {
                 epoch: party.epoch,
                 sequence: party.offset_behind_all(),
@@ -138,6 +155,7 @@ impl Continuity {
             Some(
                 Anchor::Party(_)
                 | Anchor::Tone { .. }
+                | Anchor::Key { .. }
                 | Anchor::Transcoding { .. }
                 | Anchor::Transcoded { .. },
             )
@@ -186,6 +204,7 @@ impl Continuity {
             // Another tone, or packets of another length: the numbers of the one before mean nothing.
             Some(
                 Anchor::Tone { .. }
+                | Anchor::Key { .. }
                 | Anchor::Party(_)
                 | Anchor::Transcoding { .. }
                 | Anchor::Transcoded { .. },
@@ -196,11 +215,46 @@ impl Continuity {
         self.sent(self.extended.wrapping_add(1), base.wrapping_add(since_first), marker, now)
     }
 
+    /// The numbers of a packet of keys, each of which takes `step` timestamp units. All packets of an event have the
+    /// timestamp of its beginning (RFC 4733 §2.2.1); audio goes on where the time of what was sent ends.
+    pub(crate) fn key(&mut self, part: KeyPart, step: u32, clock_rate: u32, now: Instant) -> Stamp {
+        let known = match self.anchor {
+            Some(Anchor::Key { begin, end }) => Some((begin, end)),
+            Some(
+                Anchor::Tone { .. }
+                | Anchor::Party(_)
+                | Anchor::Transcoding { .. }
+                | Anchor::Transcoded { .. },
+            )
+            | None => None,
+        };
+        let begins = matches!(part, KeyPart::EventBegins | KeyPart::AudioBegins);
+        let (begin, end) = match known {
+            Some(known) if !begins => known,
+            Some((_, end)) => {
+                // One key behind the other, however unevenly the clock ticks; but time that was lost is made up for.
+                let next = self.next_timestamp(clock_rate, now);
+                let is_late = is_before(end.wrapping_add(clock_rate / KEYS_LATE), next);
+                let next = if is_late { next } else { end };
+                (next, next)
+            }
+            None => {
+                let next = self.next_timestamp(clock_rate, now);
+                (next, next)
+            }
+        };
+        self.anchor = Some(Anchor::Key { begin, end: end.wrapping_add(step) });
+        let is_event = matches!(part, KeyPart::EventBegins | KeyPart::Event);
+        let timestamp = if is_event { begin } else { end };
+        let marker = known.is_none() || part == KeyPart::EventBegins;
+        self.sent(self.extended.wrapping_add(1), timestamp, marker, now)
+    }
+
     /// Is a stream made from that of this epoch what is being sent?
     pub(crate) fn is_transcoding(&self, of_epoch: u32) -> bool {
         match self.anchor {
             Some(Anchor::Transcoding { epoch } | Anchor::Transcoded { epoch, .. }) => epoch == of_epoch,
-            Some(Anchor::Tone { .. } | Anchor::Party(_)) | None => false,
+            Some(Anchor::Tone { .. } | Anchor::Key { .. } | Anchor::Party(_)) | None => false,
         }
     }
 
@@ -231,6 +285,7 @@ impl Continuity {
                 Anchor::Transcoded { .. }
                 | Anchor::Transcoding { .. }
                 | Anchor::Party(_)
+                | Anchor::Key { .. }
                 | Anchor::Tone { .. },
             )
             | None => (self.next_timestamp(clock_rate, now), true),
@@ -252,7 +307,10 @@ impl Continuity {
     fn is_anchored_to(&self, of_epoch: u32) -> bool {
         match self.anchor {
             Some(Anchor::Transcoded { epoch, .. }) => epoch == of_epoch,
-            Some(Anchor::Transcoding { .. } | Anchor::Party(_) | Anchor::Tone { .. }) | None => false,
+            Some(
+                Anchor::Transcoding { .. } | Anchor::Party(_) | Anchor::Tone { .. } | Anchor::Key { .. },
+            )
+            | None => false,
         }
     }
 
@@ -315,6 +373,8 @@ impl Party {
 const LEFT_OUT_MAX: usize = 4;
 /// Of 20 ms each, the default packet time (RFC 3551 §4.2).
 const PACKETS_A_SECOND: u32 = 50;
+/// A tenth of a second.
+const KEYS_LATE: u32 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 pub(crate) enum Tone {
     Ringback,
     Hold,
+    Silence,
+    /// A key by its event code.
+    Key(u8),
 }
 
 /// Encodes a tone when it is first asked for.
@@ -26,7 +29,8 @@ impl Sounds {
     /// Encodes what will be asked for.
     pub(crate) fn prepare(&mut self) {
         for codec in Codec::ALL {
-            for tone in [Tone::Ringback, Tone::Hold] {
+            let keys = (0..16).map(Tone::Key);
+            for tone in [Tone::Ringback, Tone::Hold, Tone::Silence].into_iter().chain(keys) {
                 self.encoded(tone, codec);
             }
         }
@@ -38,6 +42,9 @@ impl Sounds {
             Arc::new(match tone {
                 Tone::Ringback => EncodedLoop::new(ringback, codec),
                 Tone::Hold => EncodedLoop::new(&TonePlan::hold(), codec),
+                Tone::Silence => EncodedLoop::silence(codec),
+                Tone::Key(code) => TonePlan::key(code)
+                    .map_or_else(|| EncodedLoop::silence(codec), |plan| EncodedLoop::new(&plan, codec)),
             })
         });
         Arc::clone(encoded)
@@ -59,6 +66,6 @@ mod tests {
             assert!(!Arc::ptr_eq(&ringback, &hold), "{codec:?}");
             assert_eq!((ringback.codec(), hold.codec()), (codec, codec));
         }
-        assert_eq!((sounds.encoded.len(), prepared), (8, 8), "all were prepared");
+        assert_eq!((sounds.encoded.len(), prepared), (4 * 19, 4 * 19), "all were prepared");
     }
 }

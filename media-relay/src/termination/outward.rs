@@ -7,11 +7,10 @@ use crate::relay::Forward;
 use crate::rtp::continuity::Continuity;
 use crate::rtp::header::RtpHeader;
 use crate::rtp::reports;
-use crate::sound::{Playing, Sounds, Turn};
+use crate::sound::{Begun, Playing, Sounds, Turn};
 use crate::termination::inward::Accepted;
 use audio::Codec;
 use rtcp::sender_report::SenderReport;
-use rtp::header::Header;
 use std::time::{Duration, Instant};
 use webrtc_util::marshal::{Marshal, MarshalSize};
 
@@ -51,18 +50,6 @@ pub(crate) enum Passage {
     Convert(Box<Transcoding>),
 }
 
-/// What a sound gives in its turn.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SoundTurn {
-    /// The packet is in the buffer.
-    Packet {
-        /// The clock rate of the stream, when a report of the relay's own is to follow.
-        report_rate: Option<u32>,
-    },
-    Nothing,
-    Over(PlayId),
-}
-
 impl Outward {
     pub(crate) fn new(continuity: Continuity) -> Self {
         Self {
@@ -89,7 +76,9 @@ impl Outward {
         packet: &mut [u8],
         now: Instant,
     ) -> Passage {
-        if self.playing.as_ref().is_some_and(|playing| !playing.gives_way()) {
+        if let Some(playing) = self.playing.as_mut().filter(|playing| !playing.gives_way()) {
+            // Behind keys a sound is absent as it was before.
+            playing.give_way(now);
             return Passage::Nothing;
         }
         let passage = self.pass_on(accepted, description, spoken, route, packet, now);
@@ -251,23 +240,23 @@ impl Outward {
 
 /// Sounds.
 impl Outward {
-    /// `false`: it plays already.
-    pub(crate) fn play(&mut self, play: PlayId, playback: Playback, now: Instant) -> bool {
-        if self.playing.as_mut().is_some_and(|playing| playing.goes_on_as(play, &playback)) {
-            return false;
-        }
-        let playing = self.playing.insert(Box::new(Playing::new(play, playback)));
+    pub(crate) fn play(&mut self, play: PlayId, playback: &Playback, now: Instant) -> Begun {
+        let playing = self.playing.get_or_insert_default();
+        let begun = playing.begin(play, playback);
         match &mut self.conversion {
+            Some(_) if begun != Begun::Anew => {}
             Some(conversion) if playing.gives_way() => conversion.pacing.hurry(now),
             Some(conversion) => conversion.make_way(now),
             None => {}
         }
-        true
+        begun
     }
 
-    /// `false`: it does not play.
-    pub(crate) fn stop(&mut self, play: PlayId) -> bool {
-        self.playing.take_if(|playing| playing.play == play).is_some()
+    pub(crate) fn stop(&mut self, play: PlayId) {
+        if let Some(playing) = &mut self.playing {
+            playing.stop(play);
+        }
+        self.playing.take_if(|playing| playing.is_empty());
     }
 
     pub(crate) fn is_playing(&self) -> bool {
@@ -280,8 +269,8 @@ impl Outward {
         description: &Description,
         spoken: Option<Codec>,
     ) {
-        if let (Some(playing), Some((_, codec))) = (&mut self.playing, description.in_use(spoken)) {
-            playing.encode(sounds, codec);
+        if let Some(playing) = &mut self.playing {
+            playing.encode(sounds, description, spoken);
         }
     }
 
@@ -291,46 +280,22 @@ impl Outward {
         }
     }
 
-    /// Writes the next packet of the sound into `buffer`.
+    /// Writes the next packet of what plays into `buffer`.
     pub(crate) fn next_of_sound(
         &mut self,
         description: Option<&Description>,
         can_be_sent: bool,
         buffer: &mut Vec<u8>,
         now: Instant,
-    ) -> SoundTurn {
-        let Some(playing) = &mut self.playing else { return SoundTurn::Nothing };
-        let (index, encoded) = match playing.turn(now) {
-            Turn::Packet { index, encoded } => (index, encoded),
-            Turn::Nothing => return SoundTurn::Nothing,
-            Turn::Over(play) => {
-                self.playing = None;
-                return SoundTurn::Over(play);
-            }
-        };
-        let owes_report = playing.owes_report();
-        let codec = encoded.codec();
-        let goes = description.filter(|_| can_be_sent).map(|description| &description.goes);
-        let number = goes.and_then(|goes| goes.number_of(Payload::Audio(codec)));
-        let Some(payload_type) = number else { return SoundTurn::Nothing };
-        let stamp = self.continuity.tone(index, encoded.timestamp_step(), codec.clock_rate(), now);
-        let header = Header {
-            version: 2,
-            marker: stamp.marker,
-            payload_type,
-            sequence_number: stamp.sequence,
-            timestamp: stamp.timestamp,
-            ssrc: stamp.ssrc,
-            ..Header::default()
-        };
-        buffer.clear();
-        buffer.resize(header.marshal_size(), 0);
-        if header.marshal_to(buffer).is_err() {
-            return SoundTurn::Nothing;
+    ) -> Turn {
+        let Some(playing) = &mut self.playing else { return Turn::Nothing };
+        let turn = playing.turn(&mut self.continuity, description, can_be_sent, buffer, now);
+        match turn {
+            Turn::Packet { .. } => self.count_sent(buffer),
+            Turn::Over(_) => drop(self.playing.take_if(|playing| playing.is_empty())),
+            Turn::Nothing => {}
         }
-        buffer.extend_from_slice(encoded.packet(index));
-        self.count_sent(buffer);
-        SoundTurn::Packet { report_rate: owes_report.then_some(codec.clock_rate()) }
+        turn
     }
 
     /// Writes a sender report of the relay's own into `buffer`.
