@@ -143,29 +143,41 @@ impl Playing {
     ) -> Turn {
         if let Some(dialling) = &mut self.dialling {
             let turn = dialling.turn(description, can_be_sent);
-            if dialling.is_empty() {
-                self.dialling = None;
-            }
-            if !matches!(turn, KeyTurn::Through | KeyTurn::Over(_)) {
-                self.skip(1);
-            }
-            match turn {
+            let turn = match turn {
                 KeyTurn::Event { number, payload, begins, codec } => {
                     let part = if begins { KeyPart::EventBegins } else { KeyPart::Event };
-                    let stamp = continuity.key(part, codec.timestamp_step(), codec.clock_rate(), now);
-                    return write(buffer, number, stamp, &payload, None);
+                    let stamp = continuity.key(part, codec, now);
+                    Some(write(buffer, number, stamp, &payload, None))
                 }
-                KeyTurn::Audio { number, index, encoded, begins } => {
+                KeyTurn::Audio { number, begins, codec } => {
                     let part = if begins { KeyPart::AudioBegins } else { KeyPart::Audio };
-                    let clock_rate = encoded.codec().clock_rate();
-                    let stamp = continuity.key(part, encoded.timestamp_step(), clock_rate, now);
-                    return write(buffer, number, stamp, encoded.packet(index), None);
+                    let stamp = continuity.key(part, codec, now);
+                    Some(write(buffer, number, stamp, dialling.payload(), None))
                 }
-                KeyTurn::Nothing => return Turn::Nothing,
-                KeyTurn::Over(play) => return Turn::Over(Some(play)),
-                KeyTurn::Through => {}
+                KeyTurn::Nothing => Some(Turn::Nothing),
+                KeyTurn::Over(play) => {
+                    self.dialling.take_if(|dialling| dialling.is_empty());
+                    return Turn::Over(Some(play));
+                }
+                KeyTurn::Through => None,
+            };
+            if let Some(turn) = turn {
+                self.skip(1);
+                return turn;
             }
+            self.dialling = None;
         }
+        self.turn_of_sound(continuity, description, can_be_sent, buffer, now)
+    }
+
+    fn turn_of_sound(
+        &mut self,
+        continuity: &mut Continuity,
+        description: Option<&Description>,
+        can_be_sent: bool,
+        buffer: &mut Vec<u8>,
+        now: Instant,
+    ) -> Turn {
         let Some(steady) = &mut self.steady else { return Turn::Over(None) };
         if steady.lasts.is_some_and(|lasts| steady.over >= packets_of(lasts)) {
             let play = steady.play;

@@ -6,6 +6,7 @@
 
 use super::is_before;
 use super::reception::Place;
+use audio::Codec;
 use std::time::Instant;
 
 /// The outgoing stream of one termination.
@@ -215,9 +216,10 @@ impl Continuity {
         self.sent(self.extended.wrapping_add(1), base.wrapping_add(since_first), marker, now)
     }
 
-    /// The numbers of a packet of keys, each of which takes `step` timestamp units. All packets of an event have the
+    /// The numbers of a packet of keys, in a stream of this codec. All packets of an event have the
     /// timestamp of its beginning (RFC 4733 §2.2.1); audio goes on where the time of what was sent ends.
-    pub(crate) fn key(&mut self, part: KeyPart, step: u32, clock_rate: u32, now: Instant) -> Stamp {
+    pub(crate) fn key(&mut self, part: KeyPart, codec: Codec, now: Instant) -> Stamp {
+        let (step, clock_rate) = (codec.timestamp_step(), codec.clock_rate());
         let known = match self.anchor {
             Some(Anchor::Key { begin, end }) => Some((begin, end)),
             Some(

@@ -8,7 +8,7 @@
 use super::encoded::{Sounds, Tone};
 use crate::command::{Description, KEYS_MAX, Keys, Payload};
 use crate::names::PlayId;
-use audio::{Codec, EncodedLoop, TelephoneEvent};
+use audio::{Codec, EncodedLoop, Encoder, TelephoneEvent, TonePlan};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -18,10 +18,12 @@ pub(super) struct Dialling {
     current: Option<Current>,
     /// With the current one they are [`KEYS_MAX`] at most.
     waiting: VecDeque<(PlayId, u8)>,
-    /// Packets of silence before the first key, if it is a tone.
+    /// Packets of silence before the next key, if it is a tone.
     lead_in: u8,
     /// Absent as long as the phone is not described, or understands no codec.
     audio: Option<Audio>,
+    /// The newest payload of audio.
+    payload: Vec<u8>,
 }
 
 /// The key that is being sent.
@@ -49,7 +51,17 @@ enum Manner {
 struct Audio {
     silence: Arc<EncodedLoop>,
     /// By code: of the keys that are sent as tones.
-    tones: [Option<Arc<EncodedLoop>>; KEY_CODES],
+    tones: [Option<KeyTone>; KEY_CODES],
+    /// Of tones in G.722. Its decoder follows the encoder step by step, and loses its way in silence that was encoded
+    /// beforehand: the tones behind it would be distorted.
+    encoder: Option<Encoder>,
+}
+
+/// A key and its pause.
+#[derive(Debug)]
+enum KeyTone {
+    Encoded(Arc<EncodedLoop>),
+    Samples(Box<[i16]>),
 }
 
 /// What the keys have for one tick of the clock.
@@ -62,11 +74,11 @@ pub(super) enum KeyTurn {
         /// That of the stream.
         codec: Codec,
     },
+    /// With [`Dialling::payload`].
     Audio {
         number: u8,
-        index: u64,
-        encoded: Arc<EncodedLoop>,
         begins: bool,
+        codec: Codec,
     },
     Nothing,
     /// The last key of this playing has been sent.
@@ -77,7 +89,13 @@ pub(super) enum KeyTurn {
 
 impl Dialling {
     pub(super) fn new() -> Self {
-        Self { current: None, waiting: VecDeque::new(), lead_in: TONE_PAUSE_PACKETS, audio: None }
+        Self {
+            current: None,
+            waiting: VecDeque::new(),
+            lead_in: LEAD_IN_PACKETS,
+            audio: None,
+            payload: Vec::new(),
+        }
     }
 
     /// Puts keys behind those that are there, as far as there is room. `false`: for none of them.
@@ -99,18 +117,32 @@ impl Dialling {
         self.current.is_none() && self.waiting.is_empty()
     }
 
+    /// The newest payload of audio.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
     /// Has what it needs ready, for a phone that is sent this codec.
     pub(super) fn encode(&mut self, sounds: &mut Sounds, description: &Description, codec: Codec) {
-        let mut tones = [const { None }; KEY_CODES];
+        let known = self.audio.take().filter(|known| known.silence.codec() == codec);
+        if known.is_none() {
+            self.lead_in = LEAD_IN_PACKETS;
+        }
+        let mut audio = Audio {
+            silence: sounds.encoded(Tone::Silence, codec),
+            tones: [const { None }; KEY_CODES],
+            encoder: known.and_then(|known| known.encoder),
+        };
         if description.goes.events_beside(codec).is_none() {
+            if codec == Codec::G722 {
+                audio.encoder.get_or_insert_with(|| Encoder::new(codec));
+            }
             let current = self.current.iter().map(|current| current.code);
             for code in self.waiting.iter().map(|(_, code)| *code).chain(current) {
-                if let Some(tone) = tones.get_mut(usize::from(code)) {
-                    tone.get_or_insert_with(|| sounds.encoded(Tone::Key(code), codec));
-                }
+                audio.prepare(code, sounds, codec);
             }
         }
-        self.audio = Some(Audio { silence: sounds.encoded(Tone::Silence, codec), tones });
+        self.audio = Some(audio);
     }
 
     /// The phone understands no codec.
@@ -139,7 +171,7 @@ impl Dialling {
             };
             if manner == Manner::Tone && self.lead_in > 0 {
                 self.lead_in -= 1;
-                return self.silence(description, false);
+                return self.audio(description, None, false);
             }
             self.lead_in = 0;
             let Some((play, code)) = self.waiting.pop_front() else { return KeyTurn::Through };
@@ -150,40 +182,68 @@ impl Dialling {
 
     /// The next packet of the current key.
     fn packet(&mut self, description: &Description, events: Option<(u8, u32)>, can_be_sent: bool) -> KeyTurn {
-        let (Some(current), Some(audio)) = (&mut self.current, &self.audio) else {
-            // Its time passes all the same.
-            self.current.iter_mut().for_each(|current| current.over += 1);
-            return KeyTurn::Nothing;
-        };
+        let Some(current) = &mut self.current else { return KeyTurn::Nothing };
         let (over, begins, code) = (current.over, current.over == 0, current.code);
+        // Its time passes, whether it can be sent or not.
         current.over += 1;
-        let tone = audio.tones.get(usize::from(code)).and_then(Option::as_ref);
-        match (current.manner, events, tone) {
-            _ if !can_be_sent => KeyTurn::Nothing,
-            (Manner::Event, Some((number, rate)), _) if over < KEY_PACKETS + END_REPEATS => {
+        let Some(audio) = self.audio.as_ref().filter(|_| can_be_sent) else { return KeyTurn::Nothing };
+        match (current.manner, events) {
+            (Manner::Event, Some((number, rate))) if over < KEY_PACKETS + END_REPEATS => {
                 let end = over + 1 >= KEY_PACKETS;
                 let duration = duration(rate, (over + 1).min(KEY_PACKETS));
                 let payload = TelephoneEvent { event: code, end, volume: VOLUME, duration }.encode();
                 KeyTurn::Event { number, payload, begins, codec: audio.silence.codec() }
             }
-            (Manner::Tone, _, Some(tone)) => {
-                let number = description.goes.number_of(Payload::Audio(tone.codec()));
-                let (index, encoded) = (u64::from(over), Arc::clone(tone));
-                number.map_or(KeyTurn::Nothing, |number| KeyTurn::Audio { number, index, encoded, begins })
-            }
-            (Manner::Event, None, _) | (Manner::Tone, _, None) => {
+            (Manner::Tone, None) => self.audio(description, Some((code, over)), begins),
+            (Manner::Event, None) | (Manner::Tone, Some(_)) => {
                 current.manner = Manner::Missed;
-                self.silence(description, begins)
+                self.audio(description, None, begins)
             }
-            (Manner::Event, Some(_), _) | (Manner::Missed, _, _) => self.silence(description, begins),
+            (Manner::Event, Some(_)) | (Manner::Missed, _) => self.audio(description, None, begins),
         }
     }
 
-    fn silence(&self, description: &Description, begins: bool) -> KeyTurn {
-        let Some(Audio { silence, .. }) = &self.audio else { return KeyTurn::Nothing };
-        let number = description.goes.number_of(Payload::Audio(silence.codec()));
-        let encoded = Arc::clone(silence);
-        number.map_or(KeyTurn::Nothing, |number| KeyTurn::Audio { number, index: 0, encoded, begins })
+    /// A packet of a key's tone, or of silence.
+    fn audio(&mut self, description: &Description, tone: Option<(u8, u8)>, begins: bool) -> KeyTurn {
+        let Some(audio) = &mut self.audio else { return KeyTurn::Nothing };
+        let codec = audio.silence.codec();
+        self.payload.clear();
+        audio.write(tone, &mut self.payload);
+        let number = description.goes.number_of(Payload::Audio(codec));
+        number.map_or(KeyTurn::Nothing, |number| KeyTurn::Audio { number, begins, codec })
+    }
+}
+
+impl Audio {
+    fn prepare(&mut self, code: u8, sounds: &mut Sounds, codec: Codec) {
+        if let Some(tone) = self.tones.get_mut(usize::from(code)).filter(|tone| tone.is_none()) {
+            *tone = if self.encoder.is_none() {
+                Some(KeyTone::Encoded(sounds.encoded(Tone::Key(code), codec)))
+            } else {
+                let plan = TonePlan::key(code);
+                plan.map(|plan| KeyTone::Samples(plan.samples(codec.sample_rate()).into()))
+            };
+        }
+    }
+
+    /// Writes a packet of a key's tone, or of silence.
+    fn write(&mut self, tone: Option<(u8, u8)>, payload: &mut Vec<u8>) {
+        let tone = tone.and_then(|(code, index)| Some((self.tones.get(usize::from(code))?.as_ref()?, index)));
+        let length = self.silence.codec().frame_samples();
+        match (tone, &mut self.encoder) {
+            (Some((KeyTone::Samples(samples), index)), Some(encoder)) => {
+                let frame = samples.chunks(length).nth(usize::from(index));
+                encoder.encode(frame.unwrap_or_default(), payload);
+            }
+            // What is too short is filled up with silence.
+            (None, Some(encoder)) => encoder.encode(&[], payload),
+            (Some((KeyTone::Encoded(encoded), index)), _) => {
+                payload.extend_from_slice(encoded.packet(u64::from(index)));
+            }
+            (Some((KeyTone::Samples(_), _)) | None, None) => {
+                payload.extend_from_slice(self.silence.packet(0));
+            }
+        }
     }
 }
 
@@ -213,7 +273,9 @@ const KEY_PACKETS: u8 = 5;
 const END_REPEATS: u8 = 2;
 /// 80 ms from the last end on, for those who do not look at timestamps.
 const EVENT_PAUSE_PACKETS: u8 = 5;
-/// 80 ms. As many are before the first tone: what was heard before has ended then, and a decoder has got used to it.
+/// 80 ms.
 const TONE_PAUSE_PACKETS: u8 = 4;
+/// 160 ms: what was heard before has ended then, and a decoder has got used to another encoder.
+const LEAD_IN_PACKETS: u8 = 8;
 /// 10 dB below 1 mW.
 const VOLUME: u8 = 10;
