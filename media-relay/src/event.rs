@@ -43,7 +43,8 @@ pub enum Event {
         /// The event code: 0 to 9, 10 for `*`, 11 for `#`, 12 to 15 for A to D (RFC 4733 §3.2).
         code: u8,
     },
-    /// A sound has come to its end.
+    /// A sound has come to its end: its time is over, or the last of its keys has been sent. Of keys that find no room
+    /// behind others only those are sent that do; if none does, this is told at once.
     Played {
         /// Which session.
         session: SessionId,

@@ -3,7 +3,7 @@
 use crate::corpus;
 use audio::{Codec, TonePlan};
 use media_relay::{
-    BindError, Command, Config, Description, Event, Output, Payload, PlayId, Playback, Relay, RtpHeader,
+    BindError, Command, Config, Description, Event, Keys, Output, Payload, PlayId, Playback, Relay, RtpHeader,
     SessionId, Sound, TerminationId, Topology,
 };
 use sdp::{AudioStream, Direction, Format, Offer, Origin, ReceivedOffer};
@@ -207,6 +207,18 @@ impl Played {
             2 => self.say(Command::Report { session: SESSION }),
             3 => self.describe(1 + u16::from(octet & 1), Codec::ALL[usize::from(octet) % Codec::ALL.len()]),
             4 => self.say(Command::Remove { session: SESSION, termination }),
+            5 => self.say(Command::Play {
+                session: SESSION,
+                termination,
+                play: PlayId(octet.into()),
+                sound: Playback { sound: Sound::Hold, gives_way: octet & 64 != 0, lasts: None },
+            }),
+            6 => {
+                let Some(keys) = Keys::from_codes([octet & 15, octet >> 4]) else { return };
+                let sound = Playback { sound: Sound::Keys(keys), gives_way: false, lasts: None };
+                let play = PlayId(octet.into());
+                self.say(Command::Play { session: SESSION, termination, play, sound });
+            }
             _ => {}
         }
     }
