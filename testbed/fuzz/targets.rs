@@ -3,8 +3,8 @@
 use crate::corpus;
 use audio::{Codec, TonePlan};
 use media_relay::{
-    BindError, Command, Config, Description, Event, Keys, Output, Payload, PlayId, Playback, Relay, RtpHeader,
-    SessionId, Sound, TerminationId, Topology,
+    BindError, Command, Config, Description, Event, Keys, Output, Payload, PlayId, Playback, Relay,
+    RtpHeader, SessionId, Sound, TerminationId, Topology,
 };
 use sdp::{AudioStream, Direction, Format, Offer, Origin, ReceivedOffer};
 use sip_core::digest::{Authenticator, Secret};
