@@ -18,6 +18,9 @@ pub(crate) const ORIGINATE_AI: &str = "calls.originate_ai";
 pub(crate) const READ: &str = "calls.read";
 pub(crate) const LIVE: &str = "calls.live";
 pub(crate) const HANG_UP: &str = "calls.hangup";
+pub(crate) const TRANSFER: &str = "calls.transfer";
+pub(crate) const HOLD: &str = "calls.hold";
+pub(crate) const WRITE: &str = "calls.write";
 pub(crate) const CONFIG_READ: &str = "config.read";
 
 const PERMISSIONS: [&str; 11] = [
@@ -26,10 +29,10 @@ const PERMISSIONS: [&str; 11] = [
     READ,
     LIVE,
     HANG_UP,
-    "calls.transfer",
-    "calls.hold",
+    TRANSFER,
+    HOLD,
     "calls.recording",
-    "calls.write",
+    WRITE,
     CONFIG_READ,
     "config.write",
 ];

@@ -30,6 +30,11 @@ pub(crate) struct HangUpRequested {
     call_id: CallId,
 }
 
+/// What is asked of a call that is over.
+pub(crate) fn has_ended() -> ApiError {
+    ApiError::new(Code::CallEnded, "The call has ended already")
+}
+
 /// `POST /calls/{id}/hangup`: ends a call at any moment.
 pub(crate) async fn hang_up(
     State(api): State<Api>,
@@ -38,7 +43,6 @@ pub(crate) async fn hang_up(
 ) -> Result<Json<HangUpRequested>, ApiError> {
     key.must(HANG_UP)?;
     let call_id = lookup::call_id(id)?;
-    let has_ended = || ApiError::new(Code::CallEnded, "The call has ended already");
     // One whose end is not on disk yet is shown as ended, too.
     if api.calls.live(call_id).is_some_and(|call| call.end.is_some()) {
         return Err(has_ended());

@@ -49,6 +49,14 @@ pub enum Code {
     ExtensionNotRegistered,
     /// The call has ended already.
     CallEnded,
+    /// One of the two parties is not there yet.
+    CallNotConnected,
+    /// Somebody is being rung for a transfer of the call.
+    BeingTransferred,
+    /// The party is not held by the API.
+    NotHeld,
+    /// The call has been transferred as often as one may be.
+    TransferredTooOften,
     /// The `Idempotency-Key` was used with another body.
     IdempotencyConflict,
     /// The body is too large.
@@ -104,6 +112,10 @@ impl Code {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::ExtensionNotRegistered => (StatusCode::CONFLICT, "extension_not_registered"),
             Self::CallEnded => (StatusCode::CONFLICT, "call_ended"),
+            Self::CallNotConnected => (StatusCode::CONFLICT, "call_not_connected"),
+            Self::BeingTransferred => (StatusCode::CONFLICT, "being_transferred"),
+            Self::NotHeld => (StatusCode::CONFLICT, "not_held"),
+            Self::TransferredTooOften => (StatusCode::CONFLICT, "transferred_too_often"),
             Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),

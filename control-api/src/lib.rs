@@ -10,13 +10,15 @@
 //! click_to_call::repeats                                  its Idempotency-Key
 //! click_to_call::placed                                   its answer
 //! click_to_call::settled                                  its Prefer: wait
+//! wishes                                                  what is asked of running calls
 //! call lists events messages inventory health             the other routes
 //! ladder_svg lookup                                       what they show
 //! api                                                     what all routes hold
 //! turns auth                                              who asks, and when it is their turn
 //! wrong_keys                                              who does not know
 //! request                                                 what requests say
-//! request::body request::query request::header            in which part of them
+//! request::body request::wishes request::query request::header   in which part of them
+//! request::fields                                         field by field
 //! request::json refusal guard                             how it is read, refused and bounded
 //! serve                                                   connections
 //! serve::given                                             answers that are being given
@@ -41,6 +43,7 @@ mod refusal;
 mod request;
 mod serve;
 mod turns;
+mod wishes;
 mod wrong_keys;
 
 pub use auth::{ApiKey, Keys, Permission, is_key, key_from_random, key_sha256};
@@ -83,7 +86,11 @@ pub fn router(calls: Arc<dyn Calls>, store: call_store::Store, keys: Keys) -> Ro
         .route("/trunks", get(inventory::trunks))
         .route("/trunks/{name}", get(inventory::trunk))
         .route("/calls/{id}", get(call::read))
-        .route("/calls/{id}/hangup", post(call::hang_up));
+        .route("/calls/{id}/hangup", post(call::hang_up))
+        .route("/calls/{id}/hold", post(wishes::hold))
+        .route("/calls/{id}/unhold", post(wishes::unhold))
+        .route("/calls/{id}/dtmf", post(wishes::dtmf))
+        .route("/calls/{id}/transfer", post(wishes::transfer));
     health
         .nest("/api/v1", version_1)
         .fallback(error::no_such_path)

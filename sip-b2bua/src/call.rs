@@ -5,32 +5,37 @@
 #![doc = include_str!("call/crossings.md")]
 
 mod actions;
+mod adopting;
 #[cfg(test)]
 mod crossings;
 mod legs;
+mod seats;
 mod span;
 mod statistics;
 
-use crate::leg::{Leg, Routes, Termination};
+use crate::leg::{Leg, Refer, Routes, Termination};
 use crate::media::Announced;
 use crate::moment::{CallClock, Moment};
 use crate::place::CallNumber;
 use crate::scenario::{
-    self, Actions, Ask, EndCause, Event, LegEnd, LegId, Order, Scenario, SoundId, Told, Whom,
+    self, Actions, Ask, EndCause, Event, Foreign, LegEnd, LegId, Order, Scenario, SoundId, Told, Whom, Wish,
 };
 use crate::trunks::Failure;
 use audio::Codec;
 use call_control::{
-    Call, CallDirection, CallEventKind, CallState, End, EndReason, Number, Party, PartyState, Timestamp,
+    Call, CallDirection, CallEventKind, CallId, CallState, End, EndReason, NotNow, Number, Party, PartyState,
+    Reached, StepKind, Timestamp,
 };
 use deadlines::Deadlines;
 use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
+pub(crate) use seats::Seats;
 use sip_core::{Flow, Incoming, InviteEvent, InviteId, Reach};
-use sip_message::Uri;
+use sip_message::{StatusCode, Uri};
 use span::Span;
 use statistics::Heard;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What a call wants done, in order.
@@ -43,12 +48,30 @@ pub(crate) enum CallAction {
         leg: LegId,
         order: Box<Order>,
     },
+    /// The relay is to receive the audio of whoever is rung there. Answered by `RunningCall::handle_added` or
+    /// `RunningCall::handle_not_added`.
+    Open {
+        termination: TerminationId,
+        whom: Whom,
+    },
     /// None of those whom a leg was to ring took the call. Answered by `RunningCall::handle_routes`.
     ReachOn {
         leg: LegId,
         failure: Failure,
         /// Where the last one says to ask.
         contacts: Vec<Uri>,
+    },
+    /// The phone of a leg wants it to be transferred. Answered by `RunningCall::ask`, or not at all.
+    Refer {
+        leg: LegId,
+        refer: Refer,
+    },
+    /// A leg of another call is to be one of this. Answered by `RunningCall::take_over`, or by
+    /// `RunningCall::cannot_take_over`.
+    Adopt {
+        leg: LegId,
+        party: Party,
+        foreign: Foreign,
     },
     /// Answered by `RunningCall::handle_told`.
     Ask(Ask),
@@ -62,6 +85,8 @@ pub(crate) enum CallAction {
     /// An INVITE with this Call-ID is about to go out along that flow.
     Sent {
         party: Party,
+        /// Whose phone is rung.
+        number: Number,
         sip_call_id: Box<str>,
         flow: Flow,
     },
@@ -96,11 +121,16 @@ pub(crate) struct RunningCall {
     scenario: Box<dyn Scenario>,
     script: Actions,
     legs: BTreeMap<LegId, LegInCall>,
+    seats: Seats,
     heard: BTreeMap<Party, Heard>,
     /// Of the INVITEs that it sends, where it began with one.
     max_forwards: Option<u8>,
     /// Those whose audio goes to each other.
     connected: Option<(LegId, LegId)>,
+    /// Those whom the phone of the other one holds.
+    held_by_phones: BTreeSet<Party>,
+    /// The call that goes on with a leg of this one.
+    into: Option<CallId>,
     /// What each leg hears.
     sounds: BTreeMap<LegId, SoundId>,
     phase: Phase,
@@ -138,9 +168,12 @@ impl RunningCall {
             scenario,
             script: Actions::default(),
             legs: BTreeMap::new(),
+            seats: Seats::new(),
             heard: BTreeMap::new(),
             max_forwards: None,
             connected: None,
+            held_by_phones: BTreeSet::new(),
+            into: None,
             sounds: BTreeMap::new(),
             phase: Phase::Waiting(Vec::new()),
             deadlines: Deadlines::new(),
@@ -159,14 +192,27 @@ impl RunningCall {
     ) -> bool {
         // One less for each INVITE that it leads to (RFC 7332 §4).
         self.max_forwards = incoming.request.header.max_forwards.map(|hops| hops.saturating_sub(1));
-        let termination = Termination { session: self.session(), id: termination_of(Party::From) };
+        let seat = Seats::first(Party::From);
+        let termination = Termination { session: self.session(), id: seat };
         let name = (self.number, leg);
         let session_id = self.session_id();
-        let Some(incoming) = Leg::incoming(name, termination, session_id, (incoming, reach), codecs) else {
+        let sip_call_id = incoming.request.header.call_id.0.clone();
+        let Some(taken) = Leg::incoming(name, termination, session_id, (incoming, reach), codecs) else {
             return false;
         };
         self.script.next_leg();
-        self.legs.insert(leg, LegInCall::new(incoming, Party::From));
+        let from = &self.view.from;
+        let whom = Whom { number: from.number.clone(), party_type: from.party_type };
+        let trunk = from.trunk.clone();
+        self.legs.insert(
+            leg,
+            LegInCall {
+                sip_call_id: Some(sip_call_id.clone()),
+                trunk,
+                ..LegInCall::new(taken, Party::From, seat, whom)
+            },
+        );
+        self.view.from.sip_call_id = Some(sip_call_id.into());
         self.view.from.state = PartyState::Calling;
         let number = self.view.from.number.clone();
         self.actions.push_back(CallAction::Begins { leg, number });
@@ -175,13 +221,24 @@ impl RunningCall {
         true
     }
 
-    /// A leg is sent elsewhere, to ring somebody else. `false`: that was so too often.
-    pub(crate) fn redirect(&mut self, leg: LegId, whom: &Whom) -> bool {
-        let Some(in_call) = self.legs.get_mut(&leg) else { return false };
-        let Some(order) = &mut in_call.order else { return false };
+    /// A leg is sent elsewhere, to ring somebody else: what it does then. `None`: it was sent on too often.
+    pub(crate) fn redirect(&mut self, leg: LegId, whom: &Whom, moment: Moment) -> Option<Order> {
+        let in_call = self.legs.get_mut(&leg)?;
         in_call.redirected += 1;
+        if in_call.redirected > REDIRECTIONS_MAX {
+            return None;
+        }
+        in_call.whom = whom.clone();
+        let order = in_call.order.as_mut()?;
         order.whom = whom.clone();
-        in_call.redirected <= REDIRECTIONS_MAX
+        let (order, party, is_shown) = (order.clone(), in_call.party, in_call.is_shown);
+        if is_shown {
+            let reached = Reached { number: whom.number.clone(), party_type: whom.party_type };
+            self.view.party_mut(party).reached = Some(reached);
+        }
+        let (step, number) = (StepKind::Forwarded, Some(whom.number.clone()));
+        self.note(scenario::Step { step, party, number, sip_status: None }, moment);
+        Some(order)
     }
 
     /// What a leg was told to do.
@@ -210,7 +267,7 @@ impl RunningCall {
     pub(crate) fn handle_routes(&mut self, leg: LegId, routes: Result<Routes, LegEnd>, moment: Moment) {
         let Some(in_call) = self.legs.get(&leg) else { return };
         let first = in_call.order.as_ref().and_then(|order| order.offers_codec_of);
-        let party = in_call.party;
+        let (party, is_shown) = (in_call.party, in_call.is_shown);
         match routes {
             Ok(mut routes) => {
                 routes.codecs = self.offered(routes.codecs, first);
@@ -219,13 +276,16 @@ impl RunningCall {
                     route.invite.max_forwards = self.max_forwards;
                 }
                 if let Some(in_call) = self.legs.get_mut(&leg) {
+                    in_call.trunk = trunk.clone();
                     in_call.leg.ring(routes, moment.now);
                 }
                 if trunk.is_some() && self.view.direction == CallDirection::Internal {
                     self.view.direction = CallDirection::Outbound;
                 }
-                let view = self.view.party_mut(party);
-                (view.state, view.trunk) = (PartyState::Calling, trunk);
+                if is_shown {
+                    let view = self.view.party_mut(party);
+                    (view.state, view.trunk) = (PartyState::Calling, trunk);
+                }
                 self.changed(moment);
             }
             Err(end) => {
@@ -251,20 +311,110 @@ impl RunningCall {
         self.settle(moment);
     }
 
+    /// Whether this can be asked now.
+    pub(crate) fn takes(&self, wish: &Wish) -> Result<(), NotNow> {
+        match self.phase {
+            Phase::Running => self.scenario.takes(wish),
+            Phase::Waiting(_) | Phase::Ending(_) | Phase::Closing | Phase::Over => Err(NotNow::NotConnected),
+        }
+    }
+
+    /// Asks something of the two who talk, if it can be asked now.
+    pub(crate) fn ask(&mut self, wish: Wish, moment: Moment) {
+        if self.takes(&wish).is_ok() {
+            self.tell(Event::Asked(wish));
+            self.settle(moment);
+        }
+    }
+
+    /// The phone of a leg may transfer the call: what it asked for follows.
+    pub(crate) fn accept_refer(&mut self, leg: LegId, refer: Refer) {
+        if let Some(in_call) = self.legs.get_mut(&leg) {
+            in_call.leg.accept_refer(refer);
+        }
+    }
+
+    /// It may not.
+    pub(crate) fn refuse_refer(&mut self, leg: LegId, refer: Refer, status: StatusCode) {
+        if let Some(in_call) = self.legs.get_mut(&leg) {
+            in_call.leg.refuse_refer(refer, status);
+        }
+    }
+
+    /// Keeps what has happened.
+    pub(crate) fn keep_step(&mut self, step: scenario::Step, moment: Moment) {
+        self.note(step, moment);
+        self.settle(moment);
+    }
+
+    /// The leg that stands for a party, and who that is.
+    pub(crate) fn leg_of(&self, party: Party) -> Option<(LegId, &Whom)> {
+        let mut legs = self.legs.iter().filter(|(_, in_call)| in_call.party == party && in_call.is_shown);
+        legs.next().map(|(leg, in_call)| (*leg, &in_call.whom))
+    }
+
+    /// Which party a leg stands for, and who that is.
+    pub(crate) fn party_of(&self, leg: LegId) -> Option<(Party, &Whom)> {
+        self.legs.get(&leg).map(|in_call| (in_call.party, &in_call.whom))
+    }
+
+    /// The leg that this one talks to, where another call could take over either.
+    pub(crate) fn left_by(&self, leg: LegId) -> Option<LegId> {
+        let is_running = matches!(self.phase, Phase::Running);
+        self.partner(leg).filter(|_| is_running && self.scenario.can_be_left())
+    }
+
     /// Somebody wants the end of the call.
     pub(crate) fn request_end(&mut self, cause: EndCause, moment: Moment) {
         self.tell(Event::EndRequested(cause));
         self.settle(moment);
     }
 
+    /// The ports of a termination are bound.
+    pub(crate) fn handle_added(&mut self, termination: TerminationId, rtp: SocketAddr, moment: Moment) {
+        if self.seats.bind(termination, rtp) {
+            let waiting = self.legs.iter().filter(|(_, in_call)| in_call.seat == termination);
+            let orders = waiting.filter_map(|(leg, in_call)| Some((*leg, in_call.order.clone()?)));
+            let reach = orders.map(|(leg, order)| CallAction::Reach { leg, order: Box::new(order) });
+            self.actions.extend(reach);
+        }
+        self.settle(moment);
+    }
+
+    /// It has none.
+    pub(crate) fn handle_not_added(&mut self, termination: TerminationId, moment: Moment) {
+        self.seats.remove(termination);
+        for in_call in self.legs.values_mut().filter(|in_call| in_call.seat == termination) {
+            in_call.leg.cannot_ring(LegEnd::NoChannel);
+        }
+        self.settle(moment);
+    }
+
+    /// All of its terminations can receive.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.seats.are_bound()
+    }
+
+    /// The relay has lost its session.
+    pub(crate) fn lose_media(&mut self) {
+        self.seats.lose();
+    }
+
+    /// Where the audio of a leg comes in.
+    pub(crate) fn rtp_of(&self, leg: LegId) -> Option<SocketAddr> {
+        self.seats.rtp(self.legs.get(&leg)?.seat)
+    }
+
     /// The first RTP packet of a party.
-    pub(crate) fn handle_first_packet(&mut self, party: Party, at: Instant, moment: Moment) {
+    pub(crate) fn handle_first_packet(&mut self, termination: TerminationId, at: Instant, moment: Moment) {
+        let Some(party) = self.seats.party(termination) else { return };
         self.heard.entry(party).or_default().first_packet.get_or_insert(at);
         self.notice_talking(moment);
     }
 
     /// A party that should send audio sends none.
-    pub(crate) fn handle_silence(&mut self, party: Party, moment: Moment) {
+    pub(crate) fn handle_silence(&mut self, termination: TerminationId, moment: Moment) {
+        let Some(party) = self.seats.party(termination) else { return };
         self.request_end(EndCause::MediaTimeout(party), moment);
     }
 
@@ -320,7 +470,7 @@ impl RunningCall {
         self.legs.values().flat_map(|in_call| in_call.leg.invites()).collect()
     }
 
-    /// Along which the phone of a leg called.
+    /// The way to the phone of a leg that calls, or talks.
     pub(crate) fn flow_of(&self, leg: LegId) -> Option<Flow> {
         self.legs.get(&leg)?.leg.flow()
     }
@@ -401,7 +551,8 @@ impl RunningCall {
             return;
         }
         let Phase::Ending(end) = &self.phase else { return };
-        self.view.end = Some(end.clone());
+        let into = self.into.filter(|_| end.reason == EndReason::Transferred);
+        self.view.end = Some(End { into, ..end.clone() });
         self.view.ended_at = Some(self.clock.at(moment.now));
         self.span.ended(moment.now);
         self.phase = Phase::Closing;
@@ -424,17 +575,4 @@ impl RunningCall {
             Phase::Waiting(_) | Phase::Running | Phase::Ending(_) | Phase::Over => {}
         }
     }
-}
-
-/// The termination of the relay session that faces a party.
-pub(crate) const fn termination_of(party: Party) -> TerminationId {
-    match party {
-        Party::From => TerminationId(1),
-        Party::To => TerminationId(2),
-    }
-}
-
-/// The party that a termination of the relay session faces.
-pub(crate) fn party_at(termination: TerminationId) -> Option<Party> {
-    [Party::From, Party::To].into_iter().find(|party| termination_of(*party) == termination)
 }

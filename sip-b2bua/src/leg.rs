@@ -19,6 +19,7 @@ mod early;
 mod incoming;
 mod information;
 mod outgoing;
+mod referring;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ use self::incoming::Offered;
 pub(crate) use self::information::Information;
 use self::outgoing::{Fork, ForkState, Ringing};
 pub(crate) use self::outgoing::{Route, Routes};
+pub(crate) use self::referring::Refer;
+use self::referring::Referring;
 use self::session::Talk;
 use crate::place::{CallNumber, Place};
 use crate::scenario::{LegEnd, LegId, Why};
@@ -67,6 +70,9 @@ pub(crate) enum LegEvent {
     CodecChanged(Format),
     /// The party wants to send and to hear in another way from now on: hold or its end. `Leg::wish` says which.
     Wishes,
+    /// The party wants to be transferred away: somebody else is to take its place. Answered by [`Leg::accept_refer`] or
+    /// [`Leg::refuse_refer`].
+    Refers(Refer),
     /// The party has this to say to the other one.
     Informed(Information),
     /// The leg will never speak again. Exactly once, and last.
@@ -91,6 +97,7 @@ pub(crate) struct Leg {
     /// Codecs that we know in this leg, as they are offered.
     formats: Vec<Format>,
     origin: Origin,
+    referring: Referring,
     deadlines: Deadlines<Timer>,
     actions: VecDeque<LegAction>,
 }
@@ -132,9 +139,25 @@ impl Leg {
             forks: Vec::new(),
             formats: Vec::new(),
             origin: Origin { session_id, version: 1 },
+            referring: Referring::default(),
             deadlines: Deadlines::new(),
             actions: VecDeque::new(),
         }
+    }
+
+    /// The way to the phone that calls, or talks.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        let fork = match &self.state {
+            State::Talking(talk) => talk.fork,
+            State::Offered(_) => 0,
+            State::Reaching | State::Ringing(_) | State::Releasing { .. } | State::Gone => return None,
+        };
+        self.forks.get(fork).map(|fork| fork.flow)
+    }
+
+    /// Its audio comes in there from now on: the relay is told by whoever moves it.
+    pub(crate) fn moves_to(&mut self, termination: Termination) {
+        self.termination = termination;
     }
 
     /// Ends the leg whatever its state; `LegEvent::Gone` follows.
@@ -192,7 +215,7 @@ impl Leg {
             }
             InviteEvent::Answered { response } => self.answered(fork, &response, now),
             InviteEvent::Offered { body, flow } => self.offered(fork, body.as_deref(), flow),
-            InviteEvent::Reanswered { body } => self.reanswered(fork, &body),
+            InviteEvent::Reanswered { body, is_overtaken } => self.reanswered(fork, &body, is_overtaken),
             InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
             InviteEvent::ReofferRefused { .. } => self.reoffer_refused(fork),
             InviteEvent::Requested { responder, request } => self.requested(fork, responder, *request),

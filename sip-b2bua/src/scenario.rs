@@ -12,21 +12,25 @@
 //! | `dialled.rs` | a phone or a carrier calls: the same for those who dial |
 //! | `ring.rs` | the phones of one extension are rung, or a number outside |
 //! | `search.rs` | a destination at work: where it leads to, and what it leaves behind |
+//! | `conversation.rs` | both parties talk: held, transferred, until one hangs up |
 //! | `end.rs` | from what happened to a leg to the end that the API shows |
 
 mod click_to_call;
+mod conversation;
 mod dialled;
 pub mod end;
 mod ring;
 mod search;
 
 pub use click_to_call::ClickToCall;
+pub use conversation::Conversation;
 pub use dialled::{Dialled, Dialling};
 pub use end::{EndCause, LegEnd};
 pub use ring::Ring;
 pub use search::{Search, SearchEnd};
 
-use call_control::{CallState, CallerId, End, Number, Party, PartyType};
+use crate::place::CallNumber;
+use call_control::{CallState, CallerId, Digits, End, NotNow, Number, Party, PartyType, StepKind};
 use media_relay::Sound;
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -64,6 +68,8 @@ pub enum Event {
     Gone(LegId, LegEnd),
     /// The time is over.
     Due(Timer),
+    /// Somebody wants something of the two who talk; [`Scenario::takes`] has said that it is possible.
+    Asked(Wish),
     /// The answer to [`Action::Ask`].
     Told(Told),
     /// The API, the relay or the end of the server asks for the end of the call.
@@ -115,6 +121,25 @@ pub enum Action {
     },
     /// Let two legs hear each other; what one says of holding or in an INFO is passed to the other from now on.
     Connect(LegId, LegId),
+    /// Take over a leg of another call: [`Event::Answered`] follows.
+    Adopt {
+        /// As whom.
+        leg: LegId,
+        /// In whose place.
+        party: Party,
+        /// Which.
+        foreign: Foreign,
+    },
+    /// Let two legs that are connected not hear each other.
+    Part(LegId, LegId),
+    /// Hold a leg: it is told to send nothing, and hears what is played to it. Being connected ends it.
+    Hold(LegId),
+    /// What was held is held no more, though nobody is to be heard yet.
+    Resume(LegId),
+    /// Tell a phone what has become of the transfer that it asked for (RFC 3515 §2.4.4): 100 to 699.
+    Notify(LegId, u16),
+    /// Keep what has happened.
+    Note(Step),
     /// Ask what calls have in common; answered by [`Event::Told`].
     Ask(Ask),
     /// Start a timer.
@@ -175,6 +200,69 @@ impl Shows {
     }
 }
 
+/// What somebody wants of two who talk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Hold this party.
+    Hold(Party),
+    /// Hold it no more.
+    Resume(Party),
+    /// Let this party hear keys.
+    Dial(Party, Digits),
+    /// Let somebody else take the place of a party; the other party waits meanwhile.
+    Transfer(Box<Transfer>),
+}
+
+/// Somebody is to take the place of a party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Whose place.
+    pub place: Party,
+    /// Who is to take it.
+    pub to: Target,
+    /// The leg whose phone asked for it and is told how it goes; `None`: the API did.
+    pub by: Option<LegId>,
+}
+
+/// Who is to take the place of a party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// It is rung.
+    Rung {
+        /// Whom.
+        whom: Whom,
+        /// What is shown to it.
+        shows: Shows,
+    },
+    /// It talks to the same phone in another call (RFC 3891).
+    Foreign {
+        /// Its number.
+        number: Number,
+        /// Where it is.
+        leg: Foreign,
+    },
+}
+
+/// A leg of another call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreign {
+    pub(crate) call: CallNumber,
+    pub(crate) leg: LegId,
+}
+
+/// What is kept of a call beyond its two parties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What happened.
+    pub step: StepKind,
+    /// Whose place it concerns.
+    pub party: Party,
+    /// Where it leads to.
+    pub number: Option<Number>,
+    /// Why it failed.
+    pub sip_status: Option<u16>,
+}
+
 /// Why we hang up on a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
@@ -210,6 +298,13 @@ pub struct Actions {
 }
 
 impl Actions {
+    /// Takes over a leg of another call.
+    pub fn adopt(&mut self, party: Party, foreign: Foreign) -> LegId {
+        let leg = self.next_leg();
+        self.push(Action::Adopt { leg, party, foreign });
+        leg
+    }
+
     /// Rings somebody.
     pub fn call(&mut self, order: Order) -> LegId {
         let leg = self.next_leg();
@@ -267,6 +362,15 @@ pub trait Scenario: Debug + Send {
 
     /// Something happened. Nothing is told after `Action::Finish`.
     fn handle(&mut self, event: Event, actions: &mut Actions);
+
+    /// Whether this can be asked now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn takes(&self, wish: &Wish) -> Result<(), NotNow>;
+
+    /// Both parties talk, and nothing is under way that another call could not take over.
+    fn can_be_left(&self) -> bool;
 }
 
 /// A way to find the other party.
@@ -294,6 +398,8 @@ pub enum Found {
 /// What a destination is asked for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
+    /// Which party of the call is looked for.
+    pub party: Party,
     /// How long it may take.
     pub time: Duration,
     /// What phones show of the one who waits.

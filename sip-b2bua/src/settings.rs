@@ -55,7 +55,7 @@ impl Settings {
     pub fn endpoint(&self) -> sip_core::Config {
         sip_core::Config {
             user_agent: self.user_agent.clone(),
-            passes_to_user: vec![Method::INFO],
+            passes_to_user: vec![Method::INFO, Method::REFER],
             serves: vec![
                 Method::INVITE.into(),
                 Method::OPTIONS.into(),

@@ -13,9 +13,11 @@
 //! | `Lines` | who is busy |
 //! | `Trunks` | carriers, their channels and addresses |
 //! | `LeftBehind` | legs that outlive a process |
+//! | `Adopted` | legs that have gone from one call into another |
 //! | `Tracer` | the SIP messages of each call |
 
 mod admission;
+mod adopting;
 mod beginning;
 mod call_actions;
 mod calls;
@@ -26,22 +28,24 @@ mod inventory;
 mod left_behind;
 mod lines;
 mod outside;
+mod referring;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 pub use command::{Action, Command, Ticket};
 
-use crate::call::{RunningCall, party_at};
+use crate::call::RunningCall;
 use crate::journal::{self, Journal, JournalAction, Waiting};
 use crate::moment::Moment;
-use crate::place::Place;
 use crate::registrar::{Changed, Registrar};
 use crate::routing::Directory;
 use crate::scenario::{EndCause, Scenarios};
 use crate::settings::{Extension, Settings};
 use crate::trunks::Trunks;
 use admission::Admission;
+use adopting::Adopted;
 use call_control::{Call, CallId, HangUpRefusal, NumberedEvent};
 use call_store::{StoredBinding, StoredInvite};
 use call_trace::{FarEnd, Tracer};
@@ -71,6 +75,7 @@ pub struct Switchboard {
     lines: Lines,
     trunks: Trunks,
     left_behind: LeftBehind,
+    adopted: Adopted,
     /// When the log told last of a stranger who calls a number of a trunk.
     strangers_told_at: Option<Instant>,
     tracer: Tracer,
@@ -115,6 +120,7 @@ impl Switchboard {
             trunks: Trunks::new(std::mem::take(&mut settings.trunks), seed, now),
             settings,
             left_behind: LeftBehind::default(),
+            adopted: Adopted::default(),
             strangers_told_at: None,
             tracer: Tracer::default(),
             random: ChaCha12Rng::from_seed(seed),
@@ -160,6 +166,7 @@ impl Switchboard {
         match command {
             Command::ClickToCall { ticket, request } => self.click_to_call(ticket, request, moment),
             Command::HangUp { ticket, call } => self.hang_up(ticket, call, moment),
+            Command::Ask { ticket, call, wish } => self.ask(ticket, call, &wish, moment),
             Command::Drain => self.admission.drain(),
             Command::EndAll => self.end_all(moment, |call| call.request_end(EndCause::ServerStopped, moment)),
             Command::CloseAll => self.end_all(moment, |call| call.close_at_once(moment)),
@@ -174,25 +181,19 @@ impl Switchboard {
             Added, Broken, Closed, Digit, FirstPacket, Moved, NotAdded, Played, Removed, Report, Silent,
         };
         match event {
-            Added { session, termination, rtp } => {
-                if let Some(party) = party_at(termination) {
-                    self.added(session.into(), party, rtp, moment);
-                }
+            Added { session, termination, rtp } => self.added(session.into(), termination, rtp, moment),
+            NotAdded { session, termination, reason } => {
+                self.not_added(session.into(), termination, reason, moment);
             }
-            NotAdded { session, reason, .. } => self.not_added(session.into(), reason, moment),
             FirstPacket { session, termination, at } => {
-                if let Some(party) = party_at(termination) {
-                    self.with_call(session.into(), moment, |call| {
-                        call.handle_first_packet(party, at, moment)
-                    });
-                }
+                self.with_call(session.into(), moment, |call| {
+                    call.handle_first_packet(termination, at, moment);
+                });
             }
             Silent { session, termination } => {
-                if let Some(party) = party_at(termination) {
-                    self.with_call(session.into(), moment, |call| call.handle_silence(party, moment));
-                }
+                self.with_call(session.into(), moment, |call| call.handle_silence(termination, moment));
             }
-            // No scenario listens to digits, plays a sound that ends, or moves a party yet.
+            // No scenario listens to digits, or plays a sound that ends, yet.
             Digit { .. } | Played { .. } | Removed { .. } | Moved { .. } => {}
             Report { session, statistics } => {
                 self.with_call(session.into(), moment, |call| call.handle_report(&statistics, moment));
@@ -357,7 +358,7 @@ impl Switchboard {
     }
 
     fn handle_invite(&mut self, invite: InviteId, event: InviteEvent, moment: Moment) {
-        let place = Place::from(invite);
+        let place = self.adopted.place_of(invite);
         let call = self.calls.machine(place.call).is_some().then(|| self.calls.id_of(place.call)).flatten();
         self.left_behind.keep(invite, &event, call, &mut self.endpoint, &mut self.journal, moment);
         if let InviteEvent::Trying | InviteEvent::Progress { .. } | InviteEvent::Answered { .. } = event {

@@ -252,6 +252,17 @@ impl Trunks {
         }
     }
 
+    /// A leg goes on as one of another call: so does its channel.
+    pub(crate) fn moved(&mut self, before: LegKey, after: LegKey) {
+        if let Some(hunt) = self.hunts.remove(&before) {
+            self.hunts.insert(after, hunt);
+        }
+        if let Some(trunk) = self.inbound.remove(&before) {
+            self.inbound.insert(after, trunk);
+        }
+        self.trunks.iter_mut().for_each(|trunk| trunk.moved(before, after));
+    }
+
     /// A leg is over, through a trunk or not.
     pub(crate) fn end(&mut self, leg: LegKey) {
         self.leave(leg);

@@ -141,7 +141,10 @@ impl Life {
                 call.connected_at.is_none() && end.by == EndedBy::Server
             }
             EndReason::ServerStopped | EndReason::MediaTimeout | EndReason::ServerCrashed => true,
-            EndReason::InternalError | EndReason::LoopDetected => false,
+            EndReason::InternalError
+            | EndReason::LoopDetected
+            | EndReason::Transferred
+            | EndReason::TransferFailed => false,
             EndReason::Cancelled
             | EndReason::NoAnswer
             | EndReason::Busy

@@ -51,12 +51,14 @@ impl Tried {
     }
 
     fn check(&self) {
-        // Those of calls outside have lives of their own.
+        // Those of calls outside and of transfers have lives of their own.
         let never = [
             EndReason::TrunkFailed,
             EndReason::PolicyDenied,
             EndReason::LimitReached,
             EndReason::LoopDetected,
+            EndReason::Transferred,
+            EndReason::TransferFailed,
             EndReason::InternalError,
         ];
         for reason in EndReason::ALL.into_iter().filter(|reason| !never.contains(reason)) {

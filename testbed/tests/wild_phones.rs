@@ -212,6 +212,8 @@ fn check(call: &Call, asked: Asked, played: &Played) {
         | EndReason::PolicyDenied
         | EndReason::LimitReached
         | EndReason::LoopDetected
+        | EndReason::Transferred
+        | EndReason::TransferFailed
         | EndReason::ServerCrashed
         | EndReason::InternalError => panic!("{end:?}"),
     }
@@ -239,6 +241,8 @@ fn check_status(call: &Call, played: &Played) {
         | EndReason::PolicyDenied
         | EndReason::LimitReached
         | EndReason::LoopDetected
+        | EndReason::Transferred
+        | EndReason::TransferFailed
         | EndReason::ServerCrashed
         | EndReason::InternalError => false,
     };

@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use call_control::{
     Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, Calls, ClickToCall, End, EndReason,
     EndedBy, EventReader, EventsEnd, Explanation, ExtensionView, HangUpRefusal, Ladder, MessagesRefusal,
-    Number, NumberedEvent, PartyType, PartyView, Readiness, Refusal, Repeatable, Timestamp, TrunkView,
+    Number, NumberedEvent, PartyType, PartyView, Readiness, Refusal, Repeatable, Timestamp, TrunkView, Wish,
+    WishRefusal,
 };
 use call_store::{FirstAnswer, Round, Store};
 use control_api::{ApiKey, Keys, Permission, key_sha256, router};
@@ -50,6 +51,7 @@ pub(crate) fn call(n: u8, state: CallState) -> Call {
         duration_seconds: 0.0,
         ring_seconds: 0.0,
         talk_seconds: 0.0,
+        path: Vec::new(),
         created_at: moment,
         connected_at: None,
         ended_at: (state == CallState::Ended).then_some(moment),
@@ -64,7 +66,10 @@ pub(crate) fn event(n: u8, kind: CallEventKind) -> CallEvent {
         CallEventKind::Initiated | CallEventKind::Ringing => CallState::CallingFrom,
         CallEventKind::Answered => CallState::CallingTo,
         CallEventKind::Connected => CallState::Connected,
-        CallEventKind::Talking => CallState::Talking,
+        CallEventKind::Talking
+        | CallEventKind::Held
+        | CallEventKind::Resumed
+        | CallEventKind::Transferred => CallState::Talking,
         CallEventKind::Ended => CallState::Ended,
     };
     let mut call = call(n, state);
@@ -75,6 +80,7 @@ pub(crate) fn event(n: u8, kind: CallEventKind) -> CallEvent {
         party: None,
         sip_status: None,
         q850_cause: None,
+        into: None,
     });
     CallEvent { event: kind, party: None, at: call.created_at, call }
 }
@@ -83,6 +89,8 @@ pub(crate) fn event(n: u8, kind: CallEventKind) -> CallEvent {
 pub(crate) struct Script {
     pub(crate) click_to_call: Result<CallId, Refusal>,
     pub(crate) hang_up: Result<(), HangUpRefusal>,
+    pub(crate) ask: Result<(), WishRefusal>,
+    pub(crate) wishes: Vec<(CallId, Wish)>,
     pub(crate) live: Option<Arc<Call>>,
     pub(crate) readiness: Readiness,
     pub(crate) panics: bool,
@@ -163,6 +171,17 @@ impl Calls for FakeCalls {
             assert!(!std::mem::take(&mut self.script().dies_when_kept), "it died when the call was on disk");
             answer
         })
+    }
+
+    fn ask(
+        &self,
+        call: CallId,
+        wish: Wish,
+    ) -> Pin<Box<dyn Future<Output = Result<(), WishRefusal>> + Send + '_>> {
+        let mut script = self.script();
+        script.wishes.push((call, wish));
+        let answer = script.ask.clone();
+        Box::pin(async move { answer })
     }
 
     fn hang_up(&self, call: CallId) -> Pin<Box<dyn Future<Output = Result<(), HangUpRefusal>> + Send + '_>> {
@@ -247,6 +266,8 @@ impl Api {
         let script = Mutex::new(Script {
             click_to_call: Ok(id(1)),
             hang_up: Ok(()),
+            ask: Ok(()),
+            wishes: Vec::new(),
             live: None,
             readiness: Readiness::Ready,
             panics: false,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn ended(n: u8, reason: EndReason) -> Call {
-    let end = End { reason, by: EndedBy::To, party: None, sip_status: None, q850_cause: None };
+    let end = End { reason, by: EndedBy::To, party: None, sip_status: None, q850_cause: None, into: None };
     Call { end: Some(end), ..call(n, CallState::Ended) }
 }
 

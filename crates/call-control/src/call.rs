@@ -1,6 +1,8 @@
 //! A call as the API shows it.
 
-use crate::{CallerId, Disposition, End, EndReason, EndedBy, Number, VariableName, VariableValue};
+use crate::{
+    CallerId, Disposition, End, EndReason, EndedBy, Number, Reached, Step, VariableName, VariableValue,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -174,6 +176,9 @@ pub struct PartyView {
     /// What the number stands for.
     #[serde(rename = "type")]
     pub party_type: PartyType,
+    /// Who it is now: the number that a forward or a transfer has led to. Absent while it is the one that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Reached>,
     /// The trunk through which it is reached, for a number outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trunk: Option<Box<str>>,
@@ -199,6 +204,7 @@ impl PartyView {
         Self {
             number,
             party_type,
+            reached: None,
             trunk: None,
             state: PartyState::Waiting,
             ringing_at: None,
@@ -289,6 +295,9 @@ pub struct Call {
     pub ring_seconds: f64,
     /// From the connection to the end, or until now; 0 before.
     pub talk_seconds: f64,
+    /// What it went through beyond its two parties, in order: holds, forwards, transfers. At most [`STEPS_MAX`](crate::STEPS_MAX).
+    #[serde(default)]
+    pub path: Vec<Step>,
     /// The request came.
     pub created_at: Timestamp,
     /// Both had answered.
@@ -313,6 +322,7 @@ struct Shown<'a> {
     duration_seconds: f64,
     ring_seconds: f64,
     talk_seconds: f64,
+    path: &'a [Step],
     created_at: Timestamp,
     connected_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -333,6 +343,7 @@ impl Serialize for Call {
             duration_seconds: self.duration_seconds,
             ring_seconds: self.ring_seconds,
             talk_seconds: self.talk_seconds,
+            path: &self.path,
             created_at: self.created_at,
             connected_at: self.connected_at,
             ended_at: self.ended_at,
@@ -362,6 +373,7 @@ impl Call {
             duration_seconds: 0.0,
             ring_seconds: 0.0,
             talk_seconds: 0.0,
+            path: Vec::new(),
             created_at,
             connected_at: None,
             ended_at: None,
@@ -399,6 +411,7 @@ impl Call {
             sip_status: None,
             // Temporary failure.
             q850_cause: Some(41),
+            into: None,
         });
         self
     }

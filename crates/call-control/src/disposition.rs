@@ -70,6 +70,8 @@ impl Disposition {
             | EndReason::PolicyDenied
             | EndReason::LimitReached
             | EndReason::LoopDetected
+            | EndReason::Transferred
+            | EndReason::TransferFailed
             | EndReason::ServerStopped
             | EndReason::ServerCrashed
             | EndReason::InternalError => Self::Failed,

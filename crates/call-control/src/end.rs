@@ -1,6 +1,6 @@
 //! Why a call ended.
 
-use crate::Party;
+use crate::{CallId, Party};
 use serde::{Deserialize, Serialize};
 
 /// The end of a call.
@@ -16,6 +16,9 @@ pub struct End {
     pub sip_status: Option<u16>,
     /// The Q.850 cause that fits (RFC 3398 §8.2.6.1).
     pub q850_cause: Option<u8>,
+    /// The call that goes on with a party of this one, where it was `transferred`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<CallId>,
 }
 
 /// Who brought the end about.
@@ -77,6 +80,10 @@ pub enum EndReason {
     LimitReached,
     /// One destination led to another, more often than a call may be led on.
     LoopDetected,
+    /// A party went into another call: that one goes on ([`End::into`]).
+    Transferred,
+    /// Whoever transferred the call had hung up when the number that it named could not be reached.
+    TransferFailed,
     /// The server was told to stop.
     ServerStopped,
     /// The server died.
@@ -87,7 +94,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// The whole list.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::HungUp,
         Self::Cancelled,
         Self::NoAnswer,
@@ -104,6 +111,8 @@ impl EndReason {
         Self::PolicyDenied,
         Self::LimitReached,
         Self::LoopDetected,
+        Self::Transferred,
+        Self::TransferFailed,
         Self::ServerStopped,
         Self::ServerCrashed,
         Self::InternalError,
@@ -128,6 +137,8 @@ impl EndReason {
             Self::PolicyDenied => "policy_denied",
             Self::LimitReached => "limit_reached",
             Self::LoopDetected => "loop_detected",
+            Self::Transferred => "transferred",
+            Self::TransferFailed => "transfer_failed",
             Self::ServerStopped => "server_stopped",
             Self::ServerCrashed => "server_crashed",
             Self::InternalError => "internal_error",

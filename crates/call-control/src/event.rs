@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct CallEvent {
     /// What happened.
     pub event: CallEventKind,
-    /// To whom, for `call.ringing` and `call.answered`.
+    /// To whom, where it is of one party.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub party: Option<Party>,
     /// When.
@@ -39,6 +39,15 @@ pub enum CallEventKind {
     /// Audio has arrived from both.
     #[serde(rename = "call.talking")]
     Talking,
+    /// The party is held: by the other one's phone, or by the API.
+    #[serde(rename = "call.held")]
+    Held,
+    /// The party is held no more.
+    #[serde(rename = "call.resumed")]
+    Resumed,
+    /// Somebody else has taken the place of the party.
+    #[serde(rename = "call.transferred")]
+    Transferred,
     /// Over.
     #[serde(rename = "call.ended")]
     Ended,
@@ -53,6 +62,9 @@ impl CallEventKind {
             Self::Answered => "call.answered",
             Self::Connected => "call.connected",
             Self::Talking => "call.talking",
+            Self::Held => "call.held",
+            Self::Resumed => "call.resumed",
+            Self::Transferred => "call.transferred",
             Self::Ended => "call.ended",
         }
     }
@@ -91,8 +103,10 @@ mod tests {
 
     #[test]
     fn the_words_of_events_are_those_of_json() {
-        use CallEventKind::{Answered, Connected, Ended, Initiated, Ringing, Talking};
-        for kind in [Initiated, Ringing, Answered, Connected, Talking, Ended] {
+        use CallEventKind::{
+            Answered, Connected, Ended, Held, Initiated, Resumed, Ringing, Talking, Transferred,
+        };
+        for kind in [Initiated, Ringing, Answered, Connected, Talking, Held, Resumed, Transferred, Ended] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.as_str()));
         }
     }

@@ -101,6 +101,10 @@ pub enum FindingCode {
     LimitReached,
     /// Destinations lead in a circle.
     LoopDetected,
+    /// It went into another call.
+    Transferred,
+    /// Nobody took the place of whoever transferred it and hung up.
+    TransferFailed,
     /// The server was told to stop.
     ServerStopped,
     /// The server died.

@@ -11,8 +11,10 @@ mod explanation;
 mod inventory;
 mod ladder;
 mod number;
+mod path;
 mod request;
 mod service;
+mod wish;
 
 pub use call::{
     Call, CallDirection, CallId, CallState, Media, Party, PartyState, PartyType, PartyView, Timestamp,
@@ -27,9 +29,11 @@ pub use ladder::{
     Direction, Ladder, LadderDevice, LadderMessage, LadderParty, LadderTransport, LeftOut, MessageKind,
 };
 pub use number::{CallerId, CallerIdError, Number, NumberError};
+pub use path::{Reached, STEPS_MAX, Step, StepKind};
 pub use request::{
     ClickToCall, Repeatable, VariableName, VariableNameError, VariableValue, VariableValueError,
 };
 pub use service::{
     Calls, EventReader, EventsEnd, HangUpRefusal, MessagesRefusal, Readiness, Refusal, whole_seconds,
 };
+pub use wish::{Digits, DigitsError, NotNow, Transfer, Wish, WishRefusal};

@@ -2,7 +2,7 @@
 
 use crate::{
     Call, CallId, ClickToCall, Explanation, ExtensionView, Ladder, Number, NumberedEvent, PartyType,
-    TrunkView,
+    TrunkView, Wish, WishRefusal,
 };
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +19,13 @@ pub trait Calls: Send + Sync + 'static {
 
     /// Ends a call at any moment.
     fn hang_up(&self, call: CallId) -> Pin<Box<dyn Future<Output = Result<(), HangUpRefusal>> + Send + '_>>;
+
+    /// Asks something of a running call; answers as soon as it is sure that it will be tried.
+    fn ask(
+        &self,
+        call: CallId,
+        wish: Wish,
+    ) -> Pin<Box<dyn Future<Output = Result<(), WishRefusal>> + Send + '_>>;
 
     /// A running call as it stands.
     fn live(&self, call: CallId) -> Option<Arc<Call>>;

@@ -29,7 +29,7 @@ enum CallTrace {
 }
 
 impl Tracer {
-    /// Messages with this Call-ID are those of a phone that is about to be rung.
+    /// Messages with this Call-ID are those of a phone that is about to be rung, has called, or comes from another call.
     pub fn begin_dialog(&mut self, call: CallId, party: Party, sip_call_id: &str, phone: &RungPhone<'_>) {
         let call_trace = self
             .calls
@@ -70,7 +70,10 @@ impl Tracer {
         if let Some(CallTrace::Open { dialogs, .. }) =
             self.calls.insert(call, CallTrace::Closed(Arc::clone(&octets)))
         {
-            for dialog in dialogs {
+            // One that has gone into another call is traced there.
+            let is_its = |dialog: &Arc<str>| self.dialogs.get(dialog).is_some_and(|(of, _)| *of == call);
+            let its: Vec<_> = dialogs.into_iter().filter(is_its).collect();
+            for dialog in its {
                 self.dialogs.remove(&dialog);
             }
         }

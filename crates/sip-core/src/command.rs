@@ -97,13 +97,16 @@ pub enum Command {
         /// An INVITE of ours.
         invite: InviteId,
     },
-    /// Sends INFO and the like in the dialog; not to a peer whose Allow lacks the method. Whatever becomes of it the
-    /// session stands, but for a 481: the peer knows no such dialog.
+    /// Sends INFO and the like in the dialog; not to a peer whose Allow lacks the method, unless it is the NOTIFY that its
+    /// own REFER asks for. Whatever becomes of it the session stands, but for a 481: the peer knows no such dialog. To a
+    /// NOTIFY that says no more than that nobody there waits for it any longer (RFC 3515 §2.4.4).
     Request {
         /// An answered INVITE.
         invite: InviteId,
         /// Neither INVITE, ACK, CANCEL nor BYE.
         method: Method,
+        /// Further header fields.
+        fields: Vec<(FieldName, Box<str>)>,
         /// Of the body.
         content_type: Box<str>,
         /// May be empty.
@@ -115,6 +118,8 @@ pub enum Command {
         responder: Responder,
         /// Of the response.
         status: StatusCode,
+        /// Further header fields.
+        fields: Vec<(FieldName, Box<str>)>,
     },
     /// Ends what an endpoint of an earlier life began: CANCEL, or BYE. `Gone` follows; at once, with
     /// [`NothingToEnd`](crate::GoneCause::NothingToEnd), when what was saved cannot be read or is known here already.

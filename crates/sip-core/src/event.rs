@@ -102,8 +102,10 @@ pub enum InviteEvent {
     Reanswered {
         /// The answer; empty when the 2xx, or the ACK of ours, had none.
         body: Vec<u8>,
+        /// A later offer waits: this is not the answer to that one.
+        is_overtaken: bool,
     },
-    /// Our re-INVITE was refused; the session stays as it was.
+    /// Our re-INVITE was refused, and no later one waits; the session stays as it was.
     ReofferRefused {
         /// 300 to 699.
         status: StatusCode,
@@ -122,7 +124,10 @@ pub enum InviteEvent {
 
 /// A request in a dialog that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Responder(pub(crate) u64);
+pub struct Responder {
+    pub(crate) transaction: u64,
+    pub(crate) invite: InviteId,
+}
 
 /// Why a usage is over.
 #[derive(Debug, Clone)]

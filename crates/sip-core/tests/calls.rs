@@ -381,7 +381,7 @@ fn a_re_invite_without_an_offer_asks_for_ours() {
     element.answer_offer(id, b"our offer");
     element.receive(request_text("ACK", "1", "p", &local, 2, "answer"));
     assert!(
-        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body }) if body == b"answer")
+        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body, .. }) if body == b"answer")
     );
 }
 
@@ -411,7 +411,7 @@ fn our_re_invite_is_answered_or_refused_and_a_glare_is_tried_again() {
     assert_eq!((first.header.cseq.number, &first.body[..]), (2, &b"hold"[..]));
     element.respond(&first, 200, "p", "held");
     assert!(
-        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body }) if body == b"held")
+        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body, is_overtaken: true }) if body == b"held")
     );
     let second = element.last_request(&Method::INVITE).clone();
     assert_eq!(&second.body[..], b"resume", "the offer that waited");
@@ -704,7 +704,7 @@ fn an_offer_that_met_one_of_the_peer_is_made_anew_behind_it() {
     let again = element.last_request(&Method::INVITE).clone();
     element.respond(&again, 200, "p", "agreed");
     assert!(
-        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body }) if body == b"agreed")
+        matches!(element.invite_events().last(), Some(InviteEvent::Reanswered { body, is_overtaken: false }) if body == b"agreed")
     );
     element.pass(Duration::from_secs(60));
     assert_eq!(offers(&element), ["ours", "ours"], "once");
@@ -731,5 +731,39 @@ fn a_later_offer_takes_the_place_of_one_that_waits_for_its_turn() {
         element.respond(&second, 200, "p", "answer");
         element.pass(Duration::from_secs(60));
         assert_eq!(offers(&element), ["first", "second"]);
+    }
+}
+
+#[test]
+fn the_answer_to_an_offer_that_a_later_one_has_overtaken_is_told_as_that() {
+    for status in [200, 488] {
+        let (mut element, id, _) = standing();
+        element.offer(id, b"first");
+        let first = element.last_request(&Method::INVITE).clone();
+        element.offer(id, b"second");
+        element.respond(&first, status, "p", "answer to the first");
+        assert_eq!(offers(&element), ["first", "second"]);
+        let second = element.last_request(&Method::INVITE).clone();
+        element.respond(&second, 200, "p", "answer to the second");
+        let refused = |event: &&InviteEvent| matches!(event, InviteEvent::ReofferRefused { .. });
+        assert_eq!(element.invite_events().iter().filter(|event| refused(event)).count(), 0);
+        let answers = element.invite_events().into_iter().filter_map(|event| match event {
+            InviteEvent::Reanswered { body, is_overtaken } => {
+                Some((String::from_utf8_lossy(body).into_owned(), *is_overtaken))
+            }
+            InviteEvent::Sent { .. }
+            | InviteEvent::Trying
+            | InviteEvent::Progress { .. }
+            | InviteEvent::Answered { .. }
+            | InviteEvent::Confirmed { .. }
+            | InviteEvent::Offered { .. }
+            | InviteEvent::ReofferRefused { .. }
+            | InviteEvent::Requested { .. }
+            | InviteEvent::Gone(_) => None,
+        });
+        let second = ("answer to the second".into(), false);
+        let expected =
+            if status == 200 { vec![("answer to the first".into(), true), second] } else { vec![second] };
+        assert_eq!(answers.collect::<Vec<_>>(), expected);
     }
 }

@@ -148,6 +148,7 @@ field_names! {
     RECORD_ROUTE = "Record-Route";
     RECV_INFO = "Recv-Info";
     REFERRED_BY = "Referred-By";
+    REFER_SUB = "Refer-Sub";
     REFER_TO = "Refer-To";
     REJECT_CONTACT = "Reject-Contact";
     REMOTE_PARTY_ID = "Remote-Party-ID";

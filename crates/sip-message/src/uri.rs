@@ -100,6 +100,15 @@ impl SipUri {
         String::from_utf8(octets).ok().filter(|user| !user.chars().any(char::is_control))
     }
 
+    /// A header field behind the `?` (RFC 3261 §19.1.1), its escapes decoded once, when that is UTF-8 without control
+    /// characters.
+    pub fn decoded_header(&self, name: &str) -> Option<String> {
+        let mut fields = self.headers.as_deref()?.split('&').filter_map(|field| field.split_once('='));
+        let (_, value) = fields.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        let octets = units(value).map(|(octet, _)| octet).collect();
+        String::from_utf8(octets).ok().filter(|value| !value.chars().any(char::is_control))
+    }
+
     /// The `transport` parameter in lower case.
     pub fn transport(&self) -> Option<String> {
         self.parameters.value("transport").map(str::to_ascii_lowercase)
@@ -280,6 +289,8 @@ mod tests {
         assert_eq!(uri.port, Some(5061));
         assert_eq!(uri.transport().as_deref(), Some("tcp"));
         assert_eq!(uri.headers.as_deref(), Some("Subject=x&Route=%3Csip:a%3E"));
+        assert_eq!(uri.decoded_header("route").as_deref(), Some("<sip:a>"));
+        assert_eq!((uri.decoded_header("Sub"), uri.decoded_header("x")), (None, None));
         assert_eq!(uri.to_string(), text);
     }
 

@@ -1,8 +1,11 @@
 //! What the scenario wants done.
 
+use super::legs::media_of;
 use super::*;
-use crate::scenario::{Action, Why};
-use media_relay::{Command, Playback, TerminationId, Topology};
+use crate::scenario::{Action, Foreign, Why};
+use call_control::Reached;
+use media_relay::{Command, Playback, Sound, TerminationId, Topology};
+use sdp::Direction;
 
 impl RunningCall {
     pub(super) fn perform(&mut self, action: Action, moment: Moment) {
@@ -15,6 +18,12 @@ impl RunningCall {
             Action::Stop(sound) => self.stop(sound),
             Action::Hear { who, whom } => self.hear(who, whom),
             Action::Connect(one, other) => self.connect(one, other, moment),
+            Action::Adopt { leg, party, foreign } => self.adopt(leg, party, foreign),
+            Action::Part(one, other) => self.part(one, other),
+            Action::Hold(leg) => self.with_leg(leg, |leg| leg.tell_wish(Direction::SendOnly)),
+            Action::Resume(leg) => self.with_leg(leg, |leg| leg.tell_wish(Direction::SendRecv)),
+            Action::Notify(leg, status) => self.with_leg(leg, |leg| leg.notify(status)),
+            Action::Note(step) => self.note(step, moment),
             Action::Ask(ask) => self.actions.push_back(CallAction::Ask(ask)),
             Action::After(timer, time) => self.deadlines.set(Timer::Scenario(timer), moment.now + time),
             Action::Forget(timer) => self.deadlines.clear(Timer::Scenario(timer)),
@@ -38,28 +47,72 @@ impl RunningCall {
 
     fn call(&mut self, id: LegId, order: Box<Order>, moment: Moment) {
         let Order { party, rings_for, .. } = *order;
-        let termination = Termination { session: self.session(), id: termination_of(party) };
+        let is_taken =
+            |seat| self.legs.values().any(|in_call| in_call.seat == seat && in_call.format.is_some());
+        let free = self.seats.free(party, is_taken);
+        let is_new = free.is_none();
+        let seat = free.unwrap_or_else(|| self.seats.add(party, None));
+        let termination = Termination { session: self.session(), id: seat };
         let gives_up_at = moment.now + rings_for;
         let leg = Leg::outgoing(self.number, id, termination, self.session_id(), gives_up_at);
-        // The view has one leg of each party: the last.
-        for in_call in self.legs.values_mut().filter(|in_call| in_call.party == party) {
-            in_call.is_shown = false;
+        let in_call = LegInCall {
+            order: Some((*order).clone()),
+            ..LegInCall::new(leg, party, seat, order.whom.clone())
+        };
+        // Whoever is to take the place of somebody is shown when it has.
+        let takes_a_place = self.shown(party).is_some_and(|shown| shown.format.is_some());
+        self.legs.insert(id, LegInCall { is_shown: false, ..in_call });
+        if !takes_a_place {
+            self.show_leg(id);
+            self.heard.remove(&party);
+            let view = self.view.party_mut(party);
+            (view.ended_at, view.ringing_at, view.answered_at, view.sip_status) = (None, None, None, None);
+            if party == Party::To {
+                self.span.rung(moment.now);
+            }
         }
-        self.legs.insert(id, LegInCall { order: Some((*order).clone()), ..LegInCall::new(leg, party) });
-        self.heard.remove(&party);
-        let view = self.view.party_mut(party);
-        (view.ended_at, view.ringing_at, view.answered_at, view.sip_status) = (None, None, None, None);
-        if party == Party::To {
-            self.span.rung(moment.now);
+        let number = order.whom.number.clone();
+        self.actions.push_back(CallAction::Begins { leg: id, number });
+        if is_new {
+            self.actions.push_back(CallAction::Open { termination: seat, whom: order.whom });
+        } else if self.seats.rtp(seat).is_some() {
+            self.actions.push_back(CallAction::Reach { leg: id, order });
         }
-        self.actions.push_back(CallAction::Begins { leg: id, number: order.whom.number.clone() });
-        self.actions.push_back(CallAction::Reach { leg: id, order });
     }
 
-    fn play(&mut self, leg: LegId, sound: media_relay::Sound, id: SoundId) {
+    /// The leg that the view shows of a party.
+    pub(super) fn shown(&self, party: Party) -> Option<&LegInCall> {
+        self.legs.values().find(|in_call| in_call.party == party && in_call.is_shown)
+    }
+
+    /// The view has one leg of each party: this one from now on.
+    fn show_leg(&mut self, leg: LegId) {
+        let Some(party) = self.legs.get(&leg).map(|in_call| in_call.party) else { return };
+        for (id, in_call) in self.legs.iter_mut().filter(|(_, in_call)| in_call.party == party) {
+            in_call.is_shown = *id == leg;
+        }
+    }
+
+    /// A leg that was not shown has taken the place of the party.
+    fn takes_place(&mut self, leg: LegId) {
+        let Some(in_call) = self.legs.get(&leg).filter(|in_call| !in_call.is_shown) else { return };
+        let view = self.view.party_mut(in_call.party);
+        view.reached =
+            Some(Reached { number: in_call.whom.number.clone(), party_type: in_call.whom.party_type });
+        (view.state, view.ended_at) = (PartyState::Answered, None);
+        view.trunk = in_call.trunk.clone();
+        view.sip_call_id = in_call.sip_call_id.as_deref().map(Into::into);
+        view.media = in_call.format.as_ref().map(|format| media_of(&format.name));
+        self.show_leg(leg);
+    }
+
+    fn play(&mut self, leg: LegId, sound: Sound, id: SoundId) {
         let Some(in_call) = self.legs.get(&leg).filter(|in_call| in_call.format.is_some()) else { return };
-        let (session, termination) = (self.session(), termination_of(in_call.party));
-        self.sounds.insert(leg, id);
+        let (session, termination) = (self.session(), in_call.seat);
+        // Keys take no sound's place.
+        if !matches!(sound, Sound::Keys(_)) {
+            self.sounds.insert(leg, id);
+        }
         // Whom the leg hears already, before the other has answered, is heard in its place.
         let sound = Playback { sound, gives_way: true, lasts: None };
         let play = id.into();
@@ -73,7 +126,7 @@ impl RunningCall {
         };
         self.sounds.remove(&leg);
         if let Some(in_call) = self.legs.get(&leg) {
-            let (session, termination, play) = (self.session(), termination_of(in_call.party), sound.into());
+            let (session, termination, play) = (self.session(), in_call.seat, sound.into());
             self.actions.push_back(CallAction::Relay(Command::Stop { session, termination, play }));
         }
     }
@@ -82,7 +135,7 @@ impl RunningCall {
         let (Some(hearer), Some(heard)) = (self.legs.get(&who), self.legs.get(&whom)) else { return };
         let Some(description) = heard.early.clone() else { return };
         let session = self.session();
-        let (one, other) = (termination_of(heard.party), termination_of(hearer.party));
+        let (one, other) = (heard.seat, hearer.seat);
         let describe = Command::Describe { session, termination: one, description };
         self.actions.push_back(CallAction::Relay(describe));
         self.link(one, other, Topology::OneWay);
@@ -94,8 +147,10 @@ impl RunningCall {
     }
 
     fn connect(&mut self, one: LegId, other: LegId, moment: Moment) {
-        let party_of = |leg| self.legs.get(&leg).map(|in_call| termination_of(in_call.party));
-        let (Some(this), Some(that)) = (party_of(one), party_of(other)) else { return };
+        let (Some(this), Some(that)) = (self.seat_of(one), self.seat_of(other)) else { return };
+        for leg in [one, other] {
+            self.takes_place(leg);
+        }
         self.connected = Some((one, other));
         for sound in self.sounds.values().copied().collect::<Vec<_>>() {
             self.stop(sound);
@@ -106,6 +161,20 @@ impl RunningCall {
             self.pass_wish(leg);
         }
         self.notice_talking(moment);
+    }
+
+    fn seat_of(&self, leg: LegId) -> Option<TerminationId> {
+        self.legs.get(&leg).map(|in_call| in_call.seat)
+    }
+
+    fn part(&mut self, one: LegId, other: LegId) {
+        let (Some(this), Some(that)) = (self.seat_of(one), self.seat_of(other)) else { return };
+        self.connected = None;
+        self.link(this, that, Topology::Isolate);
+    }
+
+    fn adopt(&mut self, leg: LegId, party: Party, foreign: Foreign) {
+        self.actions.push_back(CallAction::Adopt { leg, party, foreign });
     }
 
     fn show(&mut self, state: CallState, moment: Moment) {

@@ -67,6 +67,10 @@ impl World {
             done: Vec::new(),
             overs: 0,
         };
+        for party in [Party::From, Party::To] {
+            let rtp = ([127, 0, 0, 1], 20_000 + party as u16).into();
+            world.call.handle_added(Seats::first(party), rtp, world.moment());
+        }
         world.call.begin(world.moment());
         world.perform();
         world
@@ -136,7 +140,10 @@ impl World {
                     self.overs += 1;
                     self.done.push("the record".to_owned());
                 }
-                CallAction::ReachOn { .. } => panic!("each party has one phone, and no other"),
+                CallAction::ReachOn { .. } | CallAction::Open { .. } => {
+                    panic!("each party has one phone, and no other")
+                }
+                CallAction::Refer { .. } | CallAction::Adopt { .. } => panic!("nobody transfers"),
                 CallAction::Ask(_)
                 | CallAction::Begins { .. }
                 | CallAction::Ends(_)
@@ -224,10 +231,12 @@ const STOP: Deed = |world| world.call.request_end(EndCause::ServerStopped, world
 const TIMES_OUT: Deed = |world| world.pass(TIMEOUT);
 const MAX_DURATION_IS_OVER: Deed = |world| world.pass(MAX_DURATION);
 const FIVE_SECONDS: Deed = |world| world.pass(Duration::from_secs(5));
-const FROM_IS_HEARD: Deed = |world| world.call.handle_first_packet(Party::From, world.now, world.moment());
-const TO_IS_HEARD: Deed = |world| world.call.handle_first_packet(Party::To, world.now, world.moment());
-const FROM_FALLS_SILENT: Deed = |world| world.call.handle_silence(Party::From, world.moment());
-const TO_FALLS_SILENT: Deed = |world| world.call.handle_silence(Party::To, world.moment());
+const FROM_IS_HEARD: Deed =
+    |world| world.call.handle_first_packet(Seats::first(Party::From), world.now, world.moment());
+const TO_IS_HEARD: Deed =
+    |world| world.call.handle_first_packet(Seats::first(Party::To), world.now, world.moment());
+const FROM_FALLS_SILENT: Deed = |world| world.call.handle_silence(Seats::first(Party::From), world.moment());
+const TO_FALLS_SILENT: Deed = |world| world.call.handle_silence(Seats::first(Party::To), world.moment());
 const CLOSES: Deed = |world| world.call.handle_closed(&[], world.moment());
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::leg::{Information, LegAction, LegEvent};
 use crate::scenario::Progress;
-use call_control::Media;
+use call_control::{Media, STEPS_MAX, Step, StepKind};
 use media_relay::Description;
 use sdp::Format;
 
@@ -13,6 +13,13 @@ pub(super) struct LegInCall {
     pub(super) leg: Leg,
     /// Whom it stands for.
     pub(super) party: Party,
+    /// Where its audio comes in.
+    pub(super) seat: TerminationId,
+    /// Who that is.
+    pub(super) whom: Whom,
+    pub(super) sip_call_id: Option<Box<str>>,
+    /// Through which it is reached.
+    pub(super) trunk: Option<Box<str>>,
     /// The view shows this one of the legs of its party.
     pub(super) is_shown: bool,
     /// How often it was sent elsewhere.
@@ -26,8 +33,20 @@ pub(super) struct LegInCall {
 }
 
 impl LegInCall {
-    pub(super) const fn new(leg: Leg, party: Party) -> Self {
-        Self { leg, party, is_shown: true, redirected: 0, order: None, format: None, early: None }
+    pub(super) const fn new(leg: Leg, party: Party, seat: TerminationId, whom: Whom) -> Self {
+        Self {
+            leg,
+            party,
+            seat,
+            whom,
+            sip_call_id: None,
+            trunk: None,
+            is_shown: true,
+            redirected: 0,
+            order: None,
+            format: None,
+            early: None,
+        }
     }
 }
 
@@ -55,14 +74,18 @@ impl RunningCall {
             }
             LegEvent::Answered { format, status } => self.leg_answered(leg, format, status, moment),
             LegEvent::CodecChanged(format) => self.codec_changed(leg, format, moment),
-            LegEvent::Wishes => self.pass_wish(leg),
+            LegEvent::Wishes => {
+                self.pass_wish(leg);
+                self.note_hold(leg, moment);
+            }
+            LegEvent::Refers(refer) => self.actions.push_back(CallAction::Refer { leg, refer }),
             LegEvent::Informed(information) => self.pass_information(leg, information),
             LegEvent::Gone(end) => self.leg_gone(leg, end, moment),
         }
     }
 
     /// The leg that this one is connected with.
-    fn partner(&self, leg: LegId) -> Option<LegId> {
+    pub(super) fn partner(&self, leg: LegId) -> Option<LegId> {
         match self.connected? {
             (one, other) if one == leg => Some(other),
             (one, other) if other == leg => Some(one),
@@ -110,12 +133,13 @@ impl RunningCall {
     }
 
     fn leg_sent(&mut self, leg: LegId, sip_call_id: Box<str>, flow: Flow) {
-        let Some(in_call) = self.legs.get(&leg) else { return };
-        let party = in_call.party;
+        let Some(in_call) = self.legs.get_mut(&leg) else { return };
+        let (party, number) = (in_call.party, in_call.whom.number.clone());
+        in_call.sip_call_id = Some(sip_call_id.clone());
         if in_call.is_shown {
             self.view.party_mut(party).sip_call_id = Some(sip_call_id.to_string());
         }
-        self.actions.push_back(CallAction::Sent { party, sip_call_id, flow });
+        self.actions.push_back(CallAction::Sent { party, number, sip_call_id, flow });
     }
 
     fn leg_rings(&mut self, leg: LegId, status: u16, moment: Moment) {
@@ -148,17 +172,7 @@ impl RunningCall {
             view.state = PartyState::Answered;
             view.answered_at = Some(at);
             view.sip_status = Some(status);
-            view.media = Some(Media {
-                codec,
-                packets_received: 0,
-                packets_lost: 0,
-                packets_from_strangers: 0,
-                strangers: Vec::new(),
-                packets_not_agreed: 0,
-                jitter_ms: 0.0,
-                mos: None,
-                first_packet_ms_after_answer: None,
-            });
+            view.media = Some(media_of(&codec));
             if party == Party::To {
                 self.span.rung_no_more(moment.now);
             }
@@ -177,9 +191,66 @@ impl RunningCall {
         self.changed(moment);
     }
 
+    /// Where somebody else has taken the place of a party, or has not, nobody sits any more.
+    fn give_up_seat(&mut self, gone: &LegInCall) {
+        let party = gone.party;
+        let is_shown_elsewhere = self
+            .legs
+            .values()
+            .any(|in_call| in_call.party == party && in_call.is_shown && in_call.seat != gone.seat);
+        let is_used = self.legs.values().any(|in_call| in_call.seat == gone.seat);
+        if is_shown_elsewhere && !is_used && self.seats.remove(gone.seat).is_some() {
+            let remove = media_relay::Command::Remove { session: self.session(), termination: gone.seat };
+            self.actions.push_back(CallAction::Relay(remove));
+        }
+    }
+
+    /// A phone that holds the other party, or holds it no more, is told of once.
+    fn note_hold(&mut self, leg: LegId, moment: Moment) {
+        let Some(partner) = self.partner(leg) else { return };
+        let (Some(holder), Some(other)) = (self.legs.get(&leg), self.legs.get(&partner)) else { return };
+        let (is_held, party) = (!holder.leg.wish().receives(), other.party);
+        let was_held = self.held_by_phones.contains(&party);
+        if is_held == was_held {
+            return;
+        }
+        let step = if is_held {
+            self.held_by_phones.insert(party);
+            StepKind::Held
+        } else {
+            self.held_by_phones.remove(&party);
+            StepKind::Resumed
+        };
+        self.note(scenario::Step { step, party, number: None, sip_status: None }, moment);
+    }
+
+    /// Keeps a step, and tells it where it is an event. What comes beyond the most that are kept is not told either.
+    pub(super) fn note(&mut self, step: scenario::Step, moment: Moment) {
+        if self.view.path.len() >= STEPS_MAX {
+            return;
+        }
+        let scenario::Step { step, party, number, sip_status } = step;
+        let at = self.clock.at(moment.now);
+        self.view.path.push(Step { at, step, party: Some(party), number, sip_status });
+        let event = match step {
+            StepKind::Held => CallEventKind::Held,
+            StepKind::Resumed => CallEventKind::Resumed,
+            StepKind::TransferCompleted => CallEventKind::Transferred,
+            StepKind::Forwarded
+            | StepKind::TransferStarted
+            | StepKind::TransferFailed
+            | StepKind::TransferDenied => return self.changed(moment),
+        };
+        self.happened(event, Some(party), moment);
+    }
+
     fn leg_gone(&mut self, leg: LegId, end: LegEnd, moment: Moment) {
         let Some(in_call) = self.legs.remove(&leg) else { return };
         self.sounds.remove(&leg);
+        self.give_up_seat(&in_call);
+        if self.connected.is_some_and(|(one, other)| one == leg || other == leg) {
+            self.connected = None;
+        }
         if in_call.is_shown {
             let at = self.clock.at(moment.now);
             let view = self.view.party_mut(in_call.party);
@@ -196,5 +267,20 @@ impl RunningCall {
         self.actions.push_back(CallAction::Ends(leg));
         self.changed(moment);
         self.tell(Event::Gone(leg, end));
+    }
+}
+
+/// The audio of a party that has just answered.
+pub(super) fn media_of(codec: &str) -> Media {
+    Media {
+        codec: codec.into(),
+        packets_received: 0,
+        packets_lost: 0,
+        packets_from_strangers: 0,
+        strangers: Vec::new(),
+        packets_not_agreed: 0,
+        jitter_ms: 0.0,
+        mos: None,
+        first_packet_ms_after_answer: None,
     }
 }

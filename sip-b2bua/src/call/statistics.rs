@@ -1,6 +1,6 @@
 //! The audio of the parties: when it began, and the figures of the relay in the view of a call.
 
-use super::{RunningCall, party_at};
+use super::RunningCall;
 use crate::media;
 use crate::moment::Moment;
 use media_relay::{Statistics, TerminationId};
@@ -22,7 +22,11 @@ impl RunningCall {
 
     pub(super) fn note_figures(&mut self, statistics: &[(TerminationId, Statistics)]) {
         for (termination, figures) in statistics {
-            let Some(party) = party_at(*termination) else { continue };
+            let Some(party) = self.seats.party(*termination) else { continue };
+            // Those who have left it, or are not there yet, are nobody's figures.
+            if self.shown(party).is_some_and(|shown| shown.seat != *termination) {
+                continue;
+            }
             let heard = self.heard.entry(party).or_default();
             let first = heard.first_packet.or(figures.first_packet_at).zip(heard.answered);
             if let Some(media) = &mut self.view.party_mut(party).media {

@@ -9,7 +9,7 @@ use crate::scenario::{LegId, Progress, Why};
 use audio::Codec;
 use media_relay::Description;
 use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer};
-use sip_core::{Command, Flow, Incoming, Reach};
+use sip_core::{Command, Incoming, Reach};
 use sip_message::StatusCode;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -67,11 +67,6 @@ impl Leg {
         let invite = leg.invite(FORK);
         leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach });
         Some(leg)
-    }
-
-    /// Along which the phone called.
-    pub(crate) fn flow(&self) -> Option<Flow> {
-        self.forks.get(FORK).map(|fork| fork.flow)
     }
 
     /// The relay's address that the phone will be told.
@@ -179,7 +174,7 @@ impl Leg {
     /// The ACK of our 2xx came; where our 2xx made the offer, with its answer.
     pub(super) fn confirmed(&mut self, fork: usize, body: Option<&[u8]>) {
         if let Some(body) = body {
-            self.reanswered(fork, body);
+            self.reanswered(fork, body, false);
         }
     }
 

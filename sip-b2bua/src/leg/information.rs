@@ -18,12 +18,15 @@ pub(crate) struct Information {
 const BODY_OCTETS_MAX: usize = 2_048;
 
 impl Leg {
-    /// An INFO of a phone. Whatever it says is for those who talk: nobody else is told.
+    /// An INFO of a phone, or a REFER. Whatever it says is for those who talk: nobody else is told.
     pub(super) fn requested(&mut self, from_fork: usize, responder: Responder, request: Request) {
+        if request.method == Method::REFER {
+            return self.referred(from_fork, responder, request);
+        }
         let content_type = request.header.fields.get(&FieldName::CONTENT_TYPE).map(Box::from);
         let is_too_large = request.body.len() > BODY_OCTETS_MAX;
         let status = if is_too_large { StatusCode::REQUEST_ENTITY_TOO_LARGE } else { StatusCode::OK };
-        self.sip(Command::Respond { responder, status });
+        self.sip(Command::Respond { responder, status, fields: Vec::new() });
         let talks = matches!(&self.state, State::Talking(talk) if talk.fork == from_fork);
         if let Some(content_type) = content_type
             && talks
@@ -40,7 +43,8 @@ impl Leg {
         if let ForkState::Answered = self.forks[talk.fork].state {
             let Information { content_type, body } = information;
             let invite = self.invite(talk.fork);
-            self.sip(Command::Request { invite, method: Method::INFO, content_type, body });
+            let (method, fields) = (Method::INFO, Vec::new());
+            self.sip(Command::Request { invite, method, fields, content_type, body });
         }
     }
 }

@@ -150,14 +150,20 @@ impl Leg {
     }
 
     /// The answer to our re-INVITE, or to the offer that a re-INVITE without one asked for.
-    pub(super) fn reanswered(&mut self, from_fork: usize, body: &[u8]) {
+    pub(super) fn reanswered(&mut self, from_fork: usize, body: &[u8], is_overtaken: bool) {
         let State::Talking(talk) = &mut self.state else { return };
         if talk.fork != from_fork {
             return;
         }
-        let Some(offer) = talk.late.take().or_else(|| talk.reoffer.take()) else { return };
+        // Where a later offer waits, this answers one that had the same formats and another direction.
+        let offer = if is_overtaken {
+            talk.reoffer.clone()
+        } else {
+            talk.late.take().or_else(|| talk.reoffer.take())
+        };
+        let Some(offer) = offer else { return };
         let flow = self.forks[from_fork].flow;
-        let is_free = offer.stream().direction == Direction::SendRecv;
+        let is_free = !is_overtaken && offer.stream().direction == Direction::SendRecv;
         let stream = match media::read_answer(&offer, body, flow) {
             Ok(stream) => stream,
             Err(SdpError::AudioRefused) if is_free => return self.close_audio(flow),

@@ -11,15 +11,15 @@
 //! | `CallingTo` | cannot | **3** → `Connected` | **4** → `Ended` | **4** → `Ended` | → `Ended` |
 //! | `Connected` | cannot | cannot | **4** → `Ended` | **4** → `Ended` | → `Ended` |
 //!
-//! A menu or a bot that speaks is connected; it stays in `CallingTo`, as it may lead to somebody. The end hangs up on all
+//! `Connected` has holds and transfers in it: `conversation.rs`. A menu or a bot that speaks is connected; it stays in `CallingTo`, as it may lead to somebody. The end hangs up on all
 //! legs that are left. The tests below try every order of these; `call/crossings.md` says what becomes of the legs.
 
 use super::{
-    Action, Actions, EndCause, Event, LegEnd, LegId, Order, Scenario, Scenarios, Search, SearchEnd, Shows,
-    Timer, Wanted, Whom, end,
+    Action, Actions, Conversation, EndCause, Event, LegEnd, LegId, Order, Scenario, Scenarios, Search,
+    SearchEnd, Shows, Timer, Wanted, Whom, Wish, end,
 };
 use State::{CallingFrom, CallingTo, Connected, Ended, New};
-use call_control::{CallState, End, Party};
+use call_control::{CallState, End, NotNow, Party};
 use std::sync::Arc;
 
 /// One click-to-call.
@@ -39,7 +39,7 @@ enum State {
     New,
     CallingFrom { from: LegId },
     CallingTo { from: LegId, search: Box<Search> },
-    Connected { from: LegId },
+    Connected(Box<Conversation>),
     Ended,
 }
 
@@ -62,12 +62,8 @@ impl Scenario for ClickToCall {
         self.state = match (std::mem::replace(&mut self.state, Ended), event) {
             // 2. When `from` answers, call `to`.
             (CallingFrom { from }, Event::Answered(leg)) if leg == from => self.call_to(from, actions),
-            // 4. When either hangs up, end the call.
             (CallingFrom { from } | CallingTo { from, .. }, Event::Gone(leg, why)) if leg == from => {
                 self.gone(Party::From, why, actions)
-            }
-            (Connected { from }, Event::Gone(leg, why)) => {
-                self.gone(if leg == from { Party::From } else { Party::To }, why, actions)
             }
             (_, Event::EndRequested(cause)) => self.finish(end::requested(cause, self.is_connected), actions),
             (_, Event::Due(timer)) if Some(timer) == self.time_limit => {
@@ -78,8 +74,22 @@ impl Scenario for ClickToCall {
                 let end = search.handle(&event, actions);
                 self.follow(from, search, end, actions)
             }
-            (state @ (New | CallingFrom { .. } | Connected { .. } | Ended), _) => state, // Nothing follows from it.
+            // 4. When either hangs up, end the call.
+            (Connected(mut conversation), event) => match conversation.handle(&event, actions) {
+                Some(end) => self.finish(end, actions),
+                None => Connected(conversation),
+            },
+            (state @ (New | CallingFrom { .. } | Ended), _) => state, // Nothing follows from it.
         };
+    }
+
+    fn takes(&self, wish: &Wish) -> Result<(), NotNow> {
+        let Connected(conversation) = &self.state else { return Err(NotNow::NotConnected) };
+        conversation.takes(wish)
+    }
+
+    fn can_be_left(&self) -> bool {
+        matches!(&self.state, Connected(conversation) if conversation.can_be_left())
     }
 }
 
@@ -101,7 +111,7 @@ impl ClickToCall {
             caller_id: self.request.caller_id.clone(),
             caller_ids: self.request.caller_ids.clone(),
         };
-        let wanted = Wanted { time: self.request.to_timeout, shows };
+        let wanted = Wanted { party: Party::To, time: self.request.to_timeout, shows };
         let (search, end) = Search::begin(Arc::clone(&self.scenarios), from, &self.to, wanted, actions);
         self.follow(from, Box::new(search), end, actions)
     }
@@ -120,10 +130,10 @@ impl ClickToCall {
                 CallingTo { from, search }
             }
             Some(SearchEnd::Reached(to)) => {
-                actions.push(Action::Connect(from, to));
+                let conversation = Conversation::begin(Arc::clone(&self.scenarios), from, to, actions);
                 search.let_go_of_the_rest(to, actions);
                 self.connected(actions);
-                Connected { from }
+                Connected(Box::new(conversation))
             }
             Some(SearchEnd::Failed(why)) => self.gone(Party::To, why, actions),
             Some(SearchEnd::Loop) => self.finish(end::looped(), actions),
@@ -218,6 +228,7 @@ mod tests {
                 Event::Offered(_)
                 | Event::Rings(..)
                 | Event::Due(_)
+                | Event::Asked(_)
                 | Event::Told(_)
                 | Event::EndRequested(_) => {}
             }
@@ -242,6 +253,12 @@ mod tests {
                     | Action::Answer(_)
                     | Action::HangUp(..)
                     | Action::Hear { .. }
+                    | Action::Adopt { .. }
+                    | Action::Part(..)
+                    | Action::Hold(_)
+                    | Action::Resume(_)
+                    | Action::Notify(..)
+                    | Action::Note(_)
                     | Action::Ask(_)
                     | Action::Forget(_)) => panic!("{other:?}"),
                 }

@@ -12,15 +12,16 @@
 //! | `Answering` | cannot | — | cannot | **3** → `Connected` | **4** → `Ended` | **4** → `Ended` | → `Ended` |
 //! | `Connected` | cannot | — | cannot | cannot | **4** → `Ended` | **4** → `Ended` | → `Ended` |
 //!
-//! A menu or a bot that speaks has been answered for: the caller is answered then, and `Calling` goes on, as it may lead to
+//! `Connected` has holds and transfers in it: `conversation.rs`. A menu or a bot that speaks has been answered for: the caller is answered then, and `Calling` goes on, as it may lead to
 //! somebody. The end hangs up on all legs that are left; a caller that was not answered is refused with the status of
 //! whoever refused.
 
 use super::{
-    Action, Actions, Event, LegEnd, LegId, Scenario, Scenarios, Search, SearchEnd, Shows, Wanted, Whom, end,
+    Action, Actions, Conversation, Event, LegEnd, LegId, Scenario, Scenarios, Search, SearchEnd, Shows,
+    Wanted, Whom, Wish, end,
 };
 use State::{Answering, Calling, Connected, Ended, New};
-use call_control::{CallState, End, Party};
+use call_control::{CallState, End, NotNow, Party};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ enum State {
     New,
     Calling { search: Box<Search> },
     Answering { to: LegId },
-    Connected,
+    Connected(Box<Conversation>),
     Ended,
 }
 
@@ -64,21 +65,29 @@ impl Scenario for Dialled {
         self.state = match (std::mem::replace(&mut self.state, Ended), event) {
             (_, Event::EndRequested(cause)) => self.finish(end::requested(cause, self.is_connected), actions),
             // 4. When either hangs up, end the call.
+            (Connected(mut conversation), event) => match conversation.handle(&event, actions) {
+                Some(end) => self.finish(end, actions),
+                None => Connected(conversation),
+            },
             (_, Event::Gone(leg, why)) if leg == caller => self.gone(Party::From, why, actions),
             (Answering { to }, Event::Gone(leg, why)) if leg == to => self.gone(Party::To, why, actions),
-            (Connected, Event::Gone(_, why)) => self.gone(Party::To, why, actions),
             // 1. The caller is here: call `to`.
             (New, Event::Offered(_)) => self.call_to(actions),
             // 2. When `to` answers, answer the caller.
             (Calling { search }, event) => self.search_on(search, &event, actions),
             // 3. When the caller is answered, connect their media.
-            (Answering { to }, Event::Answered(leg)) if leg == caller => {
-                actions.push(Action::Connect(caller, to));
-                self.connected(actions);
-                Connected
-            }
-            (state @ (New | Answering { .. } | Connected | Ended), _) => state, // Nothing follows from it.
+            (Answering { to }, Event::Answered(leg)) if leg == caller => self.connect(to, actions),
+            (state @ (New | Answering { .. } | Ended), _) => state, // Nothing follows from it.
         };
+    }
+
+    fn takes(&self, wish: &Wish) -> Result<(), NotNow> {
+        let Connected(conversation) = &self.state else { return Err(NotNow::NotConnected) };
+        conversation.takes(wish)
+    }
+
+    fn can_be_left(&self) -> bool {
+        matches!(&self.state, Connected(conversation) if conversation.can_be_left())
     }
 }
 
@@ -93,7 +102,7 @@ impl Dialled {
             Ok(to) => to.clone(),
             Err(why) => return self.gone(Party::To, *why, actions),
         };
-        let wanted = Wanted { time: RINGS_FOR, shows: self.dialling.shows.clone() };
+        let wanted = Wanted { party: Party::To, time: RINGS_FOR, shows: self.dialling.shows.clone() };
         let (search, end) =
             Search::begin(Arc::clone(&self.scenarios), self.dialling.leg, &to, wanted, actions);
         self.follow(Box::new(search), end, actions)
@@ -123,8 +132,7 @@ impl Dialled {
             Some(SearchEnd::Reached(to)) => {
                 search.let_go_of_the_rest(to, actions);
                 if self.is_connected {
-                    actions.push(Action::Connect(caller, to));
-                    return Connected;
+                    return self.connect(to, actions);
                 }
                 actions.push(Action::Answer(caller));
                 Answering { to }
@@ -132,6 +140,13 @@ impl Dialled {
             Some(SearchEnd::Failed(why)) => self.gone(Party::To, why, actions),
             Some(SearchEnd::Loop) => self.finish(end::looped(), actions),
         }
+    }
+
+    fn connect(&mut self, to: LegId, actions: &mut Actions) -> State {
+        let scenarios = Arc::clone(&self.scenarios);
+        let conversation = Conversation::begin(scenarios, self.dialling.leg, to, actions);
+        self.connected(actions);
+        Connected(Box::new(conversation))
     }
 
     fn connected(&mut self, actions: &mut Actions) {

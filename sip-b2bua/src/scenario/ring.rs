@@ -1,7 +1,6 @@
 //! One extension: its phones are rung, and whoever waits hears that they are.
 
 use super::{Action, Actions, Destination, Event, Found, LegId, Order, Progress, Wanted, Whom};
-use call_control::Party;
 use media_relay::Sound;
 
 /// The phones of an extension.
@@ -24,7 +23,7 @@ impl Destination for Ring {
     fn begin(&mut self, for_whom: LegId, actions: &mut Actions) -> Option<Found> {
         actions.play(for_whom, Sound::Ringback);
         let rung = actions.call(Order {
-            party: Party::To,
+            party: self.wanted.party,
             whom: self.whom.clone(),
             rings_for: self.wanted.time,
             offers_codec_of: Some(for_whom),
@@ -51,6 +50,7 @@ impl Destination for Ring {
             | Event::Answered(_)
             | Event::Gone(..)
             | Event::Due(_)
+            | Event::Asked(_)
             | Event::Told(_)
             | Event::EndRequested(_) => None,
         }

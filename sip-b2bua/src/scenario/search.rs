@@ -70,6 +70,11 @@ impl Search {
         self.begun.end(Some(reached), actions);
     }
 
+    /// Ends what was begun.
+    pub fn give_up(self, actions: &mut Actions) {
+        self.begun.end(None, actions);
+    }
+
     fn go_to(&mut self, whom: Whom, actions: &mut Actions) -> Option<SearchEnd> {
         self.count += 1;
         if self.count > DESTINATIONS_MAX {
@@ -111,6 +116,12 @@ impl Begun {
                 | Action::Stop(_)
                 | Action::Hear { .. }
                 | Action::Connect(..)
+                | Action::Adopt { .. }
+                | Action::Part(..)
+                | Action::Hold(_)
+                | Action::Resume(_)
+                | Action::Notify(..)
+                | Action::Note(_)
                 | Action::Ask(_)
                 | Action::Forget(_)
                 | Action::Show(_)

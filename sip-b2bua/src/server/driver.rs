@@ -6,7 +6,9 @@ use super::sockets::{Received, Sockets, Ways};
 use crate::moment::Moment;
 use crate::switchboard::{Action, Command, Switchboard, Ticket, far_end};
 use crate::trunks::{Located, NotLocated, TrunkId};
-use call_control::{Call, CallId, ExtensionView, HangUpRefusal, NumberedEvent, Refusal, TrunkView};
+use call_control::{
+    Call, CallId, ExtensionView, HangUpRefusal, NumberedEvent, Refusal, TrunkView, Wish, WishRefusal,
+};
 use call_store::{Round, Store};
 use call_trace::WireMessage;
 use media_relay::RelayHandle;
@@ -31,6 +33,11 @@ pub(crate) enum Asked {
     HangUp {
         call: CallId,
         answer: oneshot::Sender<Result<(), HangUpRefusal>>,
+    },
+    Ask {
+        call: CallId,
+        wish: Box<Wish>,
+        answer: oneshot::Sender<Result<(), WishRefusal>>,
     },
     Plain(Command),
     /// How many phones a user has registered.
@@ -87,6 +94,7 @@ pub(crate) struct Waiting {
     next: u64,
     calls: HashMap<Ticket, oneshot::Sender<Result<CallId, Refusal>>>,
     hang_ups: HashMap<Ticket, oneshot::Sender<Result<(), HangUpRefusal>>>,
+    asks: HashMap<Ticket, oneshot::Sender<Result<(), WishRefusal>>>,
     idle: Vec<oneshot::Sender<()>>,
     written: Vec<oneshot::Sender<()>>,
     /// The loop is to end then at the latest.
@@ -205,6 +213,14 @@ impl Driver {
                     self.waiting.hang_ups.remove(&ticket);
                 }
             }
+            Asked::Ask { call, wish, answer } => {
+                let ticket = self.waiting.ticket();
+                self.waiting.asks.insert(ticket, answer);
+                let command = Command::Ask { ticket, call, wish };
+                if !self.is_fed(|board| board.handle_command(command, present())) {
+                    self.waiting.asks.remove(&ticket);
+                }
+            }
             Asked::Plain(command) => self.feed(|board| board.handle_command(command, present())),
             Asked::Registered { user, answer } => {
                 let _ = answer.send(self.switchboard.registered(&user, Instant::now()));
@@ -237,6 +253,11 @@ impl Driver {
                 }
                 Action::AnswerHangUp { ticket, answer } => {
                     if let Some(waiting) = self.waiting.hang_ups.remove(&ticket) {
+                        let _ = waiting.send(answer);
+                    }
+                }
+                Action::AnswerAsk { ticket, answer } => {
+                    if let Some(waiting) = self.waiting.asks.remove(&ticket) {
                         let _ = waiting.send(answer);
                     }
                 }

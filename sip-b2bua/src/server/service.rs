@@ -10,7 +10,7 @@ use crate::settings::{Extension, Settings};
 use crate::switchboard::{Command, Left, Switchboard};
 use call_control::{
     Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, ExtensionView,
-    HangUpRefusal, Ladder, MessagesRefusal, NumberedEvent, Readiness, Refusal, TrunkView,
+    HangUpRefusal, Ladder, MessagesRefusal, NumberedEvent, Readiness, Refusal, TrunkView, Wish, WishRefusal,
 };
 use call_store::{Store, StoreError, Unfinished};
 use call_trace::WireMessage;
@@ -237,6 +237,14 @@ impl Calls for B2bua {
             let (answer, answered) = oneshot::channel();
             self.tell(Asked::HangUp { call, answer }).await;
             answered.await.unwrap_or(Err(HangUpRefusal::Stopped))
+        })
+    }
+
+    fn ask(&self, call: CallId, wish: Wish) -> Answer<'_, Result<(), WishRefusal>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            self.tell(Asked::Ask { call, wish: Box::new(wish), answer }).await;
+            answered.await.unwrap_or(Err(WishRefusal::Stopped))
         })
     }
 

@@ -112,7 +112,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn can_be_rung(self, whom: &Whom, field: &'static str, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn can_be_rung(self, whom: &Whom, field: &'static str, now: Instant) -> Result<(), Refusal> {
         if whom.party_type != PartyType::External {
             let is_there = !self.registrar.bindings_of(whom.number.as_str(), now).is_empty();
             return match self.directory.forward_of(&whom.number).filter(|_| !is_there) {

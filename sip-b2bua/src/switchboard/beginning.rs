@@ -3,9 +3,9 @@
 //! The relay session is opened and the call's row written before anybody is rung, and before the request is answered.
 
 use super::admission::{Known, RETRY_AFTER, RETRY_WRITING};
-use super::calls::{Bound, Origin, Stage};
+use super::calls::{Origin, Stage};
 use super::{Action, Switchboard, Ticket};
-use crate::call::{RunningCall, termination_of};
+use crate::call::{RunningCall, Seats};
 use crate::moment::{CallClock, Moment};
 use crate::place::{CallNumber, Place};
 use crate::routing::facing;
@@ -16,7 +16,7 @@ use call_control::{
     PartyType, PartyView, Refusal, whole_seconds,
 };
 use call_store::FirstAnswer;
-use media_relay::OpenError;
+use media_relay::{OpenError, TerminationId};
 use rand::RngCore;
 use sip_core::{Command, Flow, Incoming, InviteId, Reach};
 use sip_message::{FieldName, StatusCode};
@@ -68,7 +68,7 @@ impl Switchboard {
         let (id, key_name) = (call.call_id, request.key_name.clone());
         let call = Box::new(RunningCall::new(number, call, clock, scenario));
         let origin = Origin::Asked { ticket, request };
-        self.calls.add(number, id, key_name, Stage::Beginning { call, origin, bound: Bound::default() });
+        self.calls.add(number, id, key_name, Stage::Beginning { call, origin });
         self.open(number, local);
     }
 
@@ -107,17 +107,26 @@ impl Switchboard {
         }
         let invite = InviteId::from(Place { call: number, leg: CALLER, fork: 0 });
         let origin = Origin::Dialled { invite };
-        self.calls.add(number, id, "".into(), Stage::Beginning { call, origin, bound: Bound::default() });
+        self.calls.add(number, id, "".into(), Stage::Beginning { call, origin });
+        let sip_call_id = &incoming.request.header.call_id.0;
+        self.trace_dialog(number, (Party::From, &from.number), sip_call_id, incoming.flow, moment);
+        self.trace(&incoming.request.print(), incoming.flow, false, moment);
         self.perform(number, moment);
         self.open(number, local);
         Ok(())
     }
 
-    /// The ports of a party are bound. When those of both are, the call's row is written.
-    pub(super) fn added(&mut self, number: CallNumber, party: Party, rtp: SocketAddr, moment: Moment) {
-        let Some(Stage::Beginning { call, origin, bound }) = self.calls.stage_mut(number) else { return };
-        bound.add(party, rtp);
-        if bound.both().is_none() {
+    /// The ports of a termination are bound. When those of both parties are, the call's row is written.
+    pub(super) fn added(
+        &mut self,
+        number: CallNumber,
+        termination: TerminationId,
+        rtp: SocketAddr,
+        moment: Moment,
+    ) {
+        self.with_call(number, moment, |call| call.handle_added(termination, rtp, moment));
+        let Some(Stage::Beginning { call, origin }) = self.calls.stage(number) else { return };
+        if !call.is_bound() {
             return;
         }
         let call = call.view().clone();
@@ -138,9 +147,21 @@ impl Switchboard {
         self.journal.begin(number, initiated, answer);
     }
 
-    pub(super) fn not_added(&mut self, number: CallNumber, reason: OpenError, moment: Moment) {
-        if self.calls.stage(number).is_none() {
-            return; // The other party had none either.
+    pub(super) fn not_added(
+        &mut self,
+        number: CallNumber,
+        termination: TerminationId,
+        reason: OpenError,
+        moment: Moment,
+    ) {
+        match self.calls.stage(number) {
+            Some(Stage::Beginning { .. }) => {}
+            Some(Stage::Running { .. }) => {
+                tracing::warn!(%reason, "nobody else can be rung in this call");
+                return self.with_call(number, moment, |call| call.handle_not_added(termination, moment));
+            }
+            // The other party had none either.
+            Some(Stage::Keeping { .. }) | None => return,
         }
         tracing::warn!(%reason, "a call was refused");
         let refusal = match reason {
@@ -158,7 +179,7 @@ impl Switchboard {
     /// The row is on disk: the request is answered, and the call begins.
     pub(super) fn begin(&mut self, number: CallNumber, moment: Moment) {
         let has_media = match self.calls.stage(number) {
-            Some(Stage::Beginning { bound, .. }) => bound.both().is_some(),
+            Some(Stage::Beginning { call, .. }) => call.is_bound(),
             Some(Stage::Running { .. } | Stage::Keeping { .. }) | None => false,
         };
         if !has_media {
@@ -188,7 +209,12 @@ impl Switchboard {
 
     /// A call that never begins; nothing of it is on disk, or it is closed there.
     pub(super) fn refuse_call(&mut self, number: CallNumber, refusal: Refusal, moment: Moment) {
+        let id = self.calls.id_of(number);
         let Some(Stage::Beginning { origin, .. }) = self.calls.remove(number) else { return };
+        if let Some(id) = id {
+            self.tracer.close(id);
+            self.tracer.forget(id);
+        }
         self.lines.end_all_of(number);
         self.trunks.end_all_of(number);
         self.actions.push_back(Action::Relay(media_relay::Command::Close { session: number.into() }));
@@ -215,7 +241,7 @@ impl Switchboard {
 
     fn open(&mut self, number: CallNumber, local: [std::net::IpAddr; 2]) {
         for (party, local) in [Party::From, Party::To].into_iter().zip(local) {
-            let (session, termination) = (number.into(), termination_of(party));
+            let (session, termination) = (number.into(), Seats::first(party));
             let add = media_relay::Command::Add { session, termination, local };
             self.actions.push_back(Action::Relay(add));
         }
@@ -223,9 +249,9 @@ impl Switchboard {
 
     /// The phone that called will be told the relay's address.
     fn announce_to_caller(&mut self, number: CallNumber) {
-        let Some(Stage::Running { call, bound }) = self.calls.stage(number) else { return };
-        let Some(flow) = call.flow_of(CALLER) else { return };
-        let announced = self.reaching().announced(bound[0], flow);
+        let Some(Stage::Running { call }) = self.calls.stage(number) else { return };
+        let (Some(flow), Some(rtp)) = (call.flow_of(CALLER), call.rtp_of(CALLER)) else { return };
+        let announced = self.reaching().announced(rtp, flow);
         if let Some(call) = self.calls.machine(number) {
             call.announce(CALLER, announced);
         }
@@ -237,11 +263,11 @@ impl Switchboard {
         let mut random = [0; 10];
         self.random.fill_bytes(&mut random);
         let id = CallId::new(u64::try_from(moment.unix_milliseconds).unwrap_or_default(), &random);
-        let number = self.calls.next_number();
+        let number = self.calls.next_number(|number| self.adopted.has_leg_of(number));
         Some((number, Call::beginning(id, parties, direction, clock.created_at()), clock))
     }
 
-    fn flows_of(&self, whom: &Whom, now: Instant) -> Vec<Flow> {
+    pub(super) fn flows_of(&self, whom: &Whom, now: Instant) -> Vec<Flow> {
         let number = &whom.number;
         if whom.party_type == PartyType::External {
             return self.trunks.flows_for(number);

@@ -6,10 +6,11 @@ use crate::call::{CallAction, RunningCall};
 use crate::leg::Routes;
 use crate::moment::Moment;
 use crate::place::CallNumber;
-use crate::routing::Reaching;
-use crate::scenario::{Ask, LegEnd, Order, Told};
-use call_control::{Call, CallEvent, Party, PartyType};
+use crate::routing::{Reaching, facing};
+use crate::scenario::{Ask, LegEnd, LegId, Order, Told, Whom};
+use call_control::{Call, CallEvent, Number, Party, PartyType};
 use call_trace::RungPhone;
+use media_relay::TerminationId;
 use sip_core::Flow;
 use std::sync::Arc;
 
@@ -46,9 +47,16 @@ impl Switchboard {
                 CallAction::ReachOn { leg, failure, contacts } => {
                     self.redirect(number, leg, failure, &contacts, moment);
                 }
+                CallAction::Open { termination, whom } => {
+                    self.open_another(number, termination, &whom, moment)
+                }
                 CallAction::Reach { leg, order } => {
-                    let routes = self.routes(number, &order, moment);
+                    let routes = self.routes(number, leg, &order, moment);
                     self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
+                }
+                CallAction::Refer { leg, refer } => self.refer(number, leg, refer, moment),
+                CallAction::Adopt { leg, party, foreign } => {
+                    self.adopt(number, (leg, party), foreign, moment);
                 }
                 CallAction::Ask(Ask::IsBusy(asked)) => {
                     let told = Told::Busy(asked.clone(), self.lines.is_busy(&asked));
@@ -58,9 +66,10 @@ impl Switchboard {
                 CallAction::Ends(leg) => {
                     self.lines.end(number, leg);
                     self.trunks.end((number, leg));
+                    self.adopted.end((number, leg));
                 }
-                CallAction::Sent { party, sip_call_id, flow } => {
-                    self.trace_dialog(number, party, &sip_call_id, flow, moment);
+                CallAction::Sent { party, number: of, sip_call_id, flow } => {
+                    self.trace_dialog(number, (party, &of), &sip_call_id, flow, moment);
                 }
                 CallAction::Happened { event, party, at } => {
                     if let Some(view) = self.show(number) {
@@ -75,14 +84,24 @@ impl Switchboard {
         self.calls.schedule(number);
     }
 
-    pub(super) fn routes(&self, number: CallNumber, order: &Order, moment: Moment) -> Result<Routes, LegEnd> {
-        let Some(Stage::Running { call, bound }) = self.calls.stage(number) else {
+    /// Where the audio of whoever takes a party's place will come in.
+    fn open_another(&mut self, number: CallNumber, termination: TerminationId, whom: &Whom, moment: Moment) {
+        let local = facing(&self.settings, self.flows_of(whom, moment.now));
+        let add = media_relay::Command::Add { session: number.into(), termination, local };
+        self.actions.push_back(Action::Relay(add));
+    }
+
+    pub(super) fn routes(
+        &self,
+        number: CallNumber,
+        leg: LegId,
+        order: &Order,
+        moment: Moment,
+    ) -> Result<Routes, LegEnd> {
+        let Some(Stage::Running { call }) = self.calls.stage(number) else {
             return Err(LegEnd::Unreachable);
         };
-        let bound = match order.party {
-            Party::From => bound[0],
-            Party::To => bound[1],
-        };
+        let bound = call.rtp_of(leg).ok_or(LegEnd::Unreachable)?;
         self.reaching().routes(order, call.view(), bound, moment.now)
     }
 
@@ -92,30 +111,29 @@ impl Switchboard {
 
     /// The view of a call that runs, shown to the API.
     pub(super) fn show(&mut self, number: CallNumber) -> Option<Arc<Call>> {
-        let Some(Stage::Running { call, .. }) = self.calls.stage(number) else { return None };
+        let Some(Stage::Running { call }) = self.calls.stage(number) else { return None };
         let view = Arc::new(call.view().clone());
         self.actions.push_back(Action::View(Arc::clone(&view)));
         Some(view)
     }
 
-    /// The messages of this dialog are traced from now on, the INVITE that is about to go out included.
-    fn trace_dialog(
+    /// The messages of this dialog are traced from now on: the INVITE that is about to go out, or has come in, is the first.
+    pub(super) fn trace_dialog(
         &mut self,
         number: CallNumber,
-        party: Party,
+        (party, of): (Party, &Number),
         sip_call_id: &str,
         flow: Flow,
         moment: Moment,
     ) {
-        let Some(Stage::Running { call, .. }) = self.calls.stage(number) else { return };
-        let view = call.view();
-        let binding = self.registrar.binding_along(view.party(party).number.as_str(), flow);
+        let Some(id) = self.calls.id_of(number) else { return };
+        let binding = self.registrar.binding_along(of.as_str(), flow);
         let registered = binding.map_or(moment.now, |binding| binding.registered);
         let phone = RungPhone {
             far_end: far_end(flow),
             registered_at: moment.wall_clock_at(registered),
             user_agent: binding.and_then(|binding| binding.user_agent.as_deref()).unwrap_or_default(),
         };
-        self.tracer.begin_dialog(view.call_id, party, sip_call_id, &phone);
+        self.tracer.begin_dialog(id, party, sip_call_id, &phone);
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::call::RunningCall;
 use crate::place::CallNumber;
-use call_control::{Call, CallId, ClickToCall, Party};
+use call_control::{Call, CallId, ClickToCall};
 use sip_core::InviteId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,27 +17,6 @@ pub(super) struct Calls {
     numbers: BTreeMap<CallId, CallNumber>,
     due: BTreeSet<(Instant, CallNumber)>,
     last: CallNumber,
-}
-
-/// Where the audio of each party comes in, as far as the ports are bound.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bound {
-    from: Option<SocketAddr>,
-    to: Option<SocketAddr>,
-}
-
-impl Bound {
-    pub(super) fn add(&mut self, party: Party, rtp: SocketAddr) {
-        match party {
-            Party::From => self.from = Some(rtp),
-            Party::To => self.to = Some(rtp),
-        }
-    }
-
-    /// `from`, then `to`.
-    pub(super) fn both(&self) -> Option<[SocketAddr; 2]> {
-        Some([self.from?, self.to?])
-    }
 }
 
 /// A call and what the switchboard has to know of it.
@@ -57,11 +35,9 @@ pub(super) enum Stage {
     Beginning {
         call: Box<RunningCall>,
         origin: Origin,
-        bound: Bound,
     },
     Running {
         call: Box<RunningCall>,
-        bound: [SocketAddr; 2],
     },
     /// The record is being written.
     Keeping {
@@ -81,11 +57,11 @@ impl Calls {
         Self { calls: BTreeMap::new(), numbers: BTreeMap::new(), due: BTreeSet::new(), last: CallNumber(0) }
     }
 
-    /// A number that no call has.
-    pub(super) fn next_number(&mut self) -> CallNumber {
+    /// A number that no call has, and that is not taken otherwise.
+    pub(super) fn next_number(&mut self, is_taken: impl Fn(CallNumber) -> bool) -> CallNumber {
         loop {
             self.last = self.last.next();
-            if !self.calls.contains_key(&self.last) {
+            if !self.calls.contains_key(&self.last) && !is_taken(self.last) {
                 return self.last;
             }
         }
@@ -128,7 +104,7 @@ impl Calls {
     /// The machine of a call that is not over.
     pub(super) fn machine(&mut self, number: CallNumber) -> Option<&mut RunningCall> {
         match &mut self.calls.get_mut(&number)?.stage {
-            Stage::Beginning { call, .. } | Stage::Running { call, .. } => Some(call),
+            Stage::Beginning { call, .. } | Stage::Running { call } => Some(call),
             Stage::Keeping { .. } => None,
         }
     }
@@ -137,13 +113,9 @@ impl Calls {
     pub(super) fn run(&mut self, number: CallNumber) -> Option<Origin> {
         let entry = self.calls.remove(&number)?;
         match entry.stage {
-            Stage::Beginning { call, origin, bound } => {
-                let (stage, origin) = match bound.both() {
-                    Some(bound) => (Stage::Running { call, bound }, Some(origin)),
-                    None => (Stage::Beginning { call, origin, bound }, None),
-                };
-                self.calls.insert(number, InSwitchboard { stage, ..entry });
-                origin
+            Stage::Beginning { call, origin } => {
+                self.calls.insert(number, InSwitchboard { stage: Stage::Running { call }, ..entry });
+                Some(origin)
             }
             stage @ (Stage::Running { .. } | Stage::Keeping { .. }) => {
                 self.calls.insert(number, InSwitchboard { stage, ..entry });

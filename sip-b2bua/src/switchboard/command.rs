@@ -3,7 +3,7 @@
 use crate::journal::StorageState;
 use crate::settings::Extension;
 use crate::trunks::TrunkId;
-use call_control::{Call, CallId, ClickToCall, HangUpRefusal, NumberedEvent, Refusal};
+use call_control::{Call, CallId, ClickToCall, HangUpRefusal, NumberedEvent, Refusal, Wish, WishRefusal};
 use call_store::Round;
 use sip_core::Flow;
 use sip_message::SipUri;
@@ -29,6 +29,15 @@ pub enum Command {
         ticket: Ticket,
         /// Which call.
         call: CallId,
+    },
+    /// Ask something of two who talk; answered with `Action::AnswerAsk`.
+    Ask {
+        /// Who waits.
+        ticket: Ticket,
+        /// Which call.
+        call: CallId,
+        /// What.
+        wish: Box<Wish>,
     },
     /// Take no new calls.
     Drain,
@@ -66,6 +75,13 @@ pub enum Action {
         ticket: Ticket,
         /// Whether the call is being ended.
         answer: Result<(), HangUpRefusal>,
+    },
+    /// The answer to `Command::Ask`.
+    AnswerAsk {
+        /// Who waits.
+        ticket: Ticket,
+        /// Whether it is being tried.
+        answer: Result<(), WishRefusal>,
     },
     /// Write this, whole or not at all; `Switchboard::handle_written` is due then. One round is under way at a time.
     Write(Arc<Round>),

@@ -20,8 +20,8 @@ use crate::scenario::{LegEnd, Shows, Whom};
 use crate::trunks::{NoTrunk, TrunkId};
 use call_control::{CallDirection, CallerId, Number, PartyType, Refusal};
 use rand::RngCore;
-use sip_core::Incoming;
-use sip_message::{FieldName, Response, StatusCode};
+use sip_core::{Flow, Incoming};
+use sip_message::{FieldName, Host, Response, StatusCode};
 use std::time::{Duration, Instant};
 
 /// Between two lines of the log about calls of strangers to our numbers.
@@ -119,7 +119,7 @@ impl Switchboard {
         check_content(incoming)?;
         let nobody = || refused(incoming, StatusCode::NOT_FOUND, None);
         let from = Number::new(user).map_err(|_| nobody())?;
-        let is_ours = |host: &sip_message::Host| self.registrar.is_local_host(host);
+        let is_ours = |host: &Host| self.is_ours(host, incoming.flow);
         let dialled = dialled_number(&incoming.request.uri, is_ours).ok_or_else(nobody)?;
         let from = Whom { number: from, party_type: PartyType::Extension };
         let (view, to) = self.whom_dialled(&dialled, incoming, moment)?;
@@ -161,6 +161,11 @@ impl Switchboard {
             direction: CallDirection::Inbound,
             by: Some(id),
         })
+    }
+
+    /// Whether this host is us for a phone along `flow`: our domain, an address of ours, or the one that it speaks to.
+    pub(super) fn is_ours(&self, host: &Host, flow: Flow) -> bool {
+        self.registrar.is_local_host(host) || *host == Host::Address(flow.local.ip())
     }
 
     fn whom_dialled(

@@ -1,7 +1,7 @@
 //! How calls end: with their record, or with a fault.
 
 use super::admission::RETRY_AFTER;
-use super::calls::{Bound, Stage};
+use super::calls::Stage;
 use super::{Action, Switchboard};
 use crate::moment::Moment;
 use crate::place::CallNumber;
@@ -31,7 +31,7 @@ impl Switchboard {
     pub(super) fn media_broken(&mut self, number: CallNumber, moment: Moment) {
         match self.calls.stage_mut(number) {
             // Its row is being written; then it is refused.
-            Some(Stage::Beginning { bound, .. }) if bound.both().is_some() => *bound = Bound::default(),
+            Some(Stage::Beginning { call, .. }) if call.is_bound() => call.lose_media(),
             Some(Stage::Beginning { .. }) => {
                 self.refuse_call(number, Refusal::NoMediaPort { retry_after: RETRY_AFTER }, moment);
             }
@@ -61,6 +61,7 @@ impl Switchboard {
         self.calls.keep(number, Arc::clone(&record));
         self.lines.end_all_of(number);
         self.trunks.end_all_of(number);
+        self.adopted.end_all_of(number);
         let octets = self.tracer.close(record.call_id);
         let at = record.ended_at.unwrap_or(record.created_at);
         self.journal.end(number, &record, Some(CallMessages { call: record.call_id, at, octets }));

@@ -26,6 +26,13 @@ impl Lines {
         }
     }
 
+    /// The leg goes on as one of another call.
+    pub(super) fn moved(&mut self, before: (CallNumber, LegId), after: (CallNumber, LegId)) {
+        if let Some(number) = self.numbers.remove(&before) {
+            self.numbers.insert(after, number);
+        }
+    }
+
     /// The call is over, however it came to that.
     pub(super) fn end_all_of(&mut self, call: CallNumber) {
         let legs = self.numbers.range((call, LegId(0))..=(call, LegId(u16::MAX)));

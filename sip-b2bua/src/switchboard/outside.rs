@@ -7,7 +7,7 @@ use crate::place::CallNumber;
 use crate::routing::{Through, dialled_number};
 use crate::scenario::{LegEnd, LegId, Order};
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
-use call_control::{EndReason, Party, PartyType, Refusal};
+use call_control::{EndReason, PartyType, Refusal};
 use sip_message::{Host, Uri};
 
 impl Switchboard {
@@ -53,10 +53,7 @@ impl Switchboard {
         let denied = found.iter().any(|found| matches!(found, Err(Refusal::PolicyDenied { .. })));
         let whom = found.into_iter().find_map(Result::ok);
         self.trunks.end((number, leg));
-        let order = whom.and_then(|whom| {
-            let call = self.calls.machine(number)?;
-            if call.redirect(leg, &whom) { call.order_of(leg).cloned() } else { None }
-        });
+        let order = whom.and_then(|whom| self.calls.machine(number)?.redirect(leg, &whom, moment));
         let Some(order) = order else {
             let why = if denied { LegEnd::Denied } else { refused };
             return self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment));
@@ -64,7 +61,7 @@ impl Switchboard {
         if order.whom.party_type == PartyType::External {
             return self.ring_outside(number, leg, Box::new(order), moment);
         }
-        let routes = self.routes(number, &order, moment);
+        let routes = self.routes(number, leg, &order, moment);
         self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
     }
 
@@ -73,7 +70,7 @@ impl Switchboard {
     fn forward(&mut self, number: CallNumber, leg: LegId, failure: Failure, moment: Moment) {
         let order = self.calls.machine(number).and_then(|call| call.order_of(leg).cloned());
         let to = order.as_ref().and_then(|order| self.directory.forward_of(&order.whom.number));
-        let (Some(mut order), Some(to)) = (order, to) else { return };
+        let (Some(order), Some(to)) = (order, to) else { return };
         let forwarded = match failure {
             // Whoever is there and says no is not passed over.
             Failure::Refused { status, .. } if EndReason::of_status(status) != EndReason::Unreachable => {
@@ -86,11 +83,10 @@ impl Switchboard {
                 })
             }
         };
-        match forwarded {
-            Ok(whom) => {
-                order.whom = whom;
-                self.ring_outside(number, leg, Box::new(order), moment);
-            }
+        let order = forwarded.map(|whom| self.calls.machine(number)?.redirect(leg, &whom, moment));
+        match order {
+            Ok(Some(order)) => self.ring_outside(number, leg, Box::new(order), moment),
+            Ok(None) => {}
             Err(why) => self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment)),
         }
     }
@@ -114,15 +110,11 @@ impl Switchboard {
     fn take_step(&mut self, number: CallNumber, leg: LegId, step: Step, moment: Moment) {
         let routes = match step {
             Step::Ring { trunk, flow, gives_up_at } => {
-                let Some(Stage::Running { call, bound }) = self.calls.stage(number) else { return };
-                let (Some(settings), Some(order)) =
-                    (self.trunks.settings(trunk), self.trunks.order((number, leg)))
+                let Some(Stage::Running { call }) = self.calls.stage(number) else { return };
+                let (Some(settings), Some(order), Some(bound)) =
+                    (self.trunks.settings(trunk), self.trunks.order((number, leg)), call.rtp_of(leg))
                 else {
                     return;
-                };
-                let bound = match order.party {
-                    Party::From => bound[0],
-                    Party::To => bound[1],
                 };
                 let is_emergency = self.directory.is_emergency(&order.whom.number);
                 let route = self.trunks.route(trunk);

@@ -3,7 +3,6 @@
 use super::{Action, Switchboard};
 use crate::journal::RegisterKey;
 use crate::moment::Moment;
-use crate::place::Place;
 use crate::registrar::Registration;
 use rand::RngCore;
 use sip_core::Incoming;
@@ -105,10 +104,10 @@ impl Switchboard {
             }
             Registration::Answered { response, changed: Some((user, bindings)), moved, .. } => {
                 // Only its own: others may share a proxy or a NAT with it.
-                let lines = &self.lines;
+                let (lines, adopted) = (&self.lines, &self.adopted);
                 for (before, after) in moved {
                     self.endpoint.handle_moved(before, after, |invite| {
-                        let place = Place::from(invite);
+                        let place = adopted.place_of(invite);
                         lines.is_of(place.call, place.leg, &user)
                     });
                 }

@@ -82,6 +82,12 @@ impl Trunk {
         self.legs.insert(leg);
     }
 
+    pub(super) fn moved(&mut self, before: LegKey, after: LegKey) {
+        if self.legs.remove(&before) {
+            self.legs.insert(after);
+        }
+    }
+
     pub(super) fn leave(&mut self, leg: LegKey) {
         self.legs.remove(&leg);
     }

@@ -257,6 +257,9 @@ impl ByHand {
             self.otherwise.remove(position);
         }
         let is_first = method == "INVITE" && !request.field("To").unwrap_or_default().contains("tag=");
+        // One that it refuses while it talks changes nothing.
+        let before =
+            if is_first { self.dialog.take().map(|dialog| (dialog, self.voice.take())) } else { None };
         if is_first {
             self.open(request);
         }
@@ -265,7 +268,9 @@ impl ByHand {
             Some(Otherwise::With(status, lines)) => {
                 self.respond(request, status, lines, "");
                 if is_first {
-                    self.dialog = None;
+                    let (dialog, voice) =
+                        before.map_or((None, None), |(dialog, voice)| (Some(dialog), voice));
+                    (self.dialog, self.voice) = (dialog, voice);
                 }
             }
             Some(Otherwise::WithoutBody) => self.respond(request, "200 OK", "", ""),

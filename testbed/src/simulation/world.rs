@@ -12,7 +12,7 @@ use super::server::{DOMAIN, SERVER, password, server};
 use super::{ByHand, Network};
 use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EventId, Explanation, Ladder, Number,
-    Refusal, Timestamp,
+    Refusal, Timestamp, Wish, WishRefusal,
 };
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
@@ -56,6 +56,7 @@ pub struct World {
     under_way: UnderWay,
     phones: Vec<PhoneInWorld>,
     answers: BTreeMap<Ticket, Result<CallId, Refusal>>,
+    asked: Option<Result<(), WishRefusal>>,
     views: BTreeMap<CallId, Arc<Call>>,
     /// The last event that was told.
     told: Option<EventId>,
@@ -126,6 +127,7 @@ impl World {
             under_way: UnderWay::default(),
             phones: Vec::new(),
             answers: BTreeMap::new(),
+            asked: None,
             views: BTreeMap::new(),
             told: None,
             storage: Vec::new(),
@@ -279,6 +281,21 @@ impl World {
         self.settle();
     }
 
+    /// The API asks something of a running call; whether that is being tried.
+    ///
+    /// # Errors
+    /// Why not.
+    ///
+    /// # Panics
+    /// When it is not answered at once.
+    pub fn wish(&mut self, call: CallId, wish: Wish) -> Result<(), WishRefusal> {
+        let ticket = self.ticket();
+        let wish = Box::new(wish);
+        self.switchboard.handle_command(Command::Ask { ticket, call, wish }, self.moment());
+        self.settle();
+        self.asked.take().expect("it is answered at once")
+    }
+
     /// The server is told to stop: every call ends.
     pub fn end_all(&mut self) {
         self.switchboard.handle_command(Command::EndAll, self.moment());
@@ -318,6 +335,14 @@ impl World {
         let over = self.run_until(Duration::from_secs(700), |world| world.has_ended(call));
         assert!(over, "the call never ended\n{}", self.story());
         self.run_until_nothing_is_left();
+        self.check_events(call);
+        Arc::clone(self.disk.call(call).expect("its record is on disk"))
+    }
+
+    /// Runs until the record of a call is on disk, whatever else goes on.
+    pub fn run_until_written(&mut self, call: CallId) -> Arc<Call> {
+        let over = self.run_until(Duration::from_secs(700), |world| world.has_ended(call));
+        assert!(over, "the call never ended\n{}", self.story());
         self.check_events(call);
         Arc::clone(self.disk.call(call).expect("its record is on disk"))
     }

@@ -44,6 +44,7 @@ fn ended(n: u32) -> Call {
         party: Some(Party::To),
         sip_status: Some(486),
         q850_cause: Some(17),
+        into: None,
     });
     call
 }

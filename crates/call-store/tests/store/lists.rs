@@ -26,7 +26,8 @@ fn running(n: u8) -> Call {
 }
 
 fn ended(n: u8, reason: EndReason) -> Call {
-    let end = End { reason, by: EndedBy::Server, party: None, sip_status: None, q850_cause: None };
+    let end =
+        End { reason, by: EndedBy::Server, party: None, sip_status: None, q850_cause: None, into: None };
     let ended_at = Some(at(i64::from(n) * 1000 + 9000));
     Call { state: CallState::Ended, ended_at, end: Some(end), ..running(n) }
 }

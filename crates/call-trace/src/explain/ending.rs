@@ -2,7 +2,9 @@
 
 use super::PARTIES;
 use super::evidence::{Dialog, Evidence, Seen, duration, finding, times};
-use call_control::{End, EndReason, EndedBy, Finding, FindingCode, LadderTransport, Party, Severity};
+use call_control::{
+    End, EndReason, EndedBy, Finding, FindingCode, LadderTransport, Party, Severity, StepKind,
+};
 use sip_message::Method;
 use std::time::Duration;
 
@@ -47,6 +49,8 @@ pub(super) fn bare(evidence: &Evidence<'_>) -> Option<Finding> {
         | EndReason::PolicyDenied
         | EndReason::LimitReached
         | EndReason::LoopDetected
+        | EndReason::Transferred
+        | EndReason::TransferFailed
         | EndReason::ServerStopped
         | EndReason::ServerCrashed
         | EndReason::InternalError => return None,
@@ -57,64 +61,32 @@ pub(super) fn bare(evidence: &Evidence<'_>) -> Option<Finding> {
 }
 
 fn ended(evidence: &Evidence<'_>, end: &End) -> Option<Finding> {
-    match end.reason {
-        EndReason::Cancelled => Some(cancelled(evidence, end)),
-        EndReason::NoAnswer => no_answer(evidence, end.party?),
-        EndReason::Unreachable => no_phone(evidence, end.party?),
-        EndReason::MaxDuration => Some(by_server(
-            evidence,
-            FindingCode::MaxDuration,
-            Severity::Hint,
-            format!(
-                "The call was ended by the server after {}: that is its max_duration.",
-                evidence.talked().map(duration).unwrap_or_default()
-            ),
-        )),
-        EndReason::ServerStopped => Some(by_server(
-            evidence,
-            FindingCode::ServerStopped,
-            Severity::Fault,
-            "The call was ended because the server was told to stop and did not wait any longer.".to_owned(),
-        )),
-        EndReason::ServerCrashed => Some(by_server(
-            evidence,
-            FindingCode::ServerCrashed,
-            Severity::Fault,
-            "The server died while the call ran, and closed its record when it was started again. The messages of \
-             the call were lost with it; the log of the system says why it died."
-                .to_owned(),
-        )),
-        EndReason::InternalError => Some(by_server(
-            evidence,
-            FindingCode::InternalError,
-            Severity::Fault,
-            "A fault of the server ended the call; its log says more.".to_owned(),
-        )),
-        EndReason::TrunkFailed => Some(by_server(
-            evidence,
-            FindingCode::TrunkFailed,
-            Severity::Fault,
-            "No trunk took the call.".to_owned(),
-        )),
-        EndReason::PolicyDenied => Some(by_server(
-            evidence,
-            FindingCode::PolicyDenied,
-            Severity::Fault,
-            "The number may not be dialled: dial_policy in the configuration says which may.".to_owned(),
-        )),
-        EndReason::LimitReached => Some(by_server(
-            evidence,
-            FindingCode::LimitReached,
-            Severity::Fault,
-            "Every trunk that takes the number had as many calls as its channels allow.".to_owned(),
-        )),
-        EndReason::LoopDetected => Some(by_server(
-            evidence,
-            FindingCode::LoopDetected,
-            Severity::Fault,
-            "One destination led to another twenty times, and nobody was reached: the configuration leads in a circle."
-                .to_owned(),
-        )),
+    let fault = |code, sentence: &str| (code, Severity::Fault, sentence.to_owned());
+    let (code, severity, sentence) = match end.reason {
+        EndReason::Cancelled => return Some(cancelled(evidence, end)),
+        EndReason::NoAnswer => return no_answer(evidence, end.party?),
+        EndReason::Unreachable => return no_phone(evidence, end.party?),
+        EndReason::MaxDuration => {
+            let talked = evidence.talked().map(duration).unwrap_or_default();
+            let sentence =
+                format!("The call was ended by the server after {talked}: that is its max_duration.");
+            (FindingCode::MaxDuration, Severity::Hint, sentence)
+        }
+        EndReason::Transferred => {
+            let into = end.into.map(|into| format!(" as {into}")).unwrap_or_default();
+            let sentence = format!("The call went into another one, which goes on{into}.");
+            (FindingCode::Transferred, Severity::Hint, sentence)
+        }
+        EndReason::TransferFailed => {
+            (FindingCode::TransferFailed, Severity::Fault, not_transferred(evidence, end))
+        }
+        EndReason::TrunkFailed => fault(FindingCode::TrunkFailed, NO_TRUNK),
+        EndReason::PolicyDenied => fault(FindingCode::PolicyDenied, DENIED),
+        EndReason::LimitReached => fault(FindingCode::LimitReached, FULL),
+        EndReason::LoopDetected => fault(FindingCode::LoopDetected, CIRCLE),
+        EndReason::ServerStopped => fault(FindingCode::ServerStopped, STOPPED),
+        EndReason::ServerCrashed => fault(FindingCode::ServerCrashed, CRASHED),
+        EndReason::InternalError => fault(FindingCode::InternalError, INTERNAL),
         // The phone says why, or the audio and the session do, or nothing is wrong.
         EndReason::HungUp
         | EndReason::Busy
@@ -123,8 +95,28 @@ fn ended(evidence: &Evidence<'_>, end: &End) -> Option<Finding> {
         | EndReason::Refused
         | EndReason::NoCommonCodec
         | EndReason::MediaTimeout
-        | EndReason::SessionExpired => None,
-    }
+        | EndReason::SessionExpired => return None,
+    };
+    Some(by_server(evidence, code, severity, sentence))
+}
+
+const STOPPED: &str = "The call was ended because the server was told to stop and did not wait any longer.";
+const CRASHED: &str = "The server died while the call ran, and closed its record when it was started again. The messages of \
+    the call were lost with it; the log of the system says why it died.";
+const INTERNAL: &str = "A fault of the server ended the call; its log says more.";
+const NO_TRUNK: &str = "No trunk took the call.";
+const DENIED: &str = "The number may not be dialled: dial_policy in the configuration says which may.";
+const FULL: &str = "Every trunk that takes the number had as many calls as its channels allow.";
+const CIRCLE: &str = "One destination led to another twenty times, and nobody was reached: the configuration leads in a circle.";
+
+fn not_transferred(evidence: &Evidence<'_>, end: &End) -> String {
+    let step = evidence.call.path.iter().rev().find(|step| step.step == StepKind::TransferFailed);
+    let number = step.and_then(|step| step.number.as_ref()).map(ToString::to_string);
+    let status = end.sip_status.map(|status| format!(" (SIP status {status})")).unwrap_or_default();
+    format!(
+        "The call was to be transferred to {}, which was not reached{status}; whoever transferred it had hung up by then.",
+        number.as_deref().unwrap_or("somebody else"),
+    )
 }
 
 fn by_server(evidence: &Evidence<'_>, code: FindingCode, severity: Severity, sentence: String) -> Finding {

@@ -110,7 +110,7 @@ impl Case {
         self.call.state = CallState::Ended;
         self.call.ended_at = Some(at(self.now));
         let q850_cause = sip_status.and_then(q850_cause);
-        self.call.end = Some(End { reason, by, party, sip_status, q850_cause });
+        self.call.end = Some(End { reason, by, party, sip_status, q850_cause, into: None });
     }
 
     /// The phone refuses, and that ends the call.
@@ -355,6 +355,8 @@ fn ends_that_no_phone_brought_about_are_said() {
         (EndReason::PolicyDenied, EndedBy::Server, FindingCode::PolicyDenied, "dial_policy"),
         (EndReason::LimitReached, EndedBy::Server, FindingCode::LimitReached, "channels"),
         (EndReason::LoopDetected, EndedBy::Server, FindingCode::LoopDetected, "in a circle"),
+        (EndReason::Transferred, EndedBy::Server, FindingCode::Transferred, "went into another one"),
+        (EndReason::TransferFailed, EndedBy::Server, FindingCode::TransferFailed, "had hung up by then"),
         (EndReason::HungUp, EndedBy::Api, FindingCode::WentWell, "a request of the API ended it"),
     ] {
         let mut case = Case::begin(Transport::Udp);

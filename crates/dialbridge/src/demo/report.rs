@@ -126,6 +126,9 @@ fn of_call(event: &CallEvent) -> Option<Line> {
         CallEventKind::Initiated | CallEventKind::Ringing | CallEventKind::Answered => return None,
         CallEventKind::Connected => "call.connected: both have answered".to_owned(),
         CallEventKind::Talking => "call.talking: audio has come from both".to_owned(),
+        CallEventKind::Held => "call.held".to_owned(),
+        CallEventKind::Resumed => "call.resumed".to_owned(),
+        CallEventKind::Transferred => "call.transferred".to_owned(),
         CallEventKind::Ended => match &event.call.end {
             Some(end) => format!("call.ended: {} by {}", word(&end.reason), word(&end.by)),
             None => "call.ended".to_owned(),

@@ -35,10 +35,12 @@ impl Endpoint {
             }
             Command::Send { invite } => self.send_held(invite, now),
             Command::Acknowledge { invite } => self.established(invite, EstablishedEvent::Acknowledge, now),
-            Command::Request { invite, method, content_type, body } => {
-                self.send_in_dialog(invite, Letter { method, content_type, body }, now);
+            Command::Request { invite, method, fields, content_type, body } => {
+                self.send_in_dialog(invite, Letter { method, fields, content_type, body }, now);
             }
-            Command::Respond { responder, status } => self.respond_in_dialog(&responder, status, now),
+            Command::Respond { responder, status, fields } => {
+                self.respond_in_dialog(&responder, status, fields, now);
+            }
         }
     }
 

@@ -196,10 +196,23 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn respond_in_dialog(&mut self, responder: &Responder, status: StatusCode, now: Instant) {
-        let id = TransactionId(responder.0);
+    pub(super) fn respond_in_dialog(
+        &mut self,
+        responder: &Responder,
+        status: StatusCode,
+        fields: Vec<(FieldName, Box<str>)>,
+        now: Instant,
+    ) {
+        let id = TransactionId(responder.transaction);
         let Some(request) = self.received(id).and_then(|received| received.request.take()) else { return };
         let mut response = request.response(status);
+        // What it subscribes to is sent from there (RFC 3515 §2.2).
+        if request.method == Method::REFER && status.is_success() {
+            response.header.contact = self.usages.get(&responder.invite).map(|usage| usage.contact.clone());
+        }
+        for (name, value) in fields {
+            response.header.fields.push(name, value);
+        }
         self.dress_response(&mut response);
         self.give_response(id, status, response.print(), now);
     }
@@ -214,7 +227,10 @@ impl Endpoint {
         let mut kept = request.clone();
         kept.body = Vec::new();
         let Some(TransactionId(id)) = self.start_server(kept, flow, None, now) else { return };
-        let event = InviteEvent::Requested { responder: Responder(id), request: Box::new(request) };
+        let event = InviteEvent::Requested {
+            responder: Responder { transaction: id, invite },
+            request: Box::new(request),
+        };
         self.emit(Event::Invite { invite, event });
     }
 }

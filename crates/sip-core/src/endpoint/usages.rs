@@ -104,6 +104,16 @@ impl Endpoint {
         }
     }
 
+    /// The usage whose dialog has this Call-ID and these tags, whichever of them is ours (RFC 3891 §3): phones mix them up.
+    pub fn dialog_of(&self, call_id: &CallId, tags: [&str; 2]) -> Option<InviteId> {
+        let [one, other] = tags;
+        [(one, other), (other, one)].into_iter().find_map(|(ours, theirs)| {
+            let invite = self.usage_by_tag(ours, call_id)?;
+            let dialog = self.stage(invite)?.dialog()?;
+            (dialog.remote_tag() == theirs).then_some(invite)
+        })
+    }
+
     pub(super) fn usage_by_tag(&self, tag: &str, call_id: &CallId) -> Option<InviteId> {
         let invite = *self.usage_keys.get(&key::number(tag)?)?;
         self.usages.get(&invite).filter(|usage| usage.call_id == *call_id).map(|_| invite)

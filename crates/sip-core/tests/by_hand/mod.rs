@@ -229,11 +229,12 @@ impl Element {
     /// An INFO in the dialog.
     pub(crate) fn inform(&mut self, invite: InviteId, content_type: &str, body: impl Into<Vec<u8>>) {
         let (content_type, body) = (content_type.into(), body.into());
-        self.command(Command::Request { invite, method: Method::INFO, content_type, body });
+        let fields = Vec::new();
+        self.command(Command::Request { invite, method: Method::INFO, fields, content_type, body });
     }
 
     pub(crate) fn respond_in_dialog(&mut self, responder: Responder, status: StatusCode) {
-        self.command(Command::Respond { responder, status });
+        self.command(Command::Respond { responder, status, fields: Vec::new() });
     }
 
     pub(crate) fn end_saved(&mut self, saved: &SavedInvite, reason: Option<Reason>) -> InviteId {

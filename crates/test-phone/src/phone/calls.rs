@@ -78,10 +78,11 @@ impl Phone {
             InviteEvent::Answered { response } => self.handle_answered(&response, now),
             InviteEvent::Confirmed { body } => self.handle_confirmed(body, now),
             InviteEvent::Offered { body, flow: _ } => self.handle_offered(body, now),
-            InviteEvent::Reanswered { body } => self.handle_reanswered(&body, now),
+            InviteEvent::Reanswered { body, is_overtaken: _ } => self.handle_reanswered(&body, now),
             InviteEvent::ReofferRefused { status } => self.handle_reoffer_refused(status),
             InviteEvent::Requested { responder, request } => {
-                self.endpoint.handle_command(Command::Respond { responder, status: StatusCode::OK }, now);
+                let ok = Command::Respond { responder, status: StatusCode::OK, fields: Vec::new() };
+                self.endpoint.handle_command(ok, now);
                 self.report(requested(&request));
             }
             InviteEvent::Gone(gone) => self.handle_gone(gone, now),

@@ -71,7 +71,11 @@ impl World {
     }
 
     fn answers(&mut self, direction: &str) {
-        self.hear(InviteEvent::Reanswered { body: description(direction).into_bytes() });
+        self.hears_answer(direction, false);
+    }
+
+    fn hears_answer(&mut self, direction: &str, is_overtaken: bool) {
+        self.hear(InviteEvent::Reanswered { body: description(direction).into_bytes(), is_overtaken });
     }
 
     fn other_wants(&mut self, direction: Direction) {
@@ -251,7 +255,7 @@ fn an_answer_that_closes_the_stream_holds_too() {
     world.other_wants(Direction::SendOnly);
     world.other_wants(Direction::SendRecv);
     let body = description("sendrecv").replace("m=audio 4000", "m=audio 0");
-    world.hear(InviteEvent::Reanswered { body: body.into_bytes() });
+    world.hear(InviteEvent::Reanswered { body: body.into_bytes(), is_overtaken: false });
     assert_eq!(world.leg.wish(), Direction::Inactive);
 }
 
@@ -287,4 +291,17 @@ fn the_other_party_is_told_nothing_before_this_one_has_answered() {
     let mut world = World::ringing();
     world.other_wants(Direction::SendOnly);
     assert_eq!(world.sent, []);
+}
+
+#[test]
+fn the_answer_to_an_offer_that_was_overtaken_is_not_what_the_party_wants() {
+    let mut world = World::talking();
+    world.other_wants(Direction::SendOnly);
+    world.other_wants(Direction::SendRecv);
+    // To the first of them.
+    world.hears_answer("recvonly", true);
+    assert_eq!(world.leg.wish(), Direction::SendRecv);
+    world.answers("sendrecv");
+    assert_eq!(world.leg.wish(), Direction::SendRecv);
+    assert!(!world.told.iter().any(|event| matches!(event, LegEvent::Wishes)), "{:?}", world.told);
 }

@@ -9,10 +9,10 @@ impl ByHand {
     pub(super) fn register(&mut self, lines: &str) {
         self.sequence += 1;
         let (user, domain, via, contact) = (&self.user, &self.domain, self.via(), self.contact());
-        let sequence = self.sequence;
+        let (sequence, sip) = (self.sequence, self.sip);
         self.send(&format!(
             "REGISTER sip:{domain} SIP/2.0\r\n{via}Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag=r\r\n\
-             To: <sip:{user}@{domain}>\r\nCall-ID: {user}-r\r\nCSeq: {sequence} REGISTER\r\n{contact}\
+             To: <sip:{user}@{domain}>\r\nCall-ID: {user}-{sip}-r\r\nCSeq: {sequence} REGISTER\r\n{contact}\
              Expires: 3600\r\n{lines}Content-Length: 0\r\n\r\n"
         ));
     }

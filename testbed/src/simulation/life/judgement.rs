@@ -120,6 +120,8 @@ impl<'a> Lived<'a> {
             | EndReason::PolicyDenied
             | EndReason::LimitReached
             | EndReason::LoopDetected
+            | EndReason::Transferred
+            | EndReason::TransferFailed
             | EndReason::InternalError => false,
         };
         let answered = [Party::From, Party::To].map(|party| call.party(party).answered_at.is_some());

@@ -148,6 +148,7 @@ impl World {
                 assert!(is_kept || answer.is_err(), "the row of a call that is promised is not on disk");
                 self.answers.insert(ticket, answer);
             }
+            Action::AnswerAsk { answer, .. } => self.asked = Some(answer),
             Action::AnswerHangUp { .. } => {}
             Action::Write(round) => {
                 assert!(self.under_way.round().is_none(), "one round at a time");

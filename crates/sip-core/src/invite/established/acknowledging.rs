@@ -29,7 +29,10 @@ impl Established {
                 if accepted.initial {
                     self.emit(InviteEvent::Confirmed { body });
                 } else if accepted.offers {
-                    self.emit(InviteEvent::Reanswered { body: body.unwrap_or_default() });
+                    self.emit(InviteEvent::Reanswered {
+                        body: body.unwrap_or_default(),
+                        is_overtaken: false,
+                    });
                 }
                 match accepted.unwanted {
                     Some(reason) => self.bye(Ending::new(GoneCause::HungUp, reason)),

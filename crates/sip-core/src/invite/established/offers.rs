@@ -111,7 +111,8 @@ impl Established {
     pub(super) fn handle_reanswered(&mut self, answer: Vec<u8>) {
         if let State::Offering { body, .. } = &self.state {
             if body.is_some() {
-                self.emit(InviteEvent::Reanswered { body: answer });
+                let is_overtaken = self.next_offer.is_some();
+                self.emit(InviteEvent::Reanswered { body: answer, is_overtaken });
             }
             self.settle();
         }
@@ -119,10 +120,10 @@ impl Established {
 
     pub(super) fn handle_reoffer_refused(&mut self, status: StatusCode, now: Instant) {
         if let State::Offering { body, .. } = &self.state {
-            if body.is_some() {
-                self.emit(InviteEvent::ReofferRefused { status });
-            } else {
-                self.refresh_later(now);
+            match body {
+                Some(_) if self.next_offer.is_none() => self.emit(InviteEvent::ReofferRefused { status }),
+                Some(_) => {}
+                None => self.refresh_later(now),
             }
             self.settle();
         }
