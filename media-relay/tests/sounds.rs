@@ -730,3 +730,35 @@ fn keys_go_on_where_a_termination_moves_to() {
     bench.wait(1_000);
     assert_eq!((bench.heard.len(), bench.played.len()), (sent, 1), "nobody is left to be told of");
 }
+
+#[test]
+fn a_clock_that_ticks_unevenly_changes_no_timestamp_and_the_time_of_keys_that_are_not_sent_passes() {
+    for event_rate in [Some(8_000), None] {
+        let mut bench = Bench::of(Codec::Pcmu, event_rate);
+        bench.play(1, keys("123"));
+        let start = bench.now;
+        for tick in 0..40_u32 {
+            bench.now = start + Duration::from_millis(20) * tick + Duration::from_millis(7) * (tick * 5 % 3);
+            bench.relay.handle_timeout(bench.now);
+            bench.perform();
+        }
+        let base = bench.heard[0].header.timestamp;
+        let ticks = bench.heard.iter().zip((0_u32..).map(|tick| tick * 160));
+        let times = ticks.filter(|(heard, _)| heard.header.payload_type == 0 || heard.header.marker);
+        for (heard, time) in times {
+            assert_eq!(heard.header.timestamp.wrapping_sub(base), time, "{event_rate:?}");
+        }
+    }
+    let mut bench = Bench::of(Codec::Pcmu, Some(8_000));
+    bench.play(1, keys("123"));
+    bench.wait(190);
+    bench.describe(Description { receives: false, ..understands(Codec::Pcmu, Some(8_000)) });
+    bench.wait(200);
+    bench.describe(understands(Codec::Pcmu, Some(8_000)));
+    bench.wait(1_000);
+    let begins: Vec<u32> =
+        bench.heard.iter().filter(|it| it.header.marker).map(|it| it.header.timestamp).collect();
+    assert_eq!(bench.events(), [1, 3]);
+    assert_eq!(begins[1].wrapping_sub(begins[0]), 400 * 8);
+    bench.is_one_stream();
+}

@@ -234,7 +234,7 @@ impl Continuity {
         let (begin, end) = match known {
             Some(known) if !begins => known,
             Some((_, end)) => {
-                // One key behind the other, however unevenly the clock ticks; but time that was lost is made up for.
+                // One key behind the other, however unevenly the clock ticks; but the time of keys that were not sent has passed.
                 let next = self.next_timestamp(clock_rate, now);
                 let is_late = is_before(end.wrapping_add(clock_rate / KEYS_LATE), next);
                 let next = if is_late { next } else { end };
