@@ -324,12 +324,14 @@ impl Leg {
     }
 
     /// RFC 3261 §16.7 step 6: the lowest class; within it a busy or declining phone says more than an absent one, and
-    /// any other failure more than the overload of one phone.
+    /// any other failure more than the overload of one phone. A redirection that was followed says nothing beside what came
+    /// of it (step 4).
     fn best_status(&self) -> Option<u16> {
         let rank = |status: u16| match status {
             486 => (4, 0),
             408 | 480 | 487 => (4, 2),
             503 => (5, 2),
+            300..400 => (7, 0),
             other => (other / 100, 1),
         };
         let statuses = self.forks.iter().filter_map(|fork| match fork.state {

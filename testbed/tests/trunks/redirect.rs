@@ -81,3 +81,16 @@ fn phones_that_send_a_call_to_each_other_end_it() {
     let asked = outside.world.raw(there).received(&sip_message::Method::INVITE).len();
     assert!((2..=4).contains(&asked), "{asked}");
 }
+
+#[test]
+fn what_comes_of_a_redirection_counts_and_the_redirection_does_not() {
+    let mut outside = Outside::with(&[RawScript::answers_after(0.3)]);
+    let fields = "Contact: <sip:1003@pbx.example.com>\r\n";
+    outside.world.raw_phone("1002", RawScript::new([says_with(fields, 0.1, 302)]));
+    outside.world.raw_phone("1003", RawScript::new([says_with("", 0.1, 486)]));
+    outside.world.register_all();
+    let call = outside.world.click_to_call(World::request("1001", "1002")).unwrap();
+    let record = outside.world.run_until_ended(call);
+    let end = record.end.as_ref().unwrap();
+    assert_eq!((end.reason, end.sip_status), (EndReason::Busy, Some(486)), "{}", outside.world.story());
+}
