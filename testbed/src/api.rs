@@ -62,6 +62,47 @@ impl Api {
         self.send(self.client.get(self.at(&format!("/calls/{call}"))))
     }
 
+    /// The id of the only call that there is, once there is one.
+    pub fn only_call(&self) -> String {
+        let found = crate::wait_for(Duration::from_secs(5), || {
+            let answer = self.send(self.client.get(self.at("/calls")));
+            let calls = answer.body["data"].as_array().expect("calls").clone();
+            assert!(calls.len() < 2, "there are several calls: {calls:#?}");
+            calls.first().map(|call| call["call_id"].as_str().expect("a call_id").to_owned())
+        });
+        found.expect("a call")
+    }
+
+    /// GET /extensions/{number}.
+    pub fn extension(&self, number: &str) -> Value {
+        let answer = self.send(self.client.get(self.at(&format!("/extensions/{number}"))));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    /// GET /trunks/{name}.
+    pub fn trunk(&self, name: &str) -> Value {
+        let answer = self.send(self.client.get(self.at(&format!("/trunks/{name}"))));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    /// Waits until a trunk is as `wanted`: the trunk.
+    pub fn wait_for_trunk(
+        &self,
+        name: &str,
+        limit: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        let found = crate::wait_for(limit, || {
+            last = self.trunk(name);
+            wanted(&last).then(|| last.clone())
+        });
+        found.unwrap_or_else(|| panic!("the trunk is not {what} within {limit:?}: {last:#}"))
+    }
+
     /// GET /calls/{id}/ladder.
     pub fn ladder(&self, call: &str) -> Answer {
         self.send(self.client.get(self.at(&format!("/calls/{call}/ladder"))))

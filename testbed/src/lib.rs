@@ -8,7 +8,9 @@
 //! Nothing here uses the project's own SIP code: it would not see the project's own mistakes.
 
 mod api;
+mod certificates;
 mod digest;
+mod kamailio;
 pub mod line;
 mod loopback;
 mod name_server;
@@ -24,16 +26,18 @@ mod tool;
 pub mod torture;
 
 pub use api::{Answer, Api};
+pub use certificates::{Authority, Certified};
 pub use digest::Algorithm;
+pub use kamailio::{CarrierOptions, Kamailio};
 pub use loopback::Loopback;
 pub use name_server::{NameServer, Records};
 pub use phones::{Baresip, Linphone, PhoneAccount, Recording, Wire};
 pub use process::Running;
 pub use registration::{Registration, Transport};
 pub use rtp_peer::{Heard, RtpPeer, Talking};
-pub use server::{Extension, Server, ServerOptions};
+pub use server::{Extension, Server, ServerOptions, binary};
 pub use sip_text::SipText;
-pub use sipp::{Audio, Content, Seen, Sipp, Step};
+pub use sipp::{Audio, Caller, Content, Seen, Sipp, Step};
 pub use tool::Tool;
 
 use std::time::{Duration, Instant};

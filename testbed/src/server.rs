@@ -1,8 +1,7 @@
 //! The real binary, with a configuration and a data folder of its own.
 
-use crate::{Api, Loopback, Running, process};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use std::net::SocketAddr;
+use crate::{Api, Authority, Loopback, Running, loopback, process};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -55,6 +54,8 @@ pub struct ServerOptions {
     pub tables: String,
     /// What it logs when `RUST_LOG` does not say.
     pub log: String,
+    /// Where it listens; a loopback address of its own when `None`.
+    pub ip: Option<IpAddr>,
 }
 
 impl Default for ServerOptions {
@@ -68,6 +69,7 @@ impl Default for ServerOptions {
             media: String::new(),
             tables: String::new(),
             log: "info".to_owned(),
+            ip: None,
         }
     }
 }
@@ -86,7 +88,7 @@ pub struct Server {
     process: Option<Running>,
     log: String,
     starts: u32,
-    _loopback: Loopback,
+    _loopback: Option<Loopback>,
 }
 
 impl Server {
@@ -97,10 +99,11 @@ impl Server {
 
     /// Starts it and waits until it takes calls.
     pub fn start_with(options: &ServerOptions) -> Self {
-        let loopback = Loopback::claim();
-        let (sip, http) = (loopback.free_port(), loopback.free_port());
+        let loopback = options.ip.is_none().then(Loopback::claim);
+        let ip = options.ip.or_else(|| loopback.as_ref().map(Loopback::ip)).expect("one of the two");
+        let (sip, http) = (loopback::free_port(ip), loopback::free_port(ip));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let tls = options.tls.then(|| (loopback.free_port(), certify(sip, folder.path())));
+        let tls = options.tls.then(|| (loopback::free_port(ip), certify(sip, folder.path())));
         let text =
             configuration(options, sip, tls.as_ref().map(|(address, _)| *address), http, folder.path());
         std::fs::write(folder.path().join("dialbridge.toml"), text).expect("the configuration is written");
@@ -210,26 +213,11 @@ impl Drop for Server {
     }
 }
 
-/// Writes `cert.pem` and `key.pem` for the address, and the certificate of their authority, whose file it is.
+/// Certifies the address for the server: the file of the authority that has done it.
 fn certify(sip: SocketAddr, folder: &Path) -> PathBuf {
-    let write = |name: &str, text: String| {
-        let file = folder.join(name);
-        std::fs::write(&file, text).expect("a file of the server");
-        file
-    };
-    let key = || KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(DnType::CommonName, "the authority of the test");
-    let authority_key = key();
-    let root = authority.self_signed(&authority_key).expect("a certificate");
-    let ours = CertificateParams::new([sip.ip().to_string(), DOMAIN.to_owned()]).expect("names");
-    let our_key = key();
-    let certificate =
-        ours.signed_by(&our_key, &Issuer::new(authority, authority_key)).expect("a certificate");
-    write("cert.pem", certificate.pem());
-    write("key.pem", our_key.serialize_pem());
-    write("ca.pem", root.pem())
+    let authority = Authority::new(folder);
+    authority.certify("server", &[&sip.ip().to_string(), DOMAIN]);
+    authority.roots()
 }
 
 fn configuration(
@@ -241,16 +229,17 @@ fn configuration(
 ) -> String {
     let ServerOptions { domain, sip: sip_lines, media_ports, media, tables, .. } = options;
     let (tls, certificate) = match tls {
-        Some(tls) => {
-            (format!(", \"tls:{tls}\""), "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n")
-        }
+        Some(tls) => (
+            format!(", \"tls:{tls}\""),
+            "tls = { certificate = \"server-cert.pem\", key = \"server-key.pem\" }\n",
+        ),
         None => (String::new(), ""),
     };
     let data = folder.join("data");
     let mut text = format!(
         "[http]\nlisten = \"{http}\"\n\n[sip]\ndomain = \"{domain}\"\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"{tls}]\n{certificate}{sip_lines}\n\n\
          [media]\nports = \"{media_ports}\"\n{media}\n\n[data]\nfolder = \"{}\"\n\n{tables}\n\n\
-         [[api_keys]]\nname = \"testbed\"\nkey = \"{KEY}\"\npermissions = [\"calls.*\"]\n",
+         [[api_keys]]\nname = \"testbed\"\nkey = \"{KEY}\"\npermissions = [\"calls.*\", \"config.read\"]\n",
         data.display()
     );
     for Extension { number, password, name } in &options.extensions {
@@ -270,7 +259,7 @@ fn media_ports() -> String {
 }
 
 /// The binary under test: `DIALBRIDGE_BIN`, or the one beside the test, built first so that it is never an old one.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os("DIALBRIDGE_BIN") {

@@ -22,6 +22,19 @@ pub struct Sipp {
     errors: PathBuf,
 }
 
+/// Who calls whom, and what it logs in with where it is asked to.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// Where its INVITE goes.
+    pub server: SocketAddr,
+    /// The domain of both.
+    pub domain: &'a str,
+    /// Its own number, and its user.
+    pub own_number: &'a str,
+    /// Its password.
+    pub password: &'a str,
+}
+
 /// A message in SIPp's trace.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -52,6 +65,40 @@ impl Sipp {
         Self::run_text("steps", &text, local, &[], local, folder)
     }
 
+    /// Calls `number` from `local`, talks for three seconds at `audio` unless it is hung up before, and hangs up.
+    pub fn invite(
+        caller: Caller<'_>,
+        number: &str,
+        local: SocketAddr,
+        audio: SocketAddr,
+        folder: &Path,
+    ) -> Self {
+        let Caller { server, domain, own_number, password } = caller;
+        let target = server.to_string();
+        let uri = format!("{number}@{server}");
+        let options = [
+            &target,
+            "-s",
+            number,
+            "-key",
+            "own_number",
+            own_number,
+            "-key",
+            "domain",
+            domain,
+            "-key",
+            "sound",
+            "none",
+            "-au",
+            own_number,
+            "-ap",
+            password,
+            "-auth_uri",
+            &uri,
+        ];
+        Self::run("invite", "-", local, &options, audio, folder)
+    }
+
     fn scenarios() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp")
     }
@@ -69,6 +116,12 @@ impl Sipp {
             .unwrap_or_else(|error| panic!("{}: {error}", original.display()));
         // SIPp reads the status when it reads the scenario, before it knows any keyword.
         let text = text.replace("[status]", status);
+        // SIPp would want to listen there itself.
+        let text = if options.contains(&"-mp") {
+            text
+        } else {
+            text.replace("[media_ip]", "[audio_ip]").replace("[media_port]", "[audio_port]")
+        };
         Self::run_text(scenario, &text, local, options, audio, folder)
     }
 
@@ -83,6 +136,8 @@ impl Sipp {
         let mark = format!("{scenario}-{}", local.port());
         let path = folder.join(format!("{mark}.xml"));
         std::fs::write(&path, text).expect("the scenario is written");
+        // Scenarios that play look for it where they run.
+        std::fs::copy(Self::scenarios().join("tone.ulaw"), folder.join("tone.ulaw")).expect("the tone");
         let messages = folder.join(format!("{mark}-messages.log"));
         let errors = folder.join(format!("{mark}-errors.log"));
         let mut command = Command::new(Tool::Sipp.path());
@@ -132,6 +187,18 @@ impl Sipp {
             self.seen().into_iter().find(|it| !it.sent && it.message.method() == Some(method))
         });
         found.unwrap_or_else(|| panic!("no {method} within {limit:?}\n{}", self.report()))
+    }
+
+    /// Waits for the 2xx to its INVITE.
+    pub fn answered(&self, limit: Duration) -> Seen {
+        let found = crate::wait_for(limit, || {
+            self.seen().into_iter().find(|it| {
+                !it.sent
+                    && it.message.status() == Some(200)
+                    && it.message.field("CSeq").is_some_and(|cseq| cseq.ends_with("INVITE"))
+            })
+        });
+        found.unwrap_or_else(|| panic!("no answer within {limit:?}\n{}", self.report()))
     }
 
     /// Number of requests of this method until now.

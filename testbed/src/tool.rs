@@ -11,6 +11,8 @@ pub enum Tool {
     Baresip,
     /// linphone on the command line.
     Linphone,
+    /// Kamailio, with its TLS.
+    Kamailio,
 }
 
 impl Tool {
@@ -19,6 +21,7 @@ impl Tool {
             Self::Sipp => "sipp",
             Self::Baresip => "baresip",
             Self::Linphone => "linphonec",
+            Self::Kamailio => "kamailio",
         }
     }
 
@@ -27,13 +30,16 @@ impl Tool {
             Self::Sipp => "sip-tester",
             Self::Baresip => "baresip-core",
             Self::Linphone => "linphone-cli",
+            Self::Kamailio => "kamailio kamailio-tls-modules",
         }
     }
 
     /// Where it is installed. A test that needs it fails without it, and says what to type.
     pub fn path(self) -> PathBuf {
         let folders = std::env::var_os("PATH").unwrap_or_default();
+        // Servers are where only root looks.
         let found = std::env::split_paths(&folders)
+            .chain([PathBuf::from("/usr/sbin")])
             .map(|folder| folder.join(self.program()))
             .find(|path| is_file(path));
         found.unwrap_or_else(|| {
