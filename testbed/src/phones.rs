@@ -6,7 +6,7 @@ mod linphone;
 pub use baresip::Baresip;
 pub use linphone::Linphone;
 
-use crate::{Extension, Server};
+use crate::{Elsewhere, Extension, Server};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,10 @@ pub struct PhoneAccount {
     pub codec: &'static str,
     /// The tone it plays into its calls, in hertz.
     pub hertz: f64,
+    /// It answers every call at once; else only those that ask for it, if it knows how they do.
+    pub answers: bool,
+    /// In another network than the test.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 impl PhoneAccount {
@@ -53,7 +57,7 @@ impl PhoneAccount {
     pub fn of(server: &Server, position: usize, hertz: f64) -> Self {
         let extension = server.extensions[position].clone();
         let (server, tls) = (server.sip, server.tls.clone());
-        Self { extension, server, tls, wire: Wire::Udp, codec: "PCMU", hertz }
+        Self { extension, server, tls, wire: Wire::Udp, codec: "PCMU", hertz, answers: true, elsewhere: None }
     }
 
     /// Over this.
@@ -73,6 +77,18 @@ impl PhoneAccount {
     /// Whose certificates it believes.
     fn roots(&self) -> Option<String> {
         self.tls.as_ref().map(|(_, file)| file.display().to_string())
+    }
+
+    /// In that network.
+    pub fn at(mut self, elsewhere: Elsewhere) -> Self {
+        self.elsewhere = Some(elsewhere);
+        self
+    }
+
+    /// It rings.
+    pub fn that_rings(mut self) -> Self {
+        self.answers = false;
+        self
     }
 
     /// With this codec only.

@@ -13,6 +13,12 @@ pub enum Tool {
     Linphone,
     /// Kamailio, with its TLS.
     Kamailio,
+    /// What makes networks.
+    Ip,
+    /// What makes a NAT of one.
+    Nft,
+    /// What makes it forget.
+    Conntrack,
 }
 
 impl Tool {
@@ -22,6 +28,9 @@ impl Tool {
             Self::Baresip => "baresip",
             Self::Linphone => "linphonec",
             Self::Kamailio => "kamailio",
+            Self::Ip => "ip",
+            Self::Nft => "nft",
+            Self::Conntrack => "conntrack",
         }
     }
 
@@ -31,6 +40,9 @@ impl Tool {
             Self::Baresip => "baresip-core",
             Self::Linphone => "linphone-cli",
             Self::Kamailio => "kamailio kamailio-tls-modules",
+            Self::Ip => "iproute2",
+            Self::Nft => "nftables",
+            Self::Conntrack => "conntrack",
         }
     }
 

@@ -1,19 +1,20 @@
 //! baresip, told what to do by its `ctrl_tcp` module.
 
 use super::{PhoneAccount, Recording};
-use crate::{Running, Tool, loopback};
+use crate::{Elsewhere, Running, Tool, loopback};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A baresip that answers every call at once.
+/// A baresip.
 #[derive(Debug)]
 pub struct Baresip {
     process: Running,
     control: SocketAddr,
     folder: PathBuf,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Baresip {
@@ -23,7 +24,11 @@ impl Baresip {
         std::fs::create_dir_all(folder.join("heard")).expect("a folder");
         // Its RTP comes from 127.0.0.1, whatever address it announces: it announces that one.
         let here = Ipv4Addr::LOCALHOST.into();
-        let (sip, control) = (loopback::free_port(here), loopback::free_port(here));
+        let (sip, control) = match &account.elsewhere {
+            // Nobody else is there.
+            Some(elsewhere) => (SocketAddr::new(elsewhere.ip, 5062), SocketAddr::new(here, 4444)),
+            None => (loopback::free_port(here), loopback::free_port(here)),
+        };
         let (_, rate, channels) = codec(account.codec);
         super::write_tone(&folder.join("tone.wav"), account.hertz, rate, channels);
         let write =
@@ -32,10 +37,12 @@ impl Baresip {
         write("config", configuration(folder, sip, control) + &tls.unwrap_or_default());
         write("accounts", account_line(account));
         write("contacts", String::new());
-        let mut command = Command::new(tool);
+        let elsewhere = account.elsewhere.clone();
+        let mut command =
+            elsewhere.as_ref().map_or_else(|| Command::new(&tool), |elsewhere| elsewhere.command(&tool));
         command.arg("-f").arg(folder).args(["-s", "-v"]).current_dir(folder).env("HOME", folder);
         let process = Running::start("baresip", &mut command, &folder.join("baresip.log"));
-        Self { process, control, folder: folder.to_owned() }
+        Self { process, control, folder: folder.to_owned(), elsewhere }
     }
 
     /// Its process and what it has printed, all SIP messages included.
@@ -46,6 +53,21 @@ impl Baresip {
     /// Waits until the server has taken its registration.
     pub fn wait_until_registered(&mut self) {
         self.process.wait_for_output("200 OK (", Duration::from_secs(10));
+    }
+
+    /// Calls a number.
+    pub fn dial(&self, number: &str) {
+        self.command_with("dial", &format!(",\"params\":\"{number}\""));
+    }
+
+    /// Holds its call.
+    pub fn hold(&self) {
+        self.command("hold");
+    }
+
+    /// Ends the hold.
+    pub fn resume(&self) {
+        self.command("resume");
     }
 
     /// Hangs up.
@@ -70,9 +92,22 @@ impl Baresip {
 
     /// One command, as a netstring of JSON.
     fn command(&self, name: &str) {
-        let json = format!("{{\"command\":\"{name}\"}}");
+        self.command_with(name, "");
+    }
+
+    fn command_with(&self, name: &str, more: &str) {
+        let json = format!("{{\"command\":\"{name}\"{more}}}");
+        let netstring = format!("{}:{json},", json.len());
+        if let Some(elsewhere) = &self.elsewhere {
+            let script = "exec 3<>/dev/tcp/$1/$2; printf %s \"$3\" >&3; sleep 0.1";
+            let (ip, port) = (self.control.ip().to_string(), self.control.port().to_string());
+            let mut command = elsewhere.command(Path::new("bash"));
+            let status = command.args(["-c", script, "bash", &ip, &port, &netstring]).status();
+            assert!(status.is_ok_and(|status| status.success()), "baresip takes no command");
+            return;
+        }
         let mut stream = TcpStream::connect(self.control).expect("baresip listens for commands");
-        write!(stream, "{}:{json},", json.len()).expect("baresip takes a command");
+        stream.write_all(netstring.as_bytes()).expect("baresip takes a command");
         // It reads before it closes what we close.
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -101,15 +136,18 @@ fn codec(name: &str) -> (&'static str, u32, u16) {
 }
 
 fn account_line(account: &PhoneAccount) -> String {
-    let PhoneAccount { extension, wire, .. } = account;
+    let PhoneAccount { extension, wire, answers, elsewhere, .. } = account;
     let server = account.registrar();
     let (codec, _, _) = codec(account.codec);
     let transport = wire.token();
     format!(
-        "<sip:{}@{};transport={transport}>;outbound=\"sip:{server};transport={transport}\";auth_pass={};regint=600;\
-         answermode=auto;audio_codecs={codec}\n",
+        "<sip:{}@{};transport={transport}>;outbound=\"sip:{server};transport={transport}\";auth_pass={};regint={};\
+         answermode={};audio_codecs={codec}\n",
         extension.number,
         crate::server::DOMAIN,
-        extension.password
+        extension.password,
+        // Whoever is behind a NAT may be forgotten there.
+        if elsewhere.is_some() { 10 } else { 600 },
+        if *answers { "auto" } else { "manual" }
     )
 }

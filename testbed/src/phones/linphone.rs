@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A linphone that answers every call at once.
+/// A linphone.
 #[derive(Debug)]
 pub struct Linphone {
     process: Running,
@@ -26,7 +26,10 @@ impl Linphone {
         std::fs::write(folder.join("linphonerc"), configuration(account, &loopback))
             .expect("linphone's file");
         let mut command = Command::new(tool);
-        command.args(["-a", "-d", "6", "-c", "linphonerc"]).current_dir(folder);
+        command
+            .args(account.answers.then_some("-a"))
+            .args(["-d", "6", "-c", "linphonerc"])
+            .current_dir(folder);
         command.env("HOME", folder).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
         let mut process = Running::start("linphonec", &mut command, &folder.join("linphone.log"));
         process.type_line("soundcard use files");
@@ -43,6 +46,11 @@ impl Linphone {
     /// Waits until the server has taken its registration.
     pub fn wait_until_registered(&mut self) {
         self.process.wait_for_output("LinphoneRegistrationOk", Duration::from_secs(10));
+    }
+
+    /// Calls a number.
+    pub fn dial(&mut self, number: &str) {
+        self.process.type_line(&format!("call sip:{number}@{}", crate::server::DOMAIN));
     }
 
     /// Hangs up.

@@ -1,0 +1,184 @@
+//! A phone behind a NAT: baresip in a network of its own, the server in another one.
+
+use Step::{Answer, Await, Invited, Pause, Respond};
+use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use testbed::line::{FROM_TONE, SOON, TO_TONE};
+use testbed::{
+    Audio, Baresip, Nat, PhoneAccount, Registration, RtpPeer, Server, ServerOptions, Sipp, Step, Transport,
+};
+
+/// Seconds after which baresip registers again.
+const REFRESH: u32 = 10;
+
+/// The network, a server outside, and 1001 behind the NAT.
+struct Site {
+    server: Server,
+    phone: Baresip,
+    audio: RtpPeer,
+    nat: Nat,
+    _folder: tempfile::TempDir,
+}
+
+const OTHER_PHONE: SocketAddr = SocketAddr::new(IpAddr::V4(Nat::OPEN), 5070);
+
+impl Site {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let nat = Nat::open(folder.path());
+        let sip =
+            format!("registration_seconds = {{ min = {REFRESH}, default = {REFRESH}, max = {REFRESH} }}");
+        let server = Server::start_with(&ServerOptions {
+            ip: Some(Nat::SERVER.into()),
+            sip,
+            ..ServerOptions::default()
+        });
+        let account = PhoneAccount::of(&server, 0, FROM_TONE).at(nat.home());
+        let mut phone = Baresip::start(&account, &server.folder().join("behind"));
+        phone.wait_until_registered();
+        let credentials = server.extensions[1].credentials();
+        Registration::new(Transport::Udp, OTHER_PHONE, server.sip, credentials).register(600);
+        Self { server, phone, audio: RtpPeer::bind(OTHER_PHONE.ip()), nat, _folder: folder }
+    }
+
+    /// SIPp as the phone of 1002, which is in the open.
+    fn other(&self, talks: &[Step]) -> Sipp {
+        let audio = Audio::at(self.audio.address());
+        let begins = [
+            Invited,
+            Respond("180 Ringing", "", None),
+            Pause(100),
+            Respond("200 OK", "", Some(audio)),
+            Await("ACK"),
+        ];
+        let ends = [Await("BYE"), Answer("200 OK", "", None)];
+        Sipp::steps(&[&begins, talks, &ends].concat(), OTHER_PHONE, self.server.folder())
+    }
+
+    /// Where the phone is seen.
+    fn seen_at(&self) -> Value {
+        self.server.api().extension("1001")["phones"][0]["address"].clone()
+    }
+
+    fn call(&self) -> String {
+        self.server.api().place(&json!({"from": "1001", "to": "1002", "timeout": 3}))
+    }
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_called_and_heard_and_holds_and_hangs_up() {
+    if !Nat::is_within("a_phone_behind_a_nat_is_called_and_heard_and_holds_and_hangs_up") {
+        return;
+    }
+    let site = Site::open();
+    let seen = site.seen_at();
+    assert!(seen.as_str().is_some_and(|at| at.starts_with(&Nat::ROUTER.to_string())), "{seen}");
+
+    let audio = || Audio::at(site.audio.address());
+    let takes = |direction| {
+        [Await("INVITE"), Answer("200 OK", "", Some(audio().with_direction(direction))), Await("ACK")]
+    };
+    let mut other = site.other(&[takes("recvonly"), takes("sendrecv")].concat());
+    let api = site.server.api();
+    let call = site.call();
+    let offer = other.received("INVITE", SOON).message.audio_address().expect("an offer of audio");
+    let talking = site.audio.talk(offer, TO_TONE);
+    api.wait_for_state(&call, "talking", SOON);
+    std::thread::sleep(Duration::from_millis(3000));
+    site.phone.hold();
+    assert!(testbed::wait_for(SOON, || (other.count("INVITE") == 2).then_some(())).is_some(), "no hold");
+    std::thread::sleep(Duration::from_millis(500));
+    site.phone.resume();
+    assert!(testbed::wait_for(SOON, || (other.count("INVITE") == 3).then_some(())).is_some(), "no end of it");
+    std::thread::sleep(Duration::from_millis(500));
+    site.phone.hang_up();
+    other.succeeds(SOON);
+    let ended = api.wait_for_state(&call, "ended", SOON);
+    assert_eq!(
+        (&ended["end"]["reason"], &ended["end"]["by"]),
+        (&json!("hung_up"), &json!("from")),
+        "{ended:#}"
+    );
+    let heard = talking.stop().tone_milliseconds(FROM_TONE);
+    assert!(heard >= 2000, "1002 heard {heard} ms");
+    std::thread::sleep(Duration::from_millis(500));
+    let heard = site.phone.recording().tone_milliseconds(TO_TONE);
+    assert!(heard >= 2000, "1001 heard {heard} ms");
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_hung_up_and_is_reached_again_once_it_registers_after_its_flow_was_forgotten() {
+    if !Nat::is_within(
+        "a_phone_behind_a_nat_is_hung_up_and_is_reached_again_once_it_registers_after_its_flow_was_forgotten",
+    ) {
+        return;
+    }
+    let mut site = Site::open();
+    let api = site.server.api();
+    {
+        let mut other = site.other(&[]);
+        let call = site.call();
+        api.wait_for_state(&call, "connected", SOON);
+        assert_eq!(api.hang_up(&call).status, 200);
+        other.succeeds(SOON);
+        site.phone.process().wait_for_output("session closed", SOON);
+        api.wait_for_state(&call, "ended", SOON);
+    }
+
+    let before = site.seen_at();
+    site.nat.forget();
+    // Nothing that is sent to the phone arrives, and nobody says so: the call ends by itself.
+    let call = site.call();
+    let ended = api.wait_for_state(&call, "ended", SOON);
+    assert!(
+        ["no_answer", "unreachable"].contains(&ended["end"]["reason"].as_str().unwrap_or_default()),
+        "{ended:#}"
+    );
+    // It registers along a new flow, and is called there.
+    let limit = Duration::from_secs(u64::from(REFRESH) + 5);
+    let moved =
+        testbed::wait_for(limit, || Some(site.seen_at()).filter(|at| *at != before && at.is_string()));
+    assert!(moved.is_some(), "it is still seen at {before}");
+    let mut other = site.other(&[]);
+    let call = site.call();
+    api.wait_for_state(&call, "connected", SOON);
+    assert_eq!(api.hang_up(&call).status, 200);
+    other.succeeds(SOON);
+}
+
+#[test]
+fn a_nat_that_forgets_its_flows_in_a_call_ends_neither_the_call_nor_its_sound() {
+    if !Nat::is_within("a_nat_that_forgets_its_flows_in_a_call_ends_neither_the_call_nor_its_sound") {
+        return;
+    }
+    let site = Site::open();
+    let api = site.server.api();
+    let mut other = site.other(&[]);
+    let call = site.call();
+    let offer = other.received("INVITE", SOON).message.audio_address().expect("an offer of audio");
+    let talking = site.audio.talk(offer, TO_TONE);
+    api.wait_for_state(&call, "talking", SOON);
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = talking.stop().tone_milliseconds(FROM_TONE);
+    assert!(before >= 1000, "1002 heard {before} ms before");
+    site.nat.forget();
+    let talking = site.audio.talk(offer, TO_TONE);
+    // Whoever speaks from elsewhere is not believed before the old place has been silent for three seconds.
+    std::thread::sleep(Duration::from_millis(6000));
+    site.phone.hang_up();
+    other.succeeds(SOON);
+    let ended = api.wait_for_state(&call, "ended", SOON);
+    assert_eq!(
+        (&ended["end"]["reason"], &ended["end"]["by"]),
+        (&json!("hung_up"), &json!("from")),
+        "{ended:#}"
+    );
+    let after = talking.stop().tone_milliseconds(FROM_TONE);
+    std::thread::sleep(Duration::from_millis(500));
+    let heard = site.phone.recording().tone_milliseconds(TO_TONE);
+    assert!(
+        after >= 2000 && heard >= 2000,
+        "1002 heard {after} ms afterwards, and 1001 {heard} ms at once: {ended:#}"
+    );
+}
