@@ -161,6 +161,11 @@ impl Switchboard {
         self.drain_endpoint(moment);
     }
 
+    /// Whoever is at the end of this flow to a trunk could not prove to be it.
+    pub fn handle_distrusted(&mut self, flow: Flow, why: &str) {
+        self.trunks.note_distrusted(flow, why);
+    }
+
     /// Something is asked.
     pub fn handle_command(&mut self, command: Command, moment: Moment) {
         match command {

@@ -129,6 +129,13 @@ impl Trunks {
         }
     }
 
+    /// Whoever is there is not believed to be the trunk that this way leads to.
+    pub(crate) fn note_distrusted(&mut self, flow: Flow, why: &str) {
+        for trunk in &mut self.trunks {
+            trunk.note_distrusted(flow, why);
+        }
+    }
+
     /// Nothing goes along this way any more.
     pub(crate) fn note_lost(&mut self, flow: Flow, now: Instant) {
         for trunk in &mut self.trunks {

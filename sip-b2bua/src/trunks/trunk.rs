@@ -21,6 +21,8 @@ pub(super) struct Trunk {
     whereabouts: Whereabouts,
     registration: Option<Registration>,
     probing: Probing,
+    /// Why whoever was there last is not believed to be this trunk.
+    distrusted: Option<Box<str>>,
     legs: BTreeSet<LegKey>,
     /// When the last legs began, where so many a second are the most.
     begun: VecDeque<Instant>,
@@ -45,6 +47,7 @@ impl Trunk {
             whereabouts: Whereabouts::new(now),
             registration: settings.registration.map(|wanted| Registration::new(wanted, now)),
             probing: Probing::new(settings.probe, now),
+            distrusted: None,
             settings,
             legs: BTreeSet::new(),
             begun: VecDeque::new(),
@@ -148,6 +151,13 @@ impl Trunk {
     pub(super) fn note_alive(&mut self, flow: Flow) {
         self.whereabouts.note_alive(flow);
         self.probing.note_alive(flow);
+        self.distrusted = None;
+    }
+
+    pub(super) fn note_distrusted(&mut self, flow: Flow, why: &str) {
+        if self.whereabouts.flows().contains(&flow) {
+            self.distrusted = Some(why.into());
+        }
     }
 
     /// A connection is closed, or nothing can be sent along it.
@@ -199,6 +209,9 @@ impl Trunk {
 
     /// Whoever waits for the trunk may know more now: `true`.
     pub(super) fn handle_outcome(&mut self, purpose: Purpose, outcome: &Outcome, now: Instant) -> bool {
+        if let Outcome::Final(_) = outcome {
+            self.distrusted = None;
+        }
         match purpose {
             Purpose::Probe(flow) => {
                 match self.probing.handle_outcome(flow, outcome) {
@@ -232,7 +245,7 @@ impl Trunk {
     /// The trunk as the API shows it.
     pub(super) fn view(&self, now: Instant) -> TrunkView {
         let registration = self.registration.as_ref();
-        let last_failure = registration.and_then(Registration::last_failure).or(self.whereabouts.why_not());
+        let last_failure = self.last_failure().or(self.whereabouts.why_not());
         let reached_at = |flow: &Flow| ReachedAt {
             address: flow.remote,
             transport: call_trace::transport(flow.transport),
@@ -247,6 +260,11 @@ impl Trunk {
             channels: self.settings.channels,
             last_failure: last_failure.map(Into::into),
         }
+    }
+
+    fn last_failure(&self) -> Option<&str> {
+        let registration = self.registration.as_ref().and_then(Registration::last_failure);
+        self.distrusted.as_deref().or(registration)
     }
 
     /// The next REGISTER, if one is due.
@@ -291,7 +309,7 @@ impl Trunk {
 
     fn tell(&self, news: Option<News>) {
         let name = &*self.settings.name;
-        let why = self.registration.as_ref().and_then(Registration::last_failure).unwrap_or_default();
+        let why = self.last_failure().unwrap_or_default();
         match news {
             Some(News::Up) => tracing::info!(trunk = name, "trunk.up: the carrier has registered us"),
             Some(News::Down) => {

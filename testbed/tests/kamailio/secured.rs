@@ -58,7 +58,8 @@ fn a_certificate_for_another_name_is_refused_and_the_trunk_says_so() {
     let (_ends, carrier, server, _folder) = registers_at("bank.test");
     let api = server.api();
     let view = api.wait_for_trunk("carrier", SOON, "failed", |it| it["registration"] == "failed");
-    assert!(view["last_failure"].is_string(), "{view:#}");
+    let why = "its certificate is for carrier.test, and not for bank.test";
+    assert!(view["last_failure"].as_str().is_some_and(|failure| failure.starts_with(why)), "{view:#}");
     assert!(!carrier.log().contains("carrier: REGISTER"), "it was told something: {}", carrier.log());
-    assert!(server.log().contains("its certificate is for carrier.test, and not for bank.test"));
+    assert!(server.log().contains(why));
 }

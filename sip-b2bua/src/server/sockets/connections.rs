@@ -284,27 +284,35 @@ async fn open(
 ) {
     // Whom we call is one of our phones, or a trunk.
     line.is_known.store(true, Ordering::Relaxed);
-    call(flow, &line, queue, &received, &security).await;
+    if let Err(why) = call(flow, &line, queue, &received, &security).await {
+        let _ = received.send(Received::Distrusted { flow, why }).await;
+    }
     let _ = received.send(Received::Closed(flow)).await;
 }
 
 /// Opens a connection and carries what comes along it; what waits to be sent is dropped when it does not come about.
+///
+/// # Errors
+/// Why whoever is there is not believed.
 async fn call(
     flow: Flow,
     line: &Line,
     queue: mpsc::UnboundedReceiver<Vec<u8>>,
     received: &mpsc::Sender<Received>,
     security: &Security,
-) {
+) -> Result<(), Box<str>> {
     let by = tokio::time::Instant::now() + CONNECT_TIMEOUT;
     if flow.transport == Transport::Tls {
-        if let Ok(Some(stream)) = timeout_at(by, security.connect(flow)).await {
-            stream::carry(tokio::io::split(stream), flow, line, queue, received).await;
+        match timeout_at(by, security.connect(flow)).await {
+            Ok(Ok(stream)) => stream::carry(tokio::io::split(stream), flow, line, queue, received).await,
+            Ok(Err(Some(why))) => return Err(why),
+            Ok(Err(None)) | Err(_) => {}
         }
     } else if let Ok(Ok(stream)) = timeout_at(by, TcpStream::connect(flow.remote)).await {
         stream::prepare(&stream);
         stream::carry(stream.into_split(), flow, line, queue, received).await;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -94,24 +94,27 @@ impl Security {
     }
 
     /// A connection to one who has proved its name. To others none is opened: what is said over TLS is meant for one.
-    pub(super) async fn connect(&self, flow: Flow) -> Option<client::TlsStream<TcpStream>> {
+    ///
+    /// # Errors
+    /// Why the peer is not believed, for people; nothing when it is not there.
+    pub(super) async fn connect(&self, flow: Flow) -> Result<client::TlsStream<TcpStream>, Option<Box<str>>> {
         let Flow { remote, .. } = flow;
         let peer = flow.peer.and_then(|PeerId(peer)| self.peers.get(usize::from(peer))?.as_ref());
         let Some(peer) = peer else {
             tracing::debug!(%remote, "nobody is known whose certificate would be there: no connection is opened");
-            return None;
+            return Err(None);
         };
-        let stream = TcpStream::connect(remote).await.ok()?;
+        let stream = TcpStream::connect(remote).await.map_err(|_| None)?;
         stream::prepare(&stream);
         let TrunkTls { name, config, .. } = peer.tls.clone();
         match TlsConnector::from(config).connect(name.clone(), stream).await {
-            Ok(stream) => Some(stream),
+            Ok(stream) => Ok(stream),
             Err(why) => {
+                let why = in_tls(&why).map_or_else(|| why.to_string(), |why| doubt(why, &name));
                 if peer.log_lines.check().is_ok() {
-                    let why = in_tls(&why).map_or_else(|| why.to_string(), |why| doubt(why, &name));
                     tracing::warn!(trunk = &*peer.trunk, %remote, "a trunk is not reached over TLS: {why}");
                 }
-                None
+                Err(Some(why.into()))
             }
         }
     }
