@@ -18,9 +18,9 @@ use call_store::StoredBinding;
 use guesses::Guesses;
 use phones::Challenged;
 use refusal::Refusal;
-use sip_core::digest::{Authenticator, Secret, Verdict};
+use sip_core::digest::{Authenticator, Identity, Secret, Verdict};
 use sip_core::{Flow, Incoming, Transport};
-use sip_message::{Contacts, FieldName, Host, Request, Response, StatusCode};
+use sip_message::{Contacts, FieldName, Host, Method, Request, Response, StatusCode};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -50,6 +50,8 @@ pub struct RegistrarConfig {
 pub enum Authenticated {
     /// The phone of this user.
     Extension(Box<str>),
+    /// A carrier, by this account.
+    Account(Box<str>),
     /// Nobody yet: 401 with a challenge for each algorithm, to be sent statelessly. A wrong password and an unknown
     /// user get the very same.
     Challenge(Response),
@@ -94,6 +96,8 @@ pub struct Registrar {
     guesses: Guesses,
     challenged: Challenged,
     users: BTreeMap<Box<str>, User>,
+    /// Carriers that prove by digest whose calls theirs are.
+    accounts: BTreeMap<Box<str>, Secret>,
     /// The time of the digest begins with the first request.
     epoch: Option<Instant>,
     /// No binding ends before it.
@@ -126,6 +130,7 @@ impl Registrar {
             guesses: Guesses::default(),
             challenged: Challenged::default(),
             users: users.collect(),
+            accounts: BTreeMap::new(),
             epoch: None,
             next_expiry: None,
             config,
@@ -156,6 +161,20 @@ impl Registrar {
         gone.map(|(name, _)| (name, Vec::new())).collect()
     }
 
+    /// Takes the accounts of carriers, which call and do not register. A name that an extension has too is the
+    /// extension's.
+    pub(crate) fn set_accounts<'a>(&mut self, accounts: impl IntoIterator<Item = &'a Identity>) {
+        let realm = &self.config.domain;
+        let hashed =
+            |own: &Identity| (own.username.clone(), Secret::new(&own.username, realm, &own.password));
+        self.accounts = accounts.into_iter().map(hashed).collect();
+    }
+
+    /// Whether a request bears credentials for us, right or wrong.
+    pub(crate) fn has_credentials(&self, request: &Request) -> bool {
+        self.authenticator.has_credentials(request)
+    }
+
     /// Takes back what was on disk: bindings of present users that have not expired at `wall_ms`, milliseconds since
     /// 1970. The connections of before are closed (see [`flow_closed`](Self::flow_closed)).
     pub fn restore(&mut self, stored: Vec<StoredBinding>, now: Instant, wall_ms: i64) {
@@ -174,7 +193,8 @@ impl Registrar {
         }
     }
 
-    /// Whether the request comes from one of our extensions. For requests of any method.
+    /// Whether the request comes from one of our extensions, or is a call of a carrier that has an account here. For
+    /// requests of any method.
     pub fn authenticate(&mut self, incoming: &Incoming, now: Instant, random: u64) -> Authenticated {
         let Incoming { request, flow } = incoming;
         let source = flow.remote.ip();
@@ -182,11 +202,12 @@ impl Registrar {
             return Authenticated::Dropped;
         }
         let time = now.saturating_duration_since(*self.epoch.get_or_insert(now));
-        let users = &self.users;
+        let (users, accounts) = (&self.users, &self.accounts);
+        let account_of = |name: &str| accounts.get(name).filter(|_| request.method == Method::INVITE);
         // Wrong credentials count for the one that was challenged, whatever address a datagram names.
         let mark = self.mark_of(source);
         let is_given = |random| random & SOURCE_BITS == mark;
-        let secret_of = |name: &str| Some(users.get(name)?.secret.clone());
+        let secret_of = |name: &str| users.get(name).map(|user| &user.secret).or(account_of(name)).cloned();
         let verdict = self.authenticator.verify(request, time, is_given, secret_of);
         if let Verdict::Accepted { .. } | Verdict::Wrong { .. } = verdict {
             self.challenged.has_answered(request, *flow);
@@ -194,7 +215,10 @@ impl Registrar {
         match verdict {
             Verdict::Accepted { username } if self.guesses.may_log_in(source, &username, now) => {
                 self.guesses.note_login(source, &username);
-                Authenticated::Extension(username)
+                match self.users.contains_key(&username) {
+                    true => Authenticated::Extension(username),
+                    false => Authenticated::Account(username),
+                }
             }
             Verdict::Accepted { .. } => Authenticated::Dropped,
             Verdict::Wrong { username } => {
@@ -222,7 +246,8 @@ impl Registrar {
             Authenticated::Challenge(response) | Authenticated::Refused(response) => {
                 return Registration::Stateless(response);
             }
-            Authenticated::Dropped => return Registration::Dropped,
+            // Accounts of carriers are for INVITE alone.
+            Authenticated::Dropped | Authenticated::Account(_) => return Registration::Dropped,
         };
         match self.update(&name, incoming, now, wall_ms) {
             Ok((changed, moved)) => {

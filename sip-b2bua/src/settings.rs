@@ -180,6 +180,8 @@ pub struct TrunkSettings {
     pub probe: Option<Duration>,
     /// Where its calls may come from, beside the addresses that it leads to.
     pub from: Vec<IpNet>,
+    /// Its calls prove by `credentials` whose they are, wherever they come from; its addresses prove nothing.
+    pub inbound_digest: bool,
     /// Where calls to its numbers go.
     pub destinations: Vec<(NumberPattern, Destination)>,
     /// Where the number that is shown stands.

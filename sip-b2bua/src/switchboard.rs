@@ -42,7 +42,7 @@ use crate::moment::Moment;
 use crate::registrar::{Changed, Registrar};
 use crate::routing::Directory;
 use crate::scenario::{EndCause, Scenarios};
-use crate::settings::{Extension, Settings};
+use crate::settings::{Extension, Settings, TrunkSettings};
 use crate::trunks::Trunks;
 use admission::Admission;
 use adopting::Adopted;
@@ -107,6 +107,7 @@ impl Switchboard {
     ) -> Self {
         let mut directory = Directory::new(settings.dial_policy.take());
         registrar.replace_extensions(directory.replace(std::mem::take(&mut settings.extensions)));
+        registrar.set_accounts(settings.trunks.iter().filter_map(TrunkSettings::inbound_credentials));
         Self {
             admission: Admission::new(settings.limits),
             scenarios,

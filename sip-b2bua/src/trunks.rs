@@ -22,6 +22,7 @@ mod trunk;
 mod whereabouts;
 
 pub(crate) use hunt::{Failure, PATIENCE};
+pub(crate) use inbound::Source;
 pub use whereabouts::{Located, NotLocated};
 
 use crate::place::CallNumber;

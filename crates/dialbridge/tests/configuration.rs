@@ -361,6 +361,12 @@ fn a_trunk_is_held_to_what_a_carrier_can_use() {
         ("from = [\"carrier.example\"]", "5 trunks[0].from[0]: must be"),
         ("register = true", "1 trunks[0].username: is missing"),
         ("probe_seconds = 100000", "5 trunks[0].probe_seconds: must be a whole number from 0 to 86400"),
+        ("inbound_digest = 1", "5 trunks[0].inbound_digest: must be true or false"),
+        ("inbound_digest = true", "1 trunks[0].password: is needed for inbound_digest = true"),
+        (
+            "inbound_digest = true\nusername = \"a\"\npassword = \"\"",
+            "1 trunks[0].password: is needed for inbound_digest = true",
+        ),
         ("chanels = 2", "5 trunks[0].chanels: there is no such key; is channels meant?"),
     ] {
         let found = mistakes(&trunk(lines));
@@ -389,6 +395,30 @@ fn a_trunk_is_held_to_what_a_carrier_can_use() {
     let twice = mistakes(&(trunk("") + &trunk("")));
     let apart = "5 trunks[1].numbers: has a number that the trunk carrier has at the same address: their calls could not be told apart";
     assert_eq!(twice, [apart, "6 trunks[1].name: \"carrier\" is already used in line 2"]);
+}
+
+#[test]
+fn trunks_whose_calls_prove_whose_they_are_have_accounts_of_their_own() {
+    let trunk = |name: &str, username: &str, lines: &str| {
+        format!(
+            "[[trunks]]\nname = \"{name}\"\naddress = \"sip:192.0.2.1\"\nnumbers = [\"+918065978015\"]\n\
+             username = \"{username}\"\npassword = \"{username}-password\"\n{lines}\n"
+        )
+    };
+    let digest = "inbound_digest = true";
+    let apart = config::parse(&(trunk("one", "a", digest) + &trunk("two", "b", digest))).unwrap();
+    assert!(apart.trunks.iter().all(|trunk| trunk.inbound_digest));
+    for second in [trunk("two", "b", ""), trunk("two", "a", digest)] {
+        let found = mistakes(&(trunk("one", "a", digest) + &second));
+        assert!(found.len() == 1 && found[0].contains("trunks[1].numbers: has a number that"), "{found:?}");
+    }
+    let elsewhere = trunk("two", "a", digest).replace("192.0.2.1", "192.0.2.2");
+    assert!(config::parse(&(trunk("one", "a", digest) + &elsewhere)).is_ok(), "one account at two addresses");
+    let found = mistakes(&(trunk("one", "a", digest) + &elsewhere.replace("a-password", "other")));
+    assert!(found.len() == 1 && found[0].contains("trunks[1].password: is another one than"), "{found:?}");
+    let extension = "[[extensions]]\nnumber = \"1001\"\npassword = \"a long password\"\n";
+    let found = mistakes(&(trunk("one", "1001", digest) + extension));
+    assert!(found.len() == 1 && found[0].contains("trunks[0].username: 1001 is an extension"), "{found:?}");
 }
 
 /// The lines of `[sip]` with this certificate and key, and a trunk with these lines.

@@ -315,6 +315,39 @@ mod login {
     }
 
     #[test]
+    fn the_account_of_a_carrier_calls_and_does_not_register() {
+        let mut world = World::new();
+        let own = [Identity::new("acct-77", "secret"), Identity::new("1001", "not the phone's")];
+        world.registrar.set_accounts(&own);
+        let mut invite = request("acct-77", "");
+        invite.method = Method::INVITE;
+        let mut logged_in = |name: &str, password: &str, method: Method| {
+            invite.method = method;
+            let first = Incoming { request: invite.clone(), flow: udp(PHONE) };
+            world.random += 1;
+            let Authenticated::Challenge(challenge) =
+                world.registrar.authenticate(&first, world.now, world.random)
+            else {
+                panic!("no challenge")
+            };
+            let request = with_credentials(&invite, &challenge, name, password);
+            let again = Incoming { request, flow: udp(PHONE) };
+            format!("{:?}", world.registrar.authenticate(&again, world.now, world.random))
+        };
+        assert_eq!(logged_in("acct-77", "secret", Method::INVITE), "Account(\"acct-77\")");
+        for (name, password, method) in [
+            ("acct-77", "secret", Method::REGISTER),
+            ("acct-77", "secret", Method::OPTIONS),
+            ("acct-77", "wrong", Method::INVITE),
+            ("1001", "not the phone's", Method::INVITE),
+        ] {
+            let found = logged_in(name, password, method);
+            assert!(found.starts_with("Challenge"), "{name}: {found}");
+        }
+        assert_eq!(logged_in("1001", "1001", Method::INVITE), "Extension(\"1001\")");
+    }
+
+    #[test]
     fn a_replayed_login_is_stale() {
         let mut world = World::new();
         let plain = request("1001", CONTACT);
@@ -332,7 +365,7 @@ mod login {
     fn a_login_is_good_for_other_methods_too() {
         let mut world = World::new();
         let mut options = request("1001", "");
-        options.method = sip_message::Method::OPTIONS;
+        options.method = Method::OPTIONS;
         let incoming = |request: &Request| Incoming { request: request.clone(), flow: udp(PHONE) };
         let Authenticated::Challenge(challenge) =
             world.registrar.authenticate(&incoming(&options), world.now, 1)

@@ -3,7 +3,7 @@
 //! | who | known by |
 //! |---|---|
 //! | the phone of an extension | the connection along which it has registered, or its credentials |
-//! | a trunk | the address that it comes from, and the number of ours that it calls |
+//! | a trunk | the address that it comes from, or its credentials where these are asked for; and the number that it calls |
 //! | anybody else | nothing: a challenge, as for a phone whose password is wrong |
 //!
 //! A UDP source proves nothing of a phone: it can be anybody's.
@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::registrar::Authenticated;
 use crate::routing::{Caller, caller_of, dialled_number};
 use crate::scenario::{LegEnd, Shows, Whom};
-use crate::trunks::{NoTrunk, TrunkId};
+use crate::trunks::{NoTrunk, Source, TrunkId};
 use call_control::{CallDirection, CallerId, Number, PartyType, Refusal};
 use rand::RngCore;
 use sip_core::{Flow, Incoming};
@@ -40,19 +40,16 @@ impl Switchboard {
         if let Some(user) = registered {
             return self.dialled_by_phone(&user, incoming, moment);
         }
-        let has_credentials = incoming.request.header.fields.get(&FieldName::AUTHORIZATION).is_some();
-        if !has_credentials {
-            let source = incoming.flow.remote.ip();
-            let is_a_trunks = !self.trunks.of_source(source).is_empty()
-                && !self.registrar.has_phone_along(incoming.flow, moment.now);
-            match self.trunks.called_through(source, &incoming.request) {
-                Some(trunk) if is_a_trunks => return self.dialled_by_trunk(trunk, incoming, moment),
-                None if is_a_trunks => {
-                    // A number of another customer of that carrier.
-                    let Refused(response) = refused(incoming, StatusCode::NOT_FOUND, None);
-                    return self.endpoint.respond(incoming, *response, moment.now);
+        if !self.registrar.has_credentials(&incoming.request) {
+            let is_a_phone = self.registrar.has_phone_along(incoming.flow, moment.now);
+            match self.trunks.at(incoming.flow.remote.ip(), &incoming.request) {
+                Source::Trunk(trunk) if !is_a_phone => return self.dialled_by_trunk(trunk, incoming, moment),
+                // A number of another customer of that carrier.
+                Source::OtherNumber if !is_a_phone => return self.no_such_number(incoming, moment),
+                Source::Unproven => {}
+                Source::Trunk(_) | Source::OtherNumber | Source::Stranger => {
+                    self.note_stranger(incoming, moment);
                 }
-                Some(_) | None => self.note_stranger(incoming, moment),
             }
         }
         let random = self.random.next_u64();
@@ -65,7 +62,20 @@ impl Switchboard {
                 self.actions.push_back(Action::Trust { flow: incoming.flow, user: user.clone() });
                 self.dialled_by_phone(&user, incoming, moment);
             }
+            Authenticated::Account(username) => {
+                let trunk = self.trunks.of_account(&username, incoming);
+                self.actions.push_back(Action::Trust { flow: incoming.flow, user: username });
+                match trunk {
+                    Some(trunk) => self.dialled_by_trunk(trunk, incoming, moment),
+                    None => self.no_such_number(incoming, moment),
+                }
+            }
         }
+    }
+
+    fn no_such_number(&mut self, incoming: &Incoming, moment: Moment) {
+        let Refused(response) = refused(incoming, StatusCode::NOT_FOUND, None);
+        self.endpoint.respond(incoming, *response, moment.now);
     }
 
     /// Somebody who is no trunk calls a number of one: a carrier may have other addresses than its name leads to.

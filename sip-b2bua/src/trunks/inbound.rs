@@ -1,29 +1,61 @@
-//! Calls that come in through trunks: from whose address, and to which number of ours.
+//! Calls that come in through trunks: from whose address or with whose credentials, and to which number of ours.
 
 use super::{LegKey, TrunkId, Trunks};
 use crate::routing::dialled_number;
 use crate::settings::TrunkSettings;
 use call_control::{Number, PartyType};
-use sip_core::Flow;
+use sip_core::{Flow, Incoming, digest};
 use sip_message::{FieldName, Host, Request, Uri};
 use std::net::IpAddr;
 
+/// Who calls, as far as an address tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The trunk whose number is called.
+    Trunk(TrunkId),
+    /// A carrier, and the number is of none of its trunks.
+    OtherNumber,
+    /// A carrier that proves by credentials who it is.
+    Unproven,
+    /// The address of no trunk.
+    Stranger,
+}
+
 impl Trunks {
-    /// The trunks that have the address that something came from.
-    pub(crate) fn of_source(&self, source: IpAddr) -> Vec<TrunkId> {
-        let has = |id: &TrunkId| {
-            self.trunk(*id).is_some_and(|trunk| {
-                let is_there = |flow: &Flow| flow.remote.ip() == source;
-                trunk.flows().iter().any(is_there)
-                    || trunk.settings.from.iter().any(|network| network.contains(&source))
-            })
-        };
-        self.ids().filter(has).collect()
+    /// Who calls from this address.
+    pub(crate) fn at(&self, source: IpAddr, request: &Request) -> Source {
+        let (proving, known): (Vec<_>, Vec<_>) =
+            self.ids().filter(|id| self.is_at(*id, source)).partition(|id| self.proves(*id));
+        match known.iter().find(|id| self.number_dialled(**id, request).is_some()) {
+            Some(id) => Source::Trunk(*id),
+            None if !proving.is_empty() => Source::Unproven,
+            None if !known.is_empty() => Source::OtherNumber,
+            None => Source::Stranger,
+        }
     }
 
-    /// Through which trunk somebody at this address calls: the one whose number is called. `None`: it is nobody's.
-    pub(crate) fn called_through(&self, source: IpAddr, request: &Request) -> Option<TrunkId> {
-        self.of_source(source).into_iter().find(|id| self.number_dialled(*id, request).is_some())
+    /// The trunk of this account whose number is called; of several the one that has the address.
+    pub(crate) fn of_account(&self, username: &str, incoming: &Incoming) -> Option<TrunkId> {
+        let is_it = |id: &TrunkId| {
+            let credentials = self.settings(*id).and_then(TrunkSettings::inbound_credentials);
+            credentials.is_some_and(|own| *own.username == *username)
+                && self.number_dialled(*id, &incoming.request).is_some()
+        };
+        let found: Vec<_> = self.ids().filter(is_it).collect();
+        let here = found.iter().find(|id| self.is_at(**id, incoming.flow.remote.ip()));
+        here.or(found.first()).copied()
+    }
+
+    fn is_at(&self, id: TrunkId, source: IpAddr) -> bool {
+        self.trunk(id).is_some_and(|trunk| {
+            let is_there = |flow: &Flow| flow.remote.ip() == source;
+            trunk.flows().iter().any(is_there)
+                || trunk.settings.from.iter().any(|network| network.contains(&source))
+        })
+    }
+
+    fn proves(&self, id: TrunkId) -> bool {
+        self.settings(id).is_some_and(|trunk| trunk.inbound_credentials().is_some())
     }
 
     /// The number of this trunk that is called. It stands in the Request-URI, unless that is our Contact there; then in
@@ -53,14 +85,20 @@ impl Trunks {
         }
     }
 
-    /// Who would be let in if `source` were an address of a trunk: what an operator wants to know of a stranger.
+    /// Which trunk would take it if it came from one of its addresses: what an operator wants to know of a stranger.
     pub(crate) fn would_take(&self, request: &Request) -> Option<&TrunkSettings> {
-        let id = self.ids().find(|id| self.number_dialled(*id, request).is_some())?;
+        let mut known = self.ids().filter(|id| !self.proves(*id));
+        let id = known.find(|id| self.number_dialled(*id, request).is_some())?;
         self.settings(id)
     }
 }
 
 impl TrunkSettings {
+    /// What its calls prove who they are with.
+    pub(crate) fn inbound_credentials(&self) -> Option<&digest::Identity> {
+        self.credentials.as_ref().filter(|_| self.inbound_digest)
+    }
+
     /// Where calls to a number of ours go.
     pub(crate) fn destination_of(&self, number: &Number) -> Option<(&Number, PartyType)> {
         let found = self.destinations.iter().find(|(pattern, _)| pattern.fits(number))?;

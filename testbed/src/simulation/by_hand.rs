@@ -138,6 +138,18 @@ impl ByHand {
         self.send(&text);
     }
 
+    /// The header line that answers the last challenge to its calls, for this Request-URI.
+    ///
+    /// # Panics
+    /// When it was not challenged.
+    pub fn proof(&self, uri: &str, username: &str, password: &str) -> String {
+        let answers = self.answers("INVITE");
+        let mut challenges = answers.iter().rev().flat_map(|answer| answer.fields("WWW-Authenticate"));
+        let challenge = challenges.find(|value| value.contains("MD5")).expect("a challenge");
+        let proof = digest::authorization(Algorithm::Md5, challenge, (username, password), ("INVITE", uri));
+        format!("Authorization: {proof}\r\n")
+    }
+
     pub(super) const fn registers(&self) -> bool {
         !self.is_stranger
     }

@@ -105,6 +105,7 @@ pub fn trunk(name: &str, address: &str) -> TrunkSettings {
         calls_per_second: None,
         writing: Writing { plan: india(), ..Writing::default() },
         from: Vec::new(),
+        inbound_digest: false,
         destinations: Vec::new(),
         identity: IdentityField::PAssertedIdentity,
         from_user: None,

@@ -134,6 +134,113 @@ fn a_number_of_another_customer_is_refused_and_a_stranger_is_challenged() {
     assert_eq!(known.statuses(), [200]);
 }
 
+/// A trunk somewhere else, whose calls prove whose they are.
+fn proving(trunk: &mut TrunkSettings) {
+    trunk.address.host = sip_message::Host::new("192.0.2.99").unwrap();
+    trunk.credentials = Some(sip_core::digest::Identity::new("acct-77", "secret"));
+    trunk.inbound_digest = true;
+}
+
+const TO_US: &str = "sip:+918065978015@10.0.0.1";
+
+impl Inbound {
+    /// Calls once more, and shows these credentials.
+    fn proves(&mut self, uri: &str, username: &str, password: &str) {
+        let proof = self.world.by_hand(self.carrier).proof(uri, username, password);
+        self.calls(uri, &(named("+442079460000") + &proof));
+    }
+}
+
+#[test]
+fn a_carrier_that_knows_the_password_may_call_from_anywhere() {
+    let mut inbound = Inbound::with(proving, answers_after(0.3));
+    inbound.calls(TO_US, &named("+442079460000"));
+    inbound.proves(TO_US, "acct-77", "secret");
+    assert_eq!(inbound.statuses(), [401, 200]);
+    let call = inbound.only_record();
+    assert_eq!((call.direction, call.from.trunk.as_deref()), (CallDirection::Inbound, Some("trunk 1")));
+    assert_eq!((call.from.number.as_str(), call.to.number.as_str()), ("+442079460000", OURS));
+    let mut other = Inbound::with(proving, answers_after(0.3));
+    other.calls("sip:+918011111111@10.0.0.1", "From: <sip:1@c>;tag=c\r\nTo: <sip:1@c>\r\n");
+    let proof = other.world.by_hand(other.carrier).proof("sip:+918011111111@10.0.0.1", "acct-77", "secret");
+    let lines = format!("From: <sip:1@c>;tag=c\r\nTo: <sip:1@c>\r\n{proof}");
+    other.calls("sip:+918011111111@10.0.0.1", &lines);
+    assert_eq!(other.statuses(), [401, 404], "a number of somebody else");
+    assert!(other.world.records().is_empty());
+}
+
+#[test]
+fn whoever_knows_no_password_is_challenged_from_the_trunks_own_address_too() {
+    for at_home in [true, false] {
+        let change = |trunk: &mut TrunkSettings| {
+            proving(trunk);
+            if at_home {
+                trunk.address.host = sip_message::Host::new("192.0.2.1").unwrap();
+            }
+        };
+        let mut inbound = Inbound::with(change, answers_after(0.3));
+        inbound.calls(TO_US, &named("+442079460000"));
+        inbound.proves(TO_US, "acct-77", "wrong");
+        inbound.proves(TO_US, "acct-78", "secret");
+        inbound.proves(TO_US, "nobody", "nothing");
+        assert_eq!(inbound.statuses(), [401; 4], "{at_home}");
+        assert!(inbound.world.records().is_empty());
+        // Nothing tells the account from one that is not there.
+        let answers = inbound.world.by_hand(inbound.carrier).answers("INVITE");
+        let names = |answer: &&testbed::SipText| {
+            let lines = answer.as_str().lines().map(|line| line.split(':').next().unwrap().to_owned());
+            lines.collect::<Vec<_>>()
+        };
+        let lines: Vec<_> = answers.iter().map(names).collect();
+        assert!(lines.iter().all(|one| *one == lines[1]), "{lines:?}");
+    }
+}
+
+#[test]
+fn whoever_guesses_at_a_trunk_is_not_answered_any_more() {
+    let mut inbound = Inbound::with(proving, answers_after(0.3));
+    inbound.calls(TO_US, &named("+442079460000"));
+    for _ in 0..40 {
+        let proof = inbound.world.by_hand(inbound.carrier).proof(TO_US, "acct-77", "guess");
+        let lines = named("+442079460000") + &proof;
+        inbound.world.play(inbound.carrier, |carrier, now| carrier.call(TO_US, &lines, now));
+        inbound.world.run_for(seconds(0.2));
+    }
+    let answered = inbound.statuses().len();
+    assert!((15..=25).contains(&answered), "{answered}");
+    inbound.proves(TO_US, "acct-77", "secret");
+    assert_eq!(inbound.statuses().len(), answered, "nor is the right one then");
+    assert!(inbound.world.records().is_empty());
+}
+
+#[test]
+fn two_trunks_at_one_address_are_told_apart_by_their_accounts() {
+    for (account, name) in [("acct-1", "trunk 1"), ("acct-2", "trunk 2")] {
+        let trunks = [1, 2].map(|index| TrunkSettings {
+            destinations: leads_to("1002", PartyType::Extension),
+            credentials: Some(sip_core::digest::Identity::new(&format!("acct-{index}"), "secret")),
+            inbound_digest: true,
+            ..numbered(index, "sip:192.0.2.1")
+        });
+        let mut world = World::with_trunks(9, trunks.into(), Zone::default());
+        let phone = world.phone("1002", answers_after(0.3), 700.0);
+        let carrier = world.caller("192.0.2.1:5060", 900.0);
+        world.register_all();
+        let mut inbound = Inbound { world, phone, carrier };
+        inbound.calls(TO_US, &named("+442079460000"));
+        inbound.proves(TO_US, account, "secret");
+        assert_eq!(inbound.only_record().from.trunk.as_deref(), Some(name));
+    }
+}
+
+#[test]
+fn credentials_for_somebody_else_do_not_hide_the_address_of_a_trunk() {
+    let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+    let stray = "Authorization: Digest username=\"x\", realm=\"elsewhere\", nonce=\"n\", uri=\"sip:x\", response=\"00\"\r\n";
+    inbound.calls(TO_US, &(named("+442079460000") + stray));
+    assert_eq!(inbound.statuses(), [200]);
+}
+
 #[test]
 fn whoever_wants_to_be_shown_to_nobody_is_not() {
     for (lines, trusted) in [

@@ -162,6 +162,15 @@ pub enum Fault {
     /// Two trunks at one address that both have a number.
     #[error("has a number that the trunk {0} has at the same address: their calls could not be told apart")]
     NumberOfAnother(String),
+    /// Calls that are to prove whose they are, and know nothing that they could prove it with.
+    #[error("is needed for inbound_digest = true, and must not be empty: its calls are challenged for it")]
+    NoPasswordToProve,
+    /// A carrier and a phone with one name.
+    #[error("{0} is an extension too: with inbound_digest = true a call could be of either")]
+    AccountOfExtension(String),
+    /// Two trunks with one account and two passwords.
+    #[error("is another one than that of the trunk {0}, whose calls prove themselves by the same username")]
+    PasswordOfAnother(String),
     /// National numbers of nowhere.
     #[error("is needed for format = \"national\", here or in [dial_policy]: the calling code, such as 91")]
     NationalWithoutCountry,

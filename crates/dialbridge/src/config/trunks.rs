@@ -76,7 +76,10 @@ fn trunk(
     let pass_variables = table.optional("pass_variables").and_then(|value| value.boolean());
     let registration = registration(&mut table, account.is_some());
     let probe = table.optional("probe_seconds").map(|value| value.seconds(0..=86_400));
-    table.later("inbound_digest", "digest of calls from trunks is");
+    let proves = table.optional("inbound_digest").and_then(|value| value.boolean()).unwrap_or(false);
+    if proves {
+        must_be_an_account(&table, credentials.as_ref(), surroundings.extensions, others);
+    }
     let from = table
         .optional("from")
         .and_then(|value| value.set("a list such as [\"203.0.113.0/24\"]", values::network));
@@ -84,8 +87,12 @@ fn trunk(
         .optional("destinations")
         .map(|value| destinations(&value, numbers.as_deref().unwrap_or_default(), surroundings.extensions));
     table.later("record", "recordings are");
-    let address = whither.as_ref().map(|whither| &whither.address);
-    must_be_told_apart(&table, address, numbers.as_deref().unwrap_or_default(), others);
+    let own = Own {
+        address: whither.as_ref().map(|whither| &whither.address),
+        numbers: numbers.as_deref().unwrap_or_default(),
+        account: credentials.as_ref().and_then(Option::as_ref).filter(|_| proves),
+    };
+    must_be_told_apart(&table, &own, others);
     table.end();
     let Whither { address, proxy, tls, certificate } = whither?;
     let settings = TrunkSettings {
@@ -109,6 +116,7 @@ fn trunk(
         },
         writing: writing?,
         from: from.unwrap_or_default(),
+        inbound_digest: proves,
         destinations: destinations.unwrap_or_default(),
         identity: identity?,
         from_user,
@@ -192,20 +200,51 @@ fn limits(table: &mut Table<'_>) -> (u32, usize, Option<usize>) {
     )
 }
 
-/// Calls from one address are told apart by the number that they call.
-fn must_be_told_apart(
-    table: &Table<'_>,
-    address: Option<&SipUri>,
-    numbers: &[NumberPattern],
-    others: &[TrunkSettings],
-) {
+/// What the calls of a trunk are known by.
+struct Own<'a> {
+    address: Option<&'a SipUri>,
+    numbers: &'a [NumberPattern],
+    /// Whose password they know.
+    account: Option<&'a digest::Identity>,
+}
+
+/// Calls from one address are told apart by the number that they call, or by their accounts.
+fn must_be_told_apart(table: &Table<'_>, own: &Own<'_>, others: &[TrunkSettings]) {
     let is_same = |other: &&TrunkSettings| {
         let overlap = |ours: &NumberPattern| other.numbers.iter().any(|theirs| ours.overlaps(theirs));
-        let here = address.map(|address| (&address.host, address.port));
-        here == Some((&other.address.host, other.address.port)) && numbers.iter().any(overlap)
+        let here = own.address.map(|address| (&address.host, address.port));
+        let theirs = other.credentials.as_ref().filter(|_| other.inbound_digest);
+        let have_accounts = own.account.zip(theirs).is_some_and(|(one, two)| one.username != two.username);
+        here == Some((&other.address.host, other.address.port))
+            && own.numbers.iter().any(overlap)
+            && !have_accounts
     };
     if let Some(other) = others.iter().find(is_same) {
         table.refuse("numbers", Fault::NumberOfAnother(other.name.to_string()));
+    }
+}
+
+/// Calls that prove whose they are do so by an account that is nobody else's.
+#[expect(clippy::ref_option, reason = "what is read may be absent, and may be wrong")]
+fn must_be_an_account(
+    table: &Table<'_>,
+    credentials: Option<&Option<digest::Identity>>,
+    extensions: &[ExtensionEntry],
+    others: &[TrunkSettings],
+) {
+    let Some(credentials) = credentials else { return };
+    let Some(own) = credentials.as_ref().filter(|own| !own.password.is_empty()) else {
+        return table.refuse("password", Fault::NoPasswordToProve);
+    };
+    if extensions.iter().any(|extension| extension.number.as_str() == &*own.username) {
+        table.refuse("username", Fault::AccountOfExtension(own.username.to_string()));
+    }
+    let is_other = |other: &&TrunkSettings| {
+        let theirs = other.credentials.as_ref().filter(|_| other.inbound_digest);
+        theirs.is_some_and(|theirs| theirs.username == own.username && theirs.password != own.password)
+    };
+    if let Some(other) = others.iter().find(is_other) {
+        table.refuse("password", Fault::PasswordOfAnother(other.name.to_string()));
     }
 }
 

@@ -114,6 +114,18 @@ impl Authenticator {
         Verdict::Challenge { stale: false }
     }
 
+    /// Whether [`verify`](Self::verify) would find anything to judge: credentials for this realm, or a field that cannot
+    /// be read.
+    pub fn has_credentials(&self, request: &Request) -> bool {
+        let values = request.header.fields.get_all(&FieldName::AUTHORIZATION).take(FIELDS_MAX);
+        let mut digests = values.filter(|value| is_digest(value)).map(str::parse::<AuthParams>);
+        digests.any(|params| match params {
+            Ok(params) if is_unfilled(&params) => false,
+            Ok(params) => Credentials::read(&params).is_none_or(|found| found.realm == &*self.realm),
+            Err(_) => true,
+        })
+    }
+
     fn judge(
         &mut self,
         credentials: &Credentials<'_>,
