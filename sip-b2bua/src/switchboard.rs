@@ -175,6 +175,10 @@ impl Switchboard {
             Command::Ask { ticket, call, wish } => self.ask(ticket, call, &wish, moment),
             Command::Drain => self.admission.drain(),
             Command::EndAll => self.end_all(moment, |call| call.request_end(EndCause::ServerStopped, moment)),
+            Command::Unregister => {
+                self.trunks.unregister();
+                self.drain_trunks(moment);
+            }
             Command::CloseAll => self.end_all(moment, |call| call.close_at_once(moment)),
             Command::ReplaceExtensions(extensions) => self.replace_extensions(extensions),
         }
@@ -269,6 +273,11 @@ impl Switchboard {
     /// Channels of trunks in use: none when no call is left.
     pub fn channels_in_use(&self) -> usize {
         self.trunks.count()
+    }
+
+    /// No carrier is being told that the server stops.
+    pub fn is_unregistered(&self) -> bool {
+        self.trunks.is_unregistered()
     }
 
     /// Whether a leg of any call, ringing or answered, has this number.

@@ -68,10 +68,12 @@ pub(crate) enum TrunkAction {
     GoOn(CallNumber, LegId),
 }
 
-/// What a request to a carrier is for, and along which way it goes.
+/// What a request to a carrier is for, and along which way it goes where that matters later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Register(Flow),
+    /// A REGISTER that takes back what others have asked for.
+    Unregister,
     Probe(Flow),
 }
 
@@ -135,6 +137,20 @@ impl Trunks {
         for trunk in &mut self.trunks {
             trunk.note_distrusted(flow, why);
         }
+    }
+
+    /// The server stops: no registration is kept any more, and carriers are told so.
+    pub(crate) fn unregister(&mut self) {
+        let ids = (0..).map(TrunkId).zip(&mut self.trunks);
+        let actions = ids.filter_map(|(id, trunk)| {
+            Some(TrunkAction::Request(id, Purpose::Unregister, Box::new(trunk.unregister()?)))
+        });
+        self.actions.extend(actions);
+    }
+
+    /// No carrier is being told that the server stops.
+    pub(crate) fn is_unregistered(&self) -> bool {
+        self.requests.values().all(|(_, purpose)| *purpose != Purpose::Unregister)
     }
 
     /// Nothing goes along this way any more.

@@ -54,6 +54,8 @@ pub(crate) enum Asked {
     Trunks(oneshot::Sender<Vec<TrunkView>>),
     /// Told when no call is left.
     WhenIdle(oneshot::Sender<()>),
+    /// Told when no carrier is being told that the server stops.
+    WhenUnregistered(oneshot::Sender<()>),
     /// Told when everything that was to be written until then is on disk.
     WhenWritten(oneshot::Sender<()>),
     /// End the loop, once everything is on disk or so much time has passed.
@@ -96,6 +98,7 @@ pub(crate) struct Waiting {
     hang_ups: HashMap<Ticket, oneshot::Sender<Result<(), HangUpRefusal>>>,
     asks: HashMap<Ticket, oneshot::Sender<Result<(), WishRefusal>>>,
     idle: Vec<oneshot::Sender<()>>,
+    unregistered: Vec<oneshot::Sender<()>>,
     written: Vec<oneshot::Sender<()>>,
     /// The loop is to end then at the latest.
     stop_by: Option<Instant>,
@@ -236,6 +239,7 @@ impl Driver {
                 let _ = answer.send(self.switchboard.trunks(Instant::now()));
             }
             Asked::WhenIdle(told) => self.waiting.idle.push(told),
+            Asked::WhenUnregistered(told) => self.waiting.unregistered.push(told),
             Asked::WhenWritten(told) => self.waiting.written.push(told),
             Asked::Stop(patience) => self.waiting.stop_by = Some(Instant::now() + patience),
         }
@@ -273,6 +277,9 @@ impl Driver {
         }
         if self.switchboard.calls() == 0 {
             tell_all(&mut self.waiting.idle);
+        }
+        if self.switchboard.is_unregistered() {
+            tell_all(&mut self.waiting.unregistered);
         }
         if self.switchboard.is_written() {
             tell_all(&mut self.waiting.written);

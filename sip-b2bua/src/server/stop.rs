@@ -15,13 +15,16 @@ const CONFIRMATION: Duration = Duration::from_millis(700);
 /// How long calls may take to end that were told to: a phone that confirms nothing is given up after five seconds, the
 /// relay after two.
 const ENDING: Duration = Duration::from_secs(10);
+/// How long carriers have to confirm that they have forgotten us.
+const UNREGISTERING: Duration = Duration::from_secs(2);
 /// How long what is left may take to be written.
 const WRITING: Duration = Duration::from_secs(5);
 /// The same when the end is hurried.
 const WRITING_IN_A_HURRY: Duration = Duration::from_millis(200);
 
 impl B2bua {
-    /// Takes no new calls, waits up to `limit` for the running ones, then ends the rest with BYE or CANCEL, and stops.
+    /// Takes no new calls, waits up to `limit` for the running ones, then ends the rest with BYE or CANCEL, takes the
+    /// registrations at carriers back, which has two seconds, and stops.
     /// When it returns no call is left, and every record and registration is on disk, or a log line says that they
     /// cannot be written.
     pub async fn drain(&self, limit: Duration) {
@@ -39,6 +42,8 @@ impl B2bua {
                 // Where nothing can be written, the last record keeps its call here.
                 let _ = timeout(ENDING, self.idle()).await;
             }
+            self.tell(Asked::Plain(Command::Unregister)).await;
+            let _ = timeout(UNREGISTERING, self.unregistered()).await;
         };
         let writing = tokio::select! {
             () = calmly => WRITING,
@@ -54,9 +59,20 @@ impl B2bua {
 
     async fn end_all_now(&self) {
         self.tell(Asked::Plain(Command::EndAll)).await;
-        if timeout(CONFIRMATION, self.idle()).await.is_err() {
+        self.tell(Asked::Plain(Command::Unregister)).await;
+        let confirmed = async {
+            self.idle().await;
+            self.unregistered().await;
+        };
+        if timeout(CONFIRMATION, confirmed).await.is_err() {
             self.tell(Asked::Plain(Command::CloseAll)).await;
         }
+    }
+
+    async fn unregistered(&self) {
+        let (told, unregistered) = oneshot::channel();
+        self.tell(Asked::WhenUnregistered(told)).await;
+        let _ = unregistered.await;
     }
 
     async fn idle(&self) {

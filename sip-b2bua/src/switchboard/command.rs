@@ -43,6 +43,8 @@ pub enum Command {
     Drain,
     /// End every call: the server stops.
     EndAll,
+    /// Take our registrations at carriers back: the server stops. `Switchboard::is_unregistered` tells when that is done.
+    Unregister,
     /// Wait for no phone any more: make the record of every call of what is known. What its phones have not confirmed is
     /// ended by the next start.
     CloseAll,

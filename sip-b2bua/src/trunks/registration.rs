@@ -5,6 +5,7 @@
 //! | `Waiting` | REGISTER along the next way → `Asking` | — | — | — |
 //! | `Asking` | no answer in time: the next way | → `Standing` | 423: once more; 401, 403 and such: slowly → `Waiting`; else the next way, then → `Waiting` | the next way |
 //! | `Standing` | refreshed → `Asking` | — | — | asked anew → `Asking` |
+//! | `Over` | — | — | — | — |
 //!
 //! Calls leave along the way that the carrier was registered along, as long as it stands: carriers refuse what comes from
 //! elsewhere. It never gives up; what it waits between two rounds grows, and has some chance in it.
@@ -49,6 +50,8 @@ enum State {
     Standing {
         refresh_at: Instant,
     },
+    /// The server stops.
+    Over,
 }
 
 /// What the carrier has granted.
@@ -148,16 +151,32 @@ impl Registration {
         self.standing.is_some()
     }
 
-    pub(super) const fn poll_timeout(&self) -> Instant {
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { until } => until,
-            State::Asking { gives_up_at, .. } => gives_up_at,
-            State::Standing { refresh_at } => refresh_at,
+            State::Waiting { until } => Some(until),
+            State::Asking { gives_up_at, .. } => Some(gives_up_at),
+            State::Standing { refresh_at } => Some(refresh_at),
+            State::Over => None,
         }
     }
 
+    /// It is given up for good. Where the carrier may know us it is to be told: along which way, and under which Call-ID
+    /// and number.
+    pub(super) fn end(&mut self) -> Option<(Flow, Option<CallId>, u32)> {
+        let standing = self.standing.take().map(|standing| standing.flow);
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let (flow, step) = match (state, standing) {
+            // Whoever was challenged for what is under way has sent the next number already.
+            (State::Asking { flow, .. }, _) => (flow, 2),
+            (State::Standing { .. } | State::Waiting { .. }, Some(flow)) => (flow, 1),
+            (State::Standing { .. } | State::Waiting { .. } | State::Over, _) => return None,
+        };
+        self.cseq += step;
+        Some((flow, self.call_id.clone(), self.cseq))
+    }
+
     pub(super) fn due(&mut self, now: Instant) -> Due {
-        if self.poll_timeout() > now {
+        if self.poll_timeout().is_none_or(|due| due > now) {
             return Due::Nothing;
         }
         if let State::Asking { is_over: false, .. } = self.state {
@@ -170,7 +189,7 @@ impl Registration {
     pub(super) fn tried(&self) -> &[Flow] {
         match &self.state {
             State::Asking { tried, .. } => tried,
-            State::Waiting { .. } | State::Standing { .. } => &[],
+            State::Waiting { .. } | State::Standing { .. } | State::Over => &[],
         }
     }
 
@@ -178,7 +197,7 @@ impl Registration {
     pub(super) fn ask(&mut self, flow: Flow, now: Instant) -> (Option<CallId>, u32, Duration) {
         let mut tried = match std::mem::replace(&mut self.state, State::Waiting { until: now }) {
             State::Asking { tried, .. } => tried,
-            State::Waiting { .. } | State::Standing { .. } => Vec::new(),
+            State::Waiting { .. } | State::Standing { .. } | State::Over => Vec::new(),
         };
         tried.push(flow);
         self.state = State::Asking { tried, flow, gives_up_at: now + PATIENCE, is_over: false };
@@ -220,7 +239,7 @@ impl Registration {
         self.call_id = Some(response.header.call_id.clone());
         self.cseq = self.cseq.max(response.header.cseq.number);
         if !is_present {
-            return Ok(None); // Too late: another way is being tried, or stands.
+            return Ok(None); // Too late: another way is being tried, or stands, or none is wanted.
         }
         if response.status.is_success() {
             return match granted(response, ours, self.wanted) {

@@ -14,7 +14,7 @@ pub(super) fn contact(trunk: &TrunkSettings, flow: Flow) -> SipUri {
     contact
 }
 
-/// A REGISTER that asks for `wanted`.
+/// A REGISTER that asks for `wanted`; for no time, it takes our binding back.
 pub(super) fn register(
     trunk: &TrunkSettings,
     flow: Flow,

@@ -207,6 +207,12 @@ impl Trunk {
         due
     }
 
+    /// The server stops: a carrier that knows where we are is to forget it (RFC 3261 §10.2.2).
+    pub(super) fn unregister(&mut self) -> Option<NewRequest> {
+        let (flow, call_id, cseq) = self.registration.as_mut()?.end()?;
+        Some(requests::register(&self.settings, flow, call_id, cseq, Duration::ZERO))
+    }
+
     /// Whoever waits for the trunk may know more now: `true`.
     pub(super) fn handle_outcome(&mut self, purpose: Purpose, outcome: &Outcome, now: Instant) -> bool {
         if let Outcome::Final(_) = outcome {
@@ -228,6 +234,18 @@ impl Trunk {
                 self.handle_registered(flow, outcome, now);
                 true
             }
+            Purpose::Unregister => {
+                let name = &*self.settings.name;
+                match outcome {
+                    Outcome::Final(response) if response.status.is_success() => {
+                        tracing::info!(trunk = name, "the carrier has forgotten us, as the server stops");
+                    }
+                    Outcome::Final(_) | Outcome::TimedOut | Outcome::Unreachable => {
+                        tracing::warn!(trunk = name, "the carrier does not confirm that it has forgotten us");
+                    }
+                }
+                false
+            }
         }
     }
 
@@ -238,7 +256,7 @@ impl Trunk {
             None => !self.whereabouts.flows().is_empty(),
         };
         let probing = self.probing.poll_timeout().filter(|_| probing);
-        let registration = registration.map(Registration::poll_timeout);
+        let registration = registration.and_then(Registration::poll_timeout);
         self.whereabouts.poll_timeout().into_iter().chain(registration).chain(probing).min()
     }
 

@@ -302,6 +302,17 @@ impl World {
         self.settle();
     }
 
+    /// The server is told to take its registrations at carriers back: it stops.
+    pub fn unregister(&mut self) {
+        self.switchboard.handle_command(Command::Unregister, self.moment());
+        self.settle();
+    }
+
+    /// No carrier is being told that the server stops.
+    pub fn is_unregistered(&self) -> bool {
+        self.switchboard.is_unregistered()
+    }
+
     /// Lets time pass.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;

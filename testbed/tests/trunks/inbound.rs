@@ -336,3 +336,20 @@ fn a_call_that_comes_in_may_lead_out_again_and_is_held_to_the_policy() {
         }
     }
 }
+
+#[test]
+fn a_call_that_comes_along_two_bindings_rings_once() {
+    let mut inbound =
+        Inbound::with(|trunk| trunk.from = vec!["192.0.2.0/28".parse().unwrap()], answers_after(0.3));
+    let other = inbound.world.caller("192.0.2.3:5060", 950.0);
+    let lines = named("+442079460000");
+    inbound.world.play(inbound.carrier, |carrier, now| carrier.call(TO_US, &lines, now));
+    inbound.world.run_for(seconds(0.05));
+    // The same Call-ID, From tag and CSeq, under another Via (RFC 3261 §8.2.2.2).
+    inbound.world.play(other, |carrier, now| carrier.call(TO_US, &lines, now));
+    inbound.world.run_for(seconds(3.0));
+    let answers = inbound.world.by_hand(other).answers("INVITE");
+    assert_eq!(answers.iter().filter_map(|answer| answer.status()).collect::<Vec<_>>(), [482]);
+    assert_eq!(inbound.statuses(), [200]);
+    assert_eq!(inbound.only_record().from.trunk.as_deref(), Some("trunk 1"));
+}

@@ -11,6 +11,8 @@ use testbed::simulation::{RawScript, Zone, says, seconds};
 
 type Answer = (&'static str, &'static str);
 
+const CHALLENGE: Answer =
+    ("401 Unauthorized", "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n\", qop=\"auth\"\r\n");
 const OK: Answer = ("200 OK", "Contact: CONTACT;expires=600\r\n");
 
 fn registering(address: &str) -> TrunkSettings {
@@ -113,15 +115,13 @@ fn a_200_without_our_binding_is_no_registration() {
 
 #[test]
 fn a_challenge_is_answered_and_a_wrong_password_slows_down() {
-    let challenge =
-        ("401 Unauthorized", "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n\", qop=\"auth\"\r\n");
-    let mut good = outside(&[challenge, OK]);
+    let mut good = outside(&[CHALLENGE, OK]);
     good.world.run_for(seconds(5.0));
     let asked = good.world.carrier(good.gateways[0]).asked(&Method::REGISTER);
     let proof = asked[1].1.header.fields.get(&sip_message::FieldName::AUTHORIZATION).expect("credentials");
     assert!(proof.contains("username=\"acct-77\"") && !proof.contains("secret"), "{proof}");
     assert_eq!(asked.len(), 2);
-    for refusal in [challenge, ("403 Forbidden", ""), ("404 Not Found", "")] {
+    for refusal in [CHALLENGE, ("403 Forbidden", ""), ("404 Not Found", "")] {
         let mut refused = outside(&[refusal]);
         refused.world.run_for(seconds(3600.0));
         let rounds = refused.registers(0).len();
@@ -282,4 +282,54 @@ fn an_address_that_falls_silent_to_options_is_called_last() {
     assert_eq!(outside.world.call(call).to.state, PartyState::Answered);
     outside.end(call);
     assert!(outside.invites(0).is_empty(), "the silent one was asked");
+}
+
+/// What the last REGISTER asked for, its Call-ID and CSeq number, and its Contact.
+fn last_asked(outside: &Outside) -> (String, String, u32, String) {
+    let asked = outside.world.carrier(outside.gateways[0]).asked(&Method::REGISTER);
+    let header = &asked.last().expect("a REGISTER").1.header;
+    let expires = header.fields.get(&sip_message::FieldName::EXPIRES).unwrap_or_default().to_owned();
+    let Some(sip_message::Contacts::List(contacts)) = &header.contact else { panic!("no Contact") };
+    (expires, header.call_id.0.to_string(), header.cseq.number, contacts[0].uri.to_string())
+}
+
+#[test]
+fn a_server_that_stops_takes_its_registration_back_and_asks_for_no_other() {
+    let mut outside = outside(&[OK]);
+    outside.world.run_for(seconds(1.0));
+    let (asked_for, call_id, cseq, contact) = last_asked(&outside);
+    assert_eq!(asked_for, "600");
+    outside.says(0, &[CHALLENGE, ("200 OK", "")]);
+    outside.world.unregister();
+    assert!(!outside.world.is_unregistered());
+    outside.world.run_for(seconds(1.0));
+    assert!(outside.world.is_unregistered());
+    // With the credentials, once they were asked for.
+    assert_eq!(last_asked(&outside), ("0".into(), call_id, cseq + 2, contact));
+    let asked = outside.world.carrier(outside.gateways[0]).asked(&Method::REGISTER);
+    assert!(asked.last().unwrap().1.header.fields.get(&sip_message::FieldName::AUTHORIZATION).is_some());
+    let count = asked.len();
+    outside.world.unregister();
+    outside.world.run_for(seconds(7200.0));
+    assert_eq!(outside.registers(0).len(), count);
+}
+
+#[test]
+fn a_registration_that_is_being_asked_for_is_taken_back_too_and_none_is_when_the_carrier_knows_nothing() {
+    let mut asking = outside(&[]);
+    asking.world.unregister();
+    asking.world.run_for(seconds(1.0));
+    assert_eq!(last_asked(&asking).0, "0");
+    assert!(!asking.world.is_unregistered(), "it is silent");
+    asking.world.run_for(seconds(40.0));
+    assert!(asking.world.is_unregistered(), "it was given up");
+    let mut refused = outside(&[("403 Forbidden", "")]);
+    refused.world.run_for(seconds(1.0));
+    refused.world.unregister();
+    assert!(refused.world.is_unregistered());
+    refused.world.run_for(seconds(3600.0));
+    assert_eq!(refused.registers(0).len(), 1);
+    let mut plain = Outside::with(&[RawScript::answers_after(0.3)]);
+    plain.world.unregister();
+    assert!(plain.world.is_unregistered());
 }

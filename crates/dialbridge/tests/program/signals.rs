@@ -59,6 +59,56 @@ fn sighup_puts_other_keys_in_force_and_a_wrong_or_emptied_file_changes_nothing()
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
+/// A registrar of a carrier; the REGISTERs that came to it.
+fn registrar(answers: bool) -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>) {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (told, registers) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let is_copied = |line: &&str| {
+                let name = line.split(':').next().unwrap_or_default();
+                ["Via", "From", "To", "Call-ID", "CSeq", "Contact", "Expires"].contains(&name)
+            };
+            let copied: String = text.lines().filter(is_copied).map(|line| format!("{line}\r\n")).collect();
+            let asks_to_forget = text.contains("\r\nExpires: 0\r\n");
+            if text.starts_with("REGISTER ") && (answers || !asks_to_forget) {
+                let ok = format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n");
+                let _sent = socket.send_to(ok.as_bytes(), from);
+            }
+            // The test may be over.
+            let _over = told.send(text);
+        }
+    });
+    (address, registers)
+}
+
+#[test]
+fn sigterm_takes_the_registrations_at_carriers_back_and_waits_for_them_two_seconds_at_most() {
+    for answers in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        let (address, registers) = registrar(answers);
+        let trunk = format!(
+            "[[trunks]]\nname = \"carrier\"\naddress = \"sip:{address}\"\nusername = \"acct\"\npassword = \"secret\"\n\
+             register = true\nnumbers = [\"+918065978015\"]\n"
+        );
+        std::fs::write(&file, configuration(folder.path(), "42100-42199", KEY) + &trunk).unwrap();
+        let mut running = Running::start(&file, "info");
+        running.wait_for("trunk.up");
+        let asked = Instant::now();
+        running.signal("TERM");
+        assert_eq!(running.child.wait().unwrap().code(), Some(0));
+        let (least, most) = if answers { (0, 1_500) } else { (1_900, 3_500) };
+        let took = asked.elapsed().as_millis();
+        assert!((least..most).contains(&took), "{answers}: {took} ms");
+        let last = registers.try_iter().filter(|text| text.starts_with("REGISTER ")).last().unwrap();
+        assert!(last.contains("\r\nExpires: 0\r\n"), "{last}");
+    }
+}
+
 /// The configuration of a server that has 1001 and 1002.
 fn with_two_extensions(folder: &Path, rtp: &str) -> PathBuf {
     let file = folder.join("a.toml");
