@@ -17,6 +17,7 @@ use crate::leg::{Leg, Refer, Routes, Termination};
 use crate::media::Announced;
 use crate::moment::{CallClock, Moment};
 use crate::place::CallNumber;
+use crate::routing::{Diversion, DiversionReason, add_diversion};
 use crate::scenario::{
     self, Actions, Ask, EndCause, Event, Foreign, LegEnd, LegId, Order, Scenario, SoundId, Told, Whom, Wish,
 };
@@ -24,7 +25,7 @@ use crate::trunks::Failure;
 use audio::Codec;
 use call_control::{
     Call, CallDirection, CallEventKind, CallId, CallState, End, EndReason, NotNow, Number, Party, PartyState,
-    Reached, StepKind, Timestamp,
+    PartyType, Reached, StepKind, Timestamp,
 };
 use deadlines::Deadlines;
 use legs::LegInCall;
@@ -221,8 +222,29 @@ impl RunningCall {
         true
     }
 
+    /// Whoever the leg was told to ring leads it on.
+    fn divert(&mut self, leg: LegId, reason: DiversionReason) {
+        let Some(order) = self.legs.get_mut(&leg).and_then(|in_call| in_call.order.as_mut()) else { return };
+        let is_ours = order.whom.party_type != PartyType::External;
+        // Outside the first of ours is known by the number that was dialled.
+        let is_first = order.shows.diverted.iter().all(|step| !step.is_ours);
+        let number = match is_ours && is_first {
+            true => &self.view.party(order.party).number,
+            false => &order.whom.number,
+        };
+        let step = Diversion { number: number.clone(), is_ours, reason };
+        add_diversion(&mut order.shows.diverted, step);
+    }
+
     /// A leg is sent elsewhere, to ring somebody else: what it does then. `None`: it was sent on too often.
-    pub(crate) fn redirect(&mut self, leg: LegId, whom: &Whom, moment: Moment) -> Option<Order> {
+    pub(crate) fn redirect(
+        &mut self,
+        leg: LegId,
+        whom: &Whom,
+        reason: DiversionReason,
+        moment: Moment,
+    ) -> Option<Order> {
+        self.divert(leg, reason);
         let in_call = self.legs.get_mut(&leg)?;
         in_call.redirected += 1;
         if in_call.redirected > REDIRECTIONS_MAX {

@@ -32,7 +32,7 @@ mod trunks;
 
 pub use journal::StorageState;
 pub use moment::Moment;
-pub use routing::AutoAnswer;
+pub use routing::{AutoAnswer, Diversion, DiversionReason};
 pub use server::{B2bua, LookedUp, StartError, look_up};
 pub use settings::{
     Destination, Extension, Forward, IdentityField, Limits, MediaSettings, RegistrationTimes, Settings,

@@ -30,6 +30,7 @@ pub use ring::Ring;
 pub use search::{Search, SearchEnd};
 
 use crate::place::CallNumber;
+use crate::routing::Diversion;
 use call_control::{CallState, CallerId, Digits, End, NotNow, Number, Party, PartyType, StepKind};
 use media_relay::Sound;
 use std::collections::VecDeque;
@@ -191,12 +192,14 @@ pub struct Shows {
     /// Numbers that may be shown outside, whether the trunk owns them or not; the first one that it owns goes before its
     /// own first number.
     pub caller_ids: Vec<Number>,
+    /// Who was to be rung before, the last one first.
+    pub diverted: Vec<Diversion>,
 }
 
 impl Shows {
     /// The number, and outside that of the trunk.
     pub const fn number(number: Number) -> Self {
-        Self { number, caller_id: None, caller_ids: Vec::new() }
+        Self { number, caller_id: None, caller_ids: Vec::new(), diverted: Vec::new() }
     }
 }
 

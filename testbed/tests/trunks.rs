@@ -2,6 +2,8 @@
 
 #[path = "trunks/carrier.rs"]
 mod carrier;
+#[path = "trunks/diversion.rs"]
+mod diversion;
 #[path = "trunks/failover.rs"]
 mod failover;
 #[path = "trunks/from_outside.rs"]

@@ -75,10 +75,16 @@ impl Reaching<'_> {
         })
     }
 
-    /// The variables of the call, how long the INVITE is meant, and what makes this phone answer by itself.
+    /// The variables of the call, how long the INVITE is meant, by whom the call was led on, and what makes this phone
+    /// answer by itself.
     fn fields(&self, order: &Order, call: &Call, user_agent: Option<&str>) -> Vec<(FieldName, Box<str>)> {
         let mut fields = variables(call);
         fields.push(expires(order));
+        let is_anonymous = order.shows.caller_id.as_ref().is_some_and(|shown| shown.number.is_none());
+        for step in order.shows.diverted.iter().filter(|_| !is_anonymous) {
+            let value = format!("{};reason={}", self.address(&step.number), step.reason.word());
+            fields.push((FieldName::DIVERSION, value.into()));
+        }
         if order.answers_by_itself {
             let set = self.directory.auto_answer_of(&order.whom.number);
             let obeys = set.unwrap_or_else(|| AutoAnswer::of_user_agent(user_agent));

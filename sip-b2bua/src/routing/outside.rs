@@ -1,7 +1,7 @@
 //! Numbers outside, and what a trunk is told.
 
-use super::Reaching;
 use super::extension::{expires, variables};
+use super::{Diversion, Reaching};
 use crate::leg::{Route, Routes};
 use crate::scenario::{Order, Shows};
 use crate::settings::{IdentityField, TrunkSettings};
@@ -38,6 +38,9 @@ impl Reaching<'_> {
         let mut fields = if trunk.pass_variables { variables(call) } else { Vec::new() };
         fields.push(expires(order));
         fields.extend(trunk.identifies(&shown));
+        if !shown.is_anonymous && !through.is_emergency {
+            fields.extend(trunk.tells_of(&order.shows.diverted));
+        }
         let invite = NewInvite {
             flow,
             to: NameAddr::new(uri.clone()),
@@ -85,7 +88,10 @@ impl TrunkSettings {
     fn shows(&self, shows: &Shows, is_emergency: bool) -> Shown {
         let may_show = |number: &Number| self.owns(number) || shows.caller_ids.contains(number);
         let of_key = || shows.caller_ids.iter().find(|number| self.owns(number)).cloned();
-        let ours = || of_key().or_else(|| self.first_number());
+        // Whoever is led on by one of ours is shown that one.
+        let led_on = || shows.diverted.iter().find(|step| step.is_ours && self.owns(&step.number));
+        let ours =
+            || of_key().or_else(|| led_on().map(|step| step.number.clone())).or_else(|| self.first_number());
         let shown = |number, name, is_anonymous| Shown { number, name, is_anonymous };
         match &shows.caller_id {
             // Whoever comes to help has to know whom to call back.
@@ -138,6 +144,18 @@ impl TrunkSettings {
             IdentityField::From => {}
         }
         fields
+    }
+
+    /// By whom the call was led on, as this carrier knows them: of ours those that are its own, its first number for any
+    /// other.
+    fn tells_of(&self, diverted: &[Diversion]) -> Vec<(FieldName, Box<str>)> {
+        let steps = diverted.iter().filter_map(|step| {
+            let is_known = !step.is_ours || self.owns(&step.number);
+            let number = if is_known { step.number.clone() } else { self.first_number()? };
+            let address = NameAddr::new(self.here(Some(&self.writing.shown(&number))));
+            Some((FieldName::DIVERSION, format!("{address};reason={}", step.reason.word()).into()))
+        });
+        steps.collect()
     }
 
     fn contact_user(&self, shown: &Shown) -> Box<str> {

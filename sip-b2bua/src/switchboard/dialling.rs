@@ -15,7 +15,9 @@ use super::{Action, Switchboard};
 use crate::media;
 use crate::moment::Moment;
 use crate::registrar::Authenticated;
-use crate::routing::{Caller, caller_of, dialled_number};
+use crate::routing::{
+    Caller, Diversion, DiversionReason, add_diversion, caller_of, dialled_number, diversions_of,
+};
 use crate::scenario::{LegEnd, Shows, Whom};
 use crate::trunks::{NoTrunk, Source, TrunkId};
 use call_control::{CallDirection, CallerId, Number, PartyType, Refusal};
@@ -163,7 +165,12 @@ impl Switchboard {
         let caller_id = CallerId { name, number: number.clone() };
         let number = number.unwrap_or_else(Number::anonymous);
         let from = Whom { number: number.clone(), party_type: PartyType::External };
-        let shows = Shows { caller_id: Some(caller_id), ..Shows::number(number) };
+        let mut diverted = diversions_of(&incoming.request.header, &trunk.writing.plan);
+        if view.party_type == PartyType::External {
+            let reason = DiversionReason::Unconditional;
+            add_diversion(&mut diverted, Diversion { number: ours.clone(), is_ours: true, reason });
+        }
+        let shows = Shows { caller_id: Some(caller_id), diverted, ..Shows::number(number) };
         Ok(Dials {
             shows,
             parties: [(from, Some(trunk.name.clone())), (Whom { number: ours, ..view }, None)],

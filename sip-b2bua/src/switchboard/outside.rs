@@ -4,7 +4,7 @@ use super::calls::Stage;
 use super::{Action, Switchboard};
 use crate::moment::Moment;
 use crate::place::CallNumber;
-use crate::routing::{Through, dialled_number};
+use crate::routing::{DiversionReason, Through, dialled_number};
 use crate::scenario::{LegEnd, LegId, Order};
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
 use call_control::{EndReason, PartyType, Refusal};
@@ -53,7 +53,8 @@ impl Switchboard {
         let denied = found.iter().any(|found| matches!(found, Err(Refusal::PolicyDenied { .. })));
         let whom = found.into_iter().find_map(Result::ok);
         self.trunks.end((number, leg));
-        let order = whom.and_then(|whom| self.calls.machine(number)?.redirect(leg, &whom, moment));
+        let reason = DiversionReason::Deflection;
+        let order = whom.and_then(|whom| self.calls.machine(number)?.redirect(leg, &whom, reason, moment));
         let Some(order) = order else {
             let why = if denied { LegEnd::Denied } else { refused };
             return self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment));
@@ -68,6 +69,10 @@ impl Switchboard {
     /// The phones of an extension did not answer, or it has none: its number outside is rung in their place, if the dial
     /// policy lets it be.
     fn forward(&mut self, number: CallNumber, leg: LegId, failure: Failure, moment: Moment) {
+        let reason = match failure {
+            Failure::NoAnswer => DiversionReason::NoAnswer,
+            Failure::Refused { .. } | Failure::Silent | Failure::Unreachable => DiversionReason::Unavailable,
+        };
         let order = self.calls.machine(number).and_then(|call| call.order_of(leg).cloned());
         let to = order.as_ref().and_then(|order| self.directory.forward_of(&order.whom.number));
         let (Some(order), Some(to)) = (order, to) else { return };
@@ -83,10 +88,12 @@ impl Switchboard {
                 })
             }
         };
-        let order = forwarded.map(|whom| self.calls.machine(number)?.redirect(leg, &whom, moment));
+        let order = forwarded.and_then(|whom| {
+            let order = self.calls.machine(number).and_then(|call| call.redirect(leg, &whom, reason, moment));
+            order.ok_or(LegEnd::Unreachable)
+        });
         match order {
-            Ok(Some(order)) => self.ring_outside(number, leg, Box::new(order), moment),
-            Ok(None) => {}
+            Ok(order) => self.ring_outside(number, leg, Box::new(order), moment),
             Err(why) => self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment)),
         }
     }

@@ -70,6 +70,11 @@ impl Switchboard {
         let waiting = call.leg_of(party).map_or(&call.view().party(party).number, |(_, whom)| &whom.number);
         // Whoever has called without a number stays without one.
         let hidden = (*waiting == Number::anonymous()).then_some(CallerId { name: None, number: None });
-        Shows { number: waiting.clone(), caller_id: hidden, caller_ids: caller_ids.to_vec() }
+        Shows {
+            number: waiting.clone(),
+            caller_id: hidden,
+            caller_ids: caller_ids.to_vec(),
+            diverted: Vec::new(),
+        }
     }
 }
