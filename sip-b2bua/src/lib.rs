@@ -17,6 +17,7 @@
 
 mod call;
 mod journal;
+mod keep_alive;
 mod leg;
 mod media;
 mod moment;

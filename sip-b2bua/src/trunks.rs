@@ -62,6 +62,8 @@ pub(crate) struct Trunks {
 pub(crate) enum TrunkAction {
     /// Look up where this leads to; answered by [`Trunks::handle_located`].
     Locate(TrunkId, Box<SipUri>),
+    /// Nobody answers along this way: give its connection up.
+    Close(Flow),
     /// Send this; [`Trunks::sent`] is told its name.
     Request(TrunkId, Purpose, Box<NewRequest>),
     /// The leg can go on: [`Trunks::go_on`] says how.
@@ -71,7 +73,8 @@ pub(crate) enum TrunkAction {
 /// What a request to a carrier is for, and along which way it goes where that matters later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    Register(Flow),
+    /// Of the attempt with this number.
+    Register(Flow, u32),
     /// A REGISTER that takes back what others have asked for.
     Unregister,
     Probe(Flow),
@@ -361,7 +364,9 @@ impl Trunks {
         if let Some(uri) = trunk.asks_for(now) {
             self.actions.push_back(TrunkAction::Locate(id, Box::new(uri)));
         }
-        for (purpose, new) in trunk.requests(now) {
+        let requests = trunk.requests(now);
+        self.actions.extend(trunk.take_silent().map(TrunkAction::Close));
+        for (purpose, new) in requests {
             self.actions.push_back(TrunkAction::Request(id, purpose, Box::new(new)));
         }
     }

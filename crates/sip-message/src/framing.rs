@@ -11,6 +11,8 @@ pub struct StreamFramer {
     buffer: Vec<u8>,
     state: State,
     pings: usize,
+    awaits_pong: bool,
+    pongs: usize,
 }
 
 /// Where in the stream the end of the buffer is.
@@ -100,6 +102,16 @@ impl StreamFramer {
         std::mem::take(&mut self.pings)
     }
 
+    /// A ping was sent: the next line end between messages that comes alone is the answer to it (RFC 5626 §4.4.1).
+    pub const fn expect_pong(&mut self) {
+        self.awaits_pong = true;
+    }
+
+    /// Answers to pings seen since last asked.
+    pub fn take_pongs(&mut self) -> usize {
+        std::mem::take(&mut self.pongs)
+    }
+
     /// Octets that are held.
     pub const fn buffered(&self) -> usize {
         self.buffer.len()
@@ -120,9 +132,13 @@ impl StreamFramer {
         let mut skipped = 0;
         while let Some(length) = line_end(self.buffer.get(skipped..).unwrap_or_default()) {
             skipped += length;
+            let is_alone = line_end(self.buffer.get(skipped..).unwrap_or_default()).is_none();
             if matches!(self.state, State::HalfPing) {
                 self.pings += 1;
                 self.state = State::Idle;
+            } else if self.awaits_pong && is_alone {
+                self.pongs += 1;
+                self.awaits_pong = false;
             } else {
                 self.state = State::HalfPing;
             }
@@ -221,6 +237,27 @@ mod tests {
         assert_eq!(framer.poll().unwrap(), None);
         assert_eq!((framer.take_pings(), framer.take_pings()), (1, 0));
         assert!(!framer.is_mid_header() && !framer.is_mid_body());
+    }
+
+    #[test]
+    fn one_line_end_after_a_ping_of_ours_is_its_answer_and_two_are_a_ping() {
+        let mut framer = framer("");
+        for round in 0..3 {
+            framer.expect_pong();
+            framer.push(if round == 2 { b"\r\nSIP/2.0 " } else { b"\r\n" });
+            assert_eq!(framer.poll().unwrap(), None);
+            assert_eq!((framer.take_pongs(), framer.take_pings()), (1, 0), "{round}");
+        }
+        let mut both = StreamFramer::default();
+        both.expect_pong();
+        both.push(b"\r\n\r\n");
+        assert_eq!(both.poll().unwrap(), None);
+        both.push(b"\r\n");
+        assert_eq!(both.poll().unwrap(), None);
+        assert_eq!((both.take_pongs(), both.take_pings()), (1, 1));
+        both.push(b"\r\n");
+        assert_eq!(both.poll().unwrap(), None);
+        assert_eq!((both.take_pongs(), both.take_pings()), (0, 0), "nobody asked");
     }
 
     #[test]

@@ -271,6 +271,7 @@ impl Driver {
                 Action::View(call) => self.shared.show(call),
                 Action::Forget(id) => self.shared.forget(id),
                 Action::Trust { flow, user } => self.sockets.trust(flow, &user),
+                Action::Close(flow) => self.sockets.close(flow),
                 Action::Announce(event) => self.shared.announce(event),
                 Action::Locate { trunk, uri } => self.locate(trunk, uri),
             }

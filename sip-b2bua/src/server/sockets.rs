@@ -104,6 +104,13 @@ impl Sockets {
         }
     }
 
+    /// Nobody answers along this flow any more: its connection is given up.
+    pub(crate) fn close(&mut self, flow: Flow) {
+        if flow.transport.is_reliable() {
+            self.connections.close(flow);
+        }
+    }
+
     /// The connection of this flow is closed.
     pub(crate) fn closed(&mut self, flow: Flow) {
         if flow.transport.is_reliable() {

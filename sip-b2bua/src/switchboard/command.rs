@@ -100,6 +100,8 @@ pub enum Action {
         /// Whose phone.
         user: Box<str>,
     },
+    /// Give the connection of this flow up: nobody answers along it. What is sent along the flow later has a new one.
+    Close(Flow),
     /// Look up where this leads to; `Switchboard::handle_located` is due then.
     Locate {
         /// Whose address it is.

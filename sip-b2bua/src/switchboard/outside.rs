@@ -106,6 +106,10 @@ impl Switchboard {
                     let request = self.endpoint.request(*new, moment.now);
                     self.trunks.sent(request, trunk, purpose);
                 }
+                TrunkAction::Close(flow) => {
+                    self.actions.push_back(Action::Close(flow));
+                    self.endpoint.handle_unreachable(flow, moment.now);
+                }
                 TrunkAction::GoOn(number, leg) => {
                     let step = self.trunks.go_on((number, leg), moment.now);
                     self.take_step(number, leg, step, moment);

@@ -26,6 +26,10 @@ pub(super) struct Registration {
     /// The same for all REGISTERs (RFC 3261 §10.2).
     call_id: Option<CallId>,
     cseq: u32,
+    /// REGISTERs that were asked for.
+    attempts: u32,
+    /// It was told that it stands.
+    is_up: bool,
     /// Along which it stands; kept while it is refreshed.
     standing: Option<Standing>,
     /// Rounds without success.
@@ -43,6 +47,7 @@ enum State {
     Asking {
         tried: Vec<Flow>,
         flow: Flow,
+        attempt: u32,
         gives_up_at: Instant,
         /// It is known what came of it: the next way is to be asked.
         is_over: bool,
@@ -96,6 +101,8 @@ impl Registration {
             wanted,
             call_id: None,
             cseq: 0,
+            attempts: 0,
+            is_up: false,
             standing: None,
             failures: 0,
             last_failure: None,
@@ -193,16 +200,25 @@ impl Registration {
         }
     }
 
-    /// A REGISTER goes along `flow`: its Call-ID and number, and for how long it asks.
-    pub(super) fn ask(&mut self, flow: Flow, now: Instant) -> (Option<CallId>, u32, Duration) {
+    /// A connection that stood, along which the refresh gets no answer: a NAT may have forgotten it without a word.
+    pub(super) fn silent(&self, now: Instant) -> Option<Flow> {
+        let State::Asking { flow, gives_up_at, is_over: false, .. } = self.state else { return None };
+        let stood = self.standing.as_ref().is_some_and(|standing| standing.flow == flow);
+        (gives_up_at <= now && stood && flow.transport.is_reliable()).then_some(flow)
+    }
+
+    /// A REGISTER goes along `flow`: its Call-ID and number, for how long it asks, and which attempt it is.
+    pub(super) fn ask(&mut self, flow: Flow, now: Instant) -> (Option<CallId>, u32, Duration, u32) {
         let mut tried = match std::mem::replace(&mut self.state, State::Waiting { until: now }) {
             State::Asking { tried, .. } => tried,
             State::Waiting { .. } | State::Standing { .. } | State::Over => Vec::new(),
         };
         tried.push(flow);
-        self.state = State::Asking { tried, flow, gives_up_at: now + PATIENCE, is_over: false };
+        self.attempts += 1;
+        let attempt = self.attempts;
+        self.state = State::Asking { tried, flow, attempt, gives_up_at: now + PATIENCE, is_over: false };
         self.cseq += 1;
-        (self.call_id.clone(), self.cseq, self.wanted)
+        (self.call_id.clone(), self.cseq, self.wanted, attempt)
     }
 
     /// No way is left that was not tried; or none is known, because of `why`.
@@ -218,16 +234,26 @@ impl Registration {
         self.wait(paused(self.failures, &PAUSE, random), now)
     }
 
+    /// A later attempt than this one goes along the same way.
+    pub(super) fn asks_again_along(&self, flow: Flow, attempt: u32) -> bool {
+        matches!(&self.state, State::Asking { flow: asked, attempt: last, .. } if *asked == flow && *last != attempt)
+    }
+
+    /// It waits for what comes of this attempt.
+    fn awaits(&self, attempt: u32) -> bool {
+        matches!(&self.state, State::Asking { attempt: asked, .. } if *asked == attempt)
+    }
+
     /// What came of a REGISTER along `flow`. `Err`: it has to be asked again at once, along another way or the same.
     pub(super) fn handle_outcome(
         &mut self,
         outcome: &Outcome,
-        flow: Flow,
+        (flow, attempt): (Flow, u32),
         ours: &SipUri,
         random: &mut ChaCha12Rng,
         now: Instant,
     ) -> Result<Option<News>, Due> {
-        let is_present = matches!(&self.state, State::Asking { flow: asked, .. } if *asked == flow);
+        let is_present = self.awaits(attempt);
         let response = match outcome {
             Outcome::Final(response) => response,
             Outcome::TimedOut | Outcome::Unreachable if is_present => {
@@ -257,8 +283,13 @@ impl Registration {
     pub(super) fn lost(&mut self, flow: Flow, now: Instant) {
         if self.standing.as_ref().is_some_and(|standing| standing.flow == flow) {
             self.standing = None;
-            if let State::Standing { .. } = self.state {
-                self.state = State::Waiting { until: now };
+            match &self.state {
+                State::Standing { .. } => self.state = State::Waiting { until: now },
+                // The refresh has shown it: it is asked for along a new connection.
+                State::Asking { flow: asked, .. } if *asked == flow => {
+                    self.state = State::Waiting { until: now };
+                }
+                State::Asking { .. } | State::Waiting { .. } | State::Over => {}
             }
         }
     }
@@ -270,17 +301,18 @@ impl Registration {
         {
             self.standing = None;
             // `ask` adds the next way to those that were tried.
-            self.state = State::Asking { tried: vec![flow], flow, gives_up_at: now, is_over: true };
+            let attempt = self.attempts;
+            self.state = State::Asking { tried: vec![flow], flow, attempt, gives_up_at: now, is_over: true };
         }
     }
 
     fn accepted(&mut self, response: &Response, flow: Flow, time: Duration, now: Instant) -> Option<News> {
-        let was_down = self.standing.is_none();
+        let was_up = std::mem::replace(&mut self.is_up, true);
         let route = response.header.fields.addresses(&FieldName::SERVICE_ROUTE).unwrap_or_default();
         self.standing = Some(Standing { flow, expires_at: now + time, route });
         self.state = State::Standing { refresh_at: now + refresh_after(time) };
         (self.failures, self.last_failure) = (0, None);
-        was_down.then_some(News::Up)
+        (!was_up).then_some(News::Up)
     }
 
     fn refused(
@@ -329,12 +361,13 @@ impl Registration {
         self.failures = self.failures.saturating_add(1);
         self.state = State::Waiting { until: now + pause };
         let still_stands = self.flow(now).is_some();
-        let was_up = self.standing.is_some();
-        if !still_stands {
-            self.standing = None;
+        if still_stands {
+            return None;
         }
+        self.standing = None;
         // Told once: when it stood until now, and when the first round of all has failed.
-        (!still_stands && (was_up || self.failures == 1)).then_some(News::Down)
+        let was_up = std::mem::take(&mut self.is_up);
+        (was_up || self.failures == 1).then_some(News::Down)
     }
 }
 

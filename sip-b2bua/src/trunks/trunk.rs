@@ -26,6 +26,8 @@ pub(super) struct Trunk {
     legs: BTreeSet<LegKey>,
     /// When the last legs began, where so many a second are the most.
     begun: VecDeque<Instant>,
+    /// Connections along which nobody answers any more.
+    silent: Vec<Flow>,
     random: ChaCha12Rng,
 }
 
@@ -51,6 +53,7 @@ impl Trunk {
             settings,
             legs: BTreeSet::new(),
             begun: VecDeque::new(),
+            silent: Vec::new(),
             random,
         }
     }
@@ -167,6 +170,14 @@ impl Trunk {
         }
     }
 
+    /// Nobody answers along it any more.
+    fn note_silent(&mut self, flow: Flow, now: Instant) {
+        if flow.transport.is_reliable() {
+            self.silent.push(flow);
+        }
+        self.note_lost(flow, now);
+    }
+
     /// What is to be looked up now.
     pub(super) fn asks_for(&mut self, now: Instant) -> Option<SipUri> {
         self.whereabouts.asks(now).then(|| self.settings.next_hop().clone())
@@ -187,6 +198,11 @@ impl Trunk {
         if let Some(registration) = self.registration.as_mut().filter(|_| is_news) {
             registration.located(now);
         }
+    }
+
+    /// Connections that are to be given up.
+    pub(super) fn take_silent(&mut self) -> impl Iterator<Item = Flow> + use<> {
+        std::mem::take(&mut self.silent).into_iter()
     }
 
     /// The requests that are due, and what each is for.
@@ -224,14 +240,14 @@ impl Trunk {
                     Shown::Alive => self.whereabouts.note_alive(flow),
                     Shown::Dead => {
                         self.whereabouts.note_dead(flow, now);
-                        self.note_lost(flow, now);
+                        self.note_silent(flow, now);
                     }
                     Shown::Nothing => {}
                 }
                 false
             }
-            Purpose::Register(flow) => {
-                self.handle_registered(flow, outcome, now);
+            Purpose::Register(flow, attempt) => {
+                self.handle_registered(flow, attempt, outcome, now);
                 true
             }
             Purpose::Unregister => {
@@ -290,6 +306,9 @@ impl Trunk {
         if self.whereabouts.is_awaited() {
             return None; // It is asked again when the name is known.
         }
+        if let Some(flow) = self.registration.as_ref()?.silent(now) {
+            self.note_silent(flow, now);
+        }
         let registration = self.registration.as_mut()?;
         if registration.due(now) == Due::Nothing {
             return None;
@@ -301,12 +320,13 @@ impl Trunk {
             self.tell(news);
             return None;
         };
-        let (call_id, cseq, wanted) = registration.ask(flow, now);
+        let (call_id, cseq, wanted, attempt) = registration.ask(flow, now);
         let request = requests::register(&self.settings, flow, call_id, cseq, wanted);
-        Some((Purpose::Register(flow), request))
+        Some((Purpose::Register(flow, attempt), request))
     }
 
-    fn handle_registered(&mut self, flow: Flow, outcome: &Outcome, now: Instant) {
+    fn handle_registered(&mut self, flow: Flow, attempt: u32, outcome: &Outcome, now: Instant) {
+        let is_past = self.registration.as_ref().is_some_and(|it| it.asks_again_along(flow, attempt));
         match outcome {
             Outcome::Final(response) => {
                 let wished = response.header.fields.delta_seconds(&FieldName::RETRY_AFTER);
@@ -314,11 +334,13 @@ impl Trunk {
                     self.whereabouts.note_wish(flow, Duration::from_secs(seconds.into()), now);
                 }
             }
+            // What was said along a connection that is gone says nothing of the one that is tried now.
+            Outcome::TimedOut | Outcome::Unreachable if is_past => {}
             Outcome::TimedOut | Outcome::Unreachable => self.whereabouts.note_dead(flow, now),
         }
         let Some(registration) = &mut self.registration else { return };
         let ours = requests::contact(&self.settings, flow);
-        match registration.handle_outcome(outcome, flow, &ours, &mut self.random, now) {
+        match registration.handle_outcome(outcome, (flow, attempt), &ours, &mut self.random, now) {
             Ok(news) => self.tell(news),
             // `requests` asks the next way.
             Err(Due::Ask | Due::Nothing) => registration.ask_at_once(now),

@@ -14,3 +14,4 @@ mod running;
 mod signals;
 mod tls;
 mod tls_trunks;
+mod trunk_connections;

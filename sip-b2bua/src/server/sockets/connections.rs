@@ -5,6 +5,7 @@ mod security;
 mod stream;
 
 use super::{LocalAddresses, Received};
+use crate::keep_alive::KeepAlive;
 use load::Load;
 use parking_lot::Mutex;
 use places::{Capacity, Places};
@@ -55,6 +56,8 @@ struct Line {
     /// Its place among those that were accepted.
     place: Option<u64>,
     end: Arc<Notify>,
+    /// Whoever wrote to it knows that it is gone.
+    is_abandoned: Arc<AtomicBool>,
 }
 
 /// Where connections come in.
@@ -167,6 +170,16 @@ impl Connections {
         }
     }
 
+    /// Nobody answers along it any more: what is sent to its far end from now on goes along a new one. Its end is not
+    /// reported.
+    pub(super) fn close(&mut self, flow: Flow) {
+        self.learn_opened();
+        if let Some(line) = self.lines.remove(&FarEnd::from(flow)) {
+            line.is_abandoned.store(true, Ordering::Relaxed);
+            line.end.notify_one();
+        }
+    }
+
     pub(super) fn closed(&mut self, flow: Flow) {
         self.learn_opened();
         if self.lines.get(&FarEnd::from(flow)).is_some_and(|line| line.queue.is_closed()) {
@@ -185,9 +198,8 @@ impl Connections {
 impl Line {
     fn new(place: Option<u64>) -> (Self, mpsc::UnboundedReceiver<Vec<u8>>) {
         let (queue, queued) = mpsc::unbounded_channel();
-        let line =
-            Self { queue, load: Load::default(), is_known: Arc::default(), place, end: Arc::default() };
-        (line, queued)
+        let (load, is_known, end, is_abandoned) = <(Load, Arc<AtomicBool>, _, _)>::default();
+        (Self { queue, load, is_known, place, end, is_abandoned }, queued)
     }
 
     /// `false`: nobody reads there, or there is no connection any more.
@@ -229,7 +241,9 @@ async fn accept(mut listening: Listening, received: mpsc::Sender<Received>, door
         tokio::spawn(async move {
             serve(stream, flow, &line, queue, &received, &security).await;
             drop(place);
-            let _ = received.send(Received::Closed(flow)).await;
+            if !line.is_abandoned.load(Ordering::Relaxed) {
+                let _ = received.send(Received::Closed(flow)).await;
+            }
         });
     }
 }
@@ -245,14 +259,14 @@ async fn serve(
 ) {
     stream::prepare(&stream);
     if flow.transport != Transport::Tls {
-        return stream::carry(stream.into_split(), flow, line, queue, received).await;
+        return stream::carry(stream.into_split(), flow, line, (queue, received), None).await;
     }
     let secured = tokio::select! {
         secured = security.accept(stream, flow.remote) => secured,
         () = line.end.notified() => None,
     };
     if let Some(stream) = secured {
-        stream::carry(tokio::io::split(stream), flow, line, queue, received).await;
+        stream::carry(tokio::io::split(stream), flow, line, (queue, received), None).await;
     }
 }
 
@@ -287,7 +301,9 @@ async fn open(
     if let Err(why) = call(flow, &line, queue, &received, &security).await {
         let _ = received.send(Received::Distrusted { flow, why }).await;
     }
-    let _ = received.send(Received::Closed(flow)).await;
+    if !line.is_abandoned.load(Ordering::Relaxed) {
+        let _ = received.send(Received::Closed(flow)).await;
+    }
 }
 
 /// Opens a connection and carries what comes along it; what waits to be sent is dropped when it does not come about.
@@ -304,13 +320,17 @@ async fn call(
     let by = tokio::time::Instant::now() + CONNECT_TIMEOUT;
     if flow.transport == Transport::Tls {
         match timeout_at(by, security.connect(flow)).await {
-            Ok(Ok(stream)) => stream::carry(tokio::io::split(stream), flow, line, queue, received).await,
+            Ok(Ok(stream)) => {
+                let pings = Some(KeepAlive::new(Instant::now()));
+                stream::carry(tokio::io::split(stream), flow, line, (queue, received), pings).await;
+            }
             Ok(Err(Some(why))) => return Err(why),
             Ok(Err(None)) | Err(_) => {}
         }
     } else if let Ok(Ok(stream)) = timeout_at(by, TcpStream::connect(flow.remote)).await {
         stream::prepare(&stream);
-        stream::carry(stream.into_split(), flow, line, queue, received).await;
+        let pings = Some(KeepAlive::new(Instant::now()));
+        stream::carry(stream.into_split(), flow, line, (queue, received), pings).await;
     }
     Ok(())
 }

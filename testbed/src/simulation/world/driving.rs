@@ -162,8 +162,8 @@ impl World {
                 let (result, delay) = self.zone.locate(&uri, self.random.random());
                 self.under_way.at(self.now + delay, Delivery::Located(trunk, result));
             }
-            // There are no strangers in here.
-            Action::Trust { .. } => {}
+            // There are no strangers in here, and no connections.
+            Action::Trust { .. } | Action::Close(_) => {}
             Action::Forget(id) => {
                 self.views.remove(&id);
                 let is_kept = self.disk.call(id).is_some_and(|call| call.end.is_some());

@@ -2,15 +2,16 @@
 
 use super::Line;
 use super::load::Load;
+use crate::keep_alive::{self, Due, KeepAlive};
 use crate::server::sockets::Received;
 use sip_core::Flow;
 use sip_message::{FramingError, StreamFramer};
 use socket2::{SockRef, TcpKeepalive};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// From the first octet of a message to the end of its header, and again to the end of its body; also how long octets may
@@ -44,21 +45,60 @@ pub(super) fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(UNREAD_TIME));
 }
 
-/// Carries messages both ways until the peer closes, breaks the framing, lets too much time pass, or is given up.
+/// What is heard of the far side, for whoever pings it.
+#[derive(Default)]
+struct Heard {
+    is_asked: AtomicBool,
+    has_answered: AtomicBool,
+    news: Notify,
+}
+
+/// Carries messages both ways until the peer closes, breaks the framing, lets too much time pass, or is given up. The
+/// side that has opened the connection pings along it.
 pub(super) async fn carry(
     (read, mut write): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     flow: Flow,
     line: &Line,
-    queue: mpsc::UnboundedReceiver<Vec<u8>>,
-    received: &mpsc::Sender<Received>,
+    (queue, received): (mpsc::UnboundedReceiver<Vec<u8>>, &mpsc::Sender<Received>),
+    pings: Option<KeepAlive>,
 ) {
+    let heard = Heard::default();
+    let pinging = async {
+        match pings {
+            Some(pings) => ping(pings, line, &heard).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = write_out(&mut write, queue, &line.load) => {}
-        () = read_in(read, flow, line, received) => {}
+        () = read_in(read, flow, (line, &heard), received) => {}
+        () = pinging => {}
         () = line.end.notified() => {}
     }
     // Over TLS the end is said (RFC 8446 §6.1): a connection that just breaks off looks like an attack.
     let _ = timeout(FAREWELL, write.shutdown()).await;
+}
+
+/// Pings until nobody answers any more.
+async fn ping(mut pings: KeepAlive, line: &Line, heard: &Heard) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(pings.poll_timeout().into()) => {
+                match pings.handle_timeout(std::time::Instant::now()) {
+                    Due::Ping => {
+                        heard.is_asked.store(true, Ordering::Relaxed);
+                        line.send(keep_alive::PING.to_vec());
+                    }
+                    Due::Lost => return,
+                    Due::Nothing => {}
+                }
+            }
+            () = heard.news.notified() => {
+                let is_pong = heard.has_answered.swap(false, Ordering::Relaxed);
+                pings.handle_heard(is_pong, std::time::Instant::now());
+            }
+        }
+    }
 }
 
 async fn write_out(
@@ -82,7 +122,7 @@ async fn write_out(
 async fn read_in(
     mut read: impl AsyncRead + Unpin,
     flow: Flow,
-    line: &Line,
+    (line, heard): (&Line, &Heard),
     received: &mpsc::Sender<Received>,
 ) {
     let mut framer = StreamFramer::default();
@@ -103,6 +143,9 @@ async fn read_in(
                 Ok(Ok(0) | Err(_)) | Err(_) => return,
             }
         };
+        if heard.is_asked.swap(false, Ordering::Relaxed) {
+            framer.expect_pong();
+        }
         framer.push(&buffer[..length]);
         let mut whole_messages = false;
         loop {
@@ -120,6 +163,10 @@ async fn read_in(
                 Err(error) => return last_words(error, flow, received).await,
             }
         }
+        if framer.take_pongs() > 0 {
+            heard.has_answered.store(true, Ordering::Relaxed);
+        }
+        heard.news.notify_one();
         for _ in 0..framer.take_pings().min(PONGS_MAX) {
             line.send(b"\r\n".to_vec());
         }
@@ -167,5 +214,80 @@ async fn last_words(error: FramingError, flow: Flow, received: &mpsc::Sender<Rec
     if received.send(Received::Unframed { flow, error }).await.is_ok() {
         // Time for the answer to leave before the connection goes.
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_core::Transport;
+    use std::net::SocketAddr;
+    use tokio::io::{DuplexStream, duplex};
+
+    const EVERY: Duration = Duration::from_millis(100);
+    const PATIENCE: Duration = Duration::from_millis(200);
+    const SOON: Duration = Duration::from_secs(5);
+
+    /// A connection that we have opened, or that was accepted, and its far end; and whether it is carried on.
+    fn connection(is_opened: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+        let (near, far) = duplex(4096);
+        let remote = SocketAddr::from(([192, 0, 2, 1], 5060));
+        let flow = Flow { transport: Transport::Tcp, local: remote, remote, peer: None };
+        let (line, queue) = Line::new(None);
+        let pings = is_opened.then(|| KeepAlive::with(EVERY, PATIENCE, std::time::Instant::now()));
+        let carried = tokio::spawn(async move {
+            // Nobody reads what comes.
+            let (received, _receiver) = mpsc::channel(100);
+            carry(tokio::io::split(near), flow, &line, (queue, &received), pings).await;
+        });
+        (far, carried)
+    }
+
+    async fn next(far: &mut DuplexStream) -> [u8; 4] {
+        let mut octets = [0; 4];
+        timeout(SOON, far.read_exact(&mut octets)).await.expect("a ping comes").expect("it is open");
+        octets
+    }
+
+    #[tokio::test]
+    async fn whoever_opens_a_connection_pings_along_it_and_takes_no_silence_for_its_end() {
+        let (mut far, carried) = connection(true);
+        for _ in 0..6 {
+            assert_eq!(next(&mut far).await, *b"\r\n\r\n");
+        }
+        assert!(!carried.is_finished());
+        drop(far);
+        assert!(timeout(SOON, carried).await.is_ok());
+        let (mut accepted, carried) = connection(false);
+        let mut one = [0];
+        assert!(timeout(EVERY * 4, accepted.read(&mut one)).await.is_err(), "it is not ours to ping");
+        assert!(!carried.is_finished());
+    }
+
+    #[tokio::test]
+    async fn a_far_side_that_has_answered_pings_and_does_not_any_more_is_lost() {
+        let (mut far, carried) = connection(true);
+        for _ in 0..3 {
+            next(&mut far).await;
+            far.write_all(b"\r\n").await.unwrap();
+        }
+        assert!(!carried.is_finished());
+        let since = Instant::now();
+        assert!(timeout(SOON, carried).await.is_ok(), "it goes on");
+        assert!(since.elapsed() >= PATIENCE, "{:?}", since.elapsed());
+        let mut rest = Vec::new();
+        timeout(SOON, far.read_to_end(&mut rest)).await.unwrap().unwrap();
+        assert_eq!(rest, b"\r\n\r\n", "its last ping, and no answer to its answers");
+    }
+
+    #[tokio::test]
+    async fn pings_of_the_far_side_are_answered_whoever_has_opened_the_connection() {
+        for is_opened in [true, false] {
+            let (mut far, _carried) = connection(is_opened);
+            far.write_all(b"\r\n\r\n").await.unwrap();
+            let mut two = [0; 2];
+            timeout(SOON, far.read_exact(&mut two)).await.expect("an answer comes").unwrap();
+            assert_eq!(two, *b"\r\n");
+        }
     }
 }

@@ -1,0 +1,125 @@
+//! Connections to carriers that are lost: with a word, or without one.
+
+use crate::running::{KEY, Running, configuration};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// What a carrier does about a message.
+enum Does {
+    /// Says 200 to it; these lines are in the answer.
+    Ok(&'static str),
+    Nothing,
+    Closes,
+}
+
+/// A message, and the connection that it came along, counted from 0.
+struct Came {
+    at: Instant,
+    connection: usize,
+    text: String,
+}
+
+/// A carrier over TCP, and what comes to it.
+fn carrier(does: fn(usize, &str) -> Does) -> (SocketAddr, Receiver<Came>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, came) = channel();
+    std::thread::spawn(move || {
+        for (connection, stream) in listener.incoming().enumerate() {
+            let told = told.clone();
+            std::thread::spawn(move || serve(&stream.unwrap(), connection, does, &told));
+        }
+    });
+    (address, came)
+}
+
+fn serve(stream: &TcpStream, connection: usize, does: fn(usize, &str) -> Does, told: &Sender<Came>) {
+    let mut reader = BufReader::new(stream);
+    let mut text = String::new();
+    while reader.read_line(&mut text).is_ok_and(|length| length > 0) {
+        if text == "\r\n" {
+            text.clear();
+        }
+        if !text.ends_with("\r\n\r\n") {
+            continue;
+        }
+        let is_copied = |line: &&str| {
+            let name = line.split(':').next().unwrap_or_default();
+            ["Via", "From", "To", "Call-ID", "CSeq", "Contact"].contains(&name)
+        };
+        let copied: String = text.lines().filter(is_copied).map(|line| format!("{line}\r\n")).collect();
+        let does = does(connection, &text);
+        // The test may be over.
+        let _over = told.send(Came { at: Instant::now(), connection, text: std::mem::take(&mut text) });
+        match does {
+            Does::Ok(lines) => {
+                let ok = format!("SIP/2.0 200 OK\r\n{copied}{lines}Content-Length: 0\r\n\r\n");
+                let _over = (&*stream).write_all(ok.as_bytes());
+            }
+            Does::Nothing => {}
+            Does::Closes => {
+                let _over = stream.shutdown(std::net::Shutdown::Both);
+            }
+        }
+    }
+}
+
+fn registering(folder: &Path, rtp: &str, address: SocketAddr) -> Running {
+    let file = folder.join("a.toml");
+    let trunk = format!(
+        "[[trunks]]\nname = \"carrier\"\naddress = \"sip:{address};transport=tcp\"\nusername = \"acct\"\n\
+         password = \"secret\"\nregister = true\nnumbers = [\"+918065978015\"]\nprobe_seconds = 0\n"
+    );
+    std::fs::write(&file, configuration(folder, rtp, KEY) + &trunk).unwrap();
+    Running::start(&file, "info")
+}
+
+/// The next REGISTER.
+fn register(came: &Receiver<Came>) -> Came {
+    loop {
+        let next = came.recv_timeout(Duration::from_secs(15)).expect("a REGISTER comes");
+        if next.text.starts_with("REGISTER ") {
+            return next;
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_gets_no_answer_to_a_refresh_is_given_up_and_registered_along_anew_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, came) =
+        carrier(|connection, text| match (connection, text.contains("\r\nExpires: 0\r\n")) {
+            (0, _) if !text.contains("CSeq: 1 ") => Does::Nothing,
+            (0, _) => Does::Ok("Expires: 2\r\n"),
+            _ => Does::Ok("Expires: 600\r\n"),
+        });
+    let mut running = registering(folder.path(), "42300-42399", address);
+    let [first, refresh, anew] = [(); 3].map(|()| register(&came));
+    assert_eq!([first.connection, refresh.connection, anew.connection], [0, 0, 1]);
+    let silence = anew.at - refresh.at;
+    assert!((Duration::from_millis(3_800)..Duration::from_millis(4_800)).contains(&silence), "{silence:?}");
+    running.signal("TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    assert_eq!(register(&came).connection, 1, "the new one is taken back");
+    assert!(!running.seen.contains("trunk.down"), "{}", running.seen);
+}
+
+#[test]
+fn a_connection_that_is_closed_is_opened_and_registered_along_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, came) = carrier(|connection, text| match connection {
+        0 if text.contains("CSeq: 1 ") => Does::Ok("Expires: 2\r\n"),
+        // The refresh shows that it is gone.
+        0 => Does::Closes,
+        _ => Does::Ok("Expires: 600\r\n"),
+    });
+    let mut running = registering(folder.path(), "42400-42499", address);
+    let [first, refresh, anew] = [(); 3].map(|()| register(&came));
+    assert_eq!([first.connection, refresh.connection, anew.connection], [0, 0, 1]);
+    assert!(anew.at - refresh.at < Duration::from_millis(1_000), "{:?}", anew.at - refresh.at);
+    running.signal("TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
