@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use numbering::{DialPolicy, Entry, NumberPattern, Writing};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
-use sip_core::{Served, Transport, digest, digest::Secret};
+use sip_core::{PeerId, Served, Transport, digest, digest::Secret};
 use sip_message::{Host, Method, NameAddr, SipUri};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -232,6 +232,11 @@ pub enum IdentityField {
 }
 
 impl TrunkSettings {
+    /// Who has to prove to be it over TLS.
+    pub fn peer(&self) -> PeerId {
+        PeerId::of(&self.name)
+    }
+
     /// Where its requests are sent.
     pub const fn next_hop(&self) -> &SipUri {
         match &self.proxy {

@@ -2,7 +2,8 @@
 
 use sip_core::{Flow, PeerId, Transport};
 
-/// Transport, our address, the far address. Behind the transport stands who the far side has to be: `tls/3`.
+/// Transport, our address, the far address. Behind the transport stands who the far side has to be: `tls/3`. The number is that
+/// of a name, and not of a place in a file that may be another one by then.
 pub(crate) fn words(flow: Flow) -> [Box<str>; 3] {
     let word = flow.transport.word();
     let transport = match flow.peer {
@@ -31,14 +32,14 @@ mod tests {
         for (transport, local, remote, peer) in [
             (Transport::Udp, "192.0.2.1:5060", "198.51.100.7:40000", None),
             (Transport::Tcp, "[2001:db8::1]:5060", "[2001:db8::2]:1", None),
-            (Transport::Tls, "192.0.2.1:5061", "198.51.100.7:5061", Some(PeerId(65_535))),
+            (Transport::Tls, "192.0.2.1:5061", "198.51.100.7:5061", Some(PeerId(u64::MAX))),
         ] {
             let flow =
                 Flow { transport, local: local.parse().unwrap(), remote: remote.parse().unwrap(), peer };
             let [transport, local, remote] = words(flow);
             assert_eq!(read(&transport, &local, &remote), Some(flow));
         }
-        for transport in ["sctp", "tls/", "tls/65536", "tls/-1", "/1"] {
+        for transport in ["sctp", "tls/", "tls/18446744073709551616", "tls/-1", "/1"] {
             assert_eq!(read(transport, "192.0.2.1:5060", "192.0.2.2:5060"), None, "{transport}");
         }
         assert_eq!(read("udp", "192.0.2.1", "192.0.2.2:5060"), None);

@@ -1,6 +1,6 @@
 //! What the user of an [`Endpoint`](crate::Endpoint) asks of it.
 
-use crate::{Flow, Incoming, Responder, digest};
+use crate::{Flow, Incoming, PeerId, Responder, digest};
 use sip_message::{CallId, Contacts, FieldName, Method, NameAddr, Reason, StatusCode, Uri};
 
 /// Names an INVITE usage. The user chooses it, below 2⁶³ and never twice for one endpoint; the endpoint names what it
@@ -180,8 +180,9 @@ pub enum Reach {
     #[default]
     AlongFlow,
     /// Where its route set leads, else its Contact (RFC 3261 §12.2.1.1), when that is an address that can be reached from
-    /// here. Names are not looked up: whoever uses them is reached along the flow.
-    ByRoute,
+    /// here. Names are not looked up: whoever uses them is reached along the flow. The peer has to be this one where
+    /// a connection is opened to it.
+    ByRoute(Option<PeerId>),
 }
 
 /// A request outside of any dialog that is no INVITE (REGISTER by the test phone, OPTIONS …).

@@ -1,7 +1,7 @@
 //! Dialogs: identifiers, sequence numbers, route set and remote target (RFC 3261 §12).
 
-use crate::transport::{routed_flow, target_flow};
-use crate::{Flow, Reach, transaction::key};
+use crate::transport::{listening_at, routed_flow, target_flow};
+use crate::{Flow, PeerId, Reach, Transport, transaction::key};
 use sip_message::{CallId, Contacts, FieldName, Header, Method, NameAddr, Request, Response, Uri};
 
 /// A peer-to-peer relation, made by a 2xx or by taking an INVITE.
@@ -22,6 +22,10 @@ pub(crate) struct Dialog {
     reach: Reach,
     /// Its requests come from elsewhere than they did, under the same Contact: the port in that one is out of date.
     is_rebound: bool,
+    /// The peer has made the way itself: what its connection came from listens to nobody.
+    is_of_peer: bool,
+    /// That connection is gone.
+    is_cut: bool,
 }
 
 /// How the peer of an INVITE is reached.
@@ -53,6 +57,8 @@ impl Dialog {
             route_set,
             flow,
             reach,
+            is_of_peer: false,
+            is_cut: false,
         }
     }
 
@@ -79,6 +85,8 @@ impl Dialog {
             flow,
             reach,
             is_rebound: false,
+            is_of_peer: true,
+            is_cut: false,
         }
     }
 
@@ -97,6 +105,8 @@ impl Dialog {
             reach: Reach::AlongFlow,
             // `flow` is where requests go, not where one came from.
             is_rebound: true,
+            is_of_peer: false,
+            is_cut: false,
         }
     }
 
@@ -137,20 +147,46 @@ impl Dialog {
 
     /// Where requests in the dialog go.
     pub(crate) fn flow(&self) -> Flow {
+        if self.is_cut {
+            return self.flow_anew();
+        }
         match (self.reach, self.route_set.first()) {
-            (Reach::ByRoute, Some(route)) => routed_flow(route.uri.as_sip(), self.flow),
-            (Reach::ByRoute, None) if !self.is_rebound => routed_flow(self.remote_target.as_sip(), self.flow),
+            (Reach::ByRoute(peer), Some(route)) => {
+                opened_to(peer, routed_flow(route.uri.as_sip(), self.flow), self.flow)
+            }
+            (Reach::ByRoute(peer), None) if !self.is_rebound => {
+                opened_to(peer, routed_flow(self.remote_target.as_sip(), self.flow), self.flow)
+            }
             (Reach::AlongFlow, None) if !self.is_rebound => {
                 target_flow(self.remote_target.as_sip(), self.flow)
             }
-            (Reach::AlongFlow | Reach::ByRoute, _) => self.flow,
+            (Reach::AlongFlow | Reach::ByRoute(_), _) => self.flow,
         }
+    }
+
+    /// The same where no connection of now is left: one that the peer has made is not made by us again, but one to where
+    /// it listens (RFC 3261 §12.2.1.1, §18.1.1).
+    pub(crate) fn flow_anew(&self) -> Flow {
+        match self.reach {
+            Reach::ByRoute(peer) if self.is_of_peer && self.flow.transport.is_reliable() => {
+                let hop = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
+                opened_to(peer, listening_at(hop.as_sip(), self.flow), self.flow)
+            }
+            Reach::ByRoute(_) | Reach::AlongFlow if self.is_cut => self.flow,
+            Reach::ByRoute(_) | Reach::AlongFlow => self.flow(),
+        }
+    }
+
+    /// Nothing goes along this way any more.
+    pub(crate) fn note_lost(&mut self, flow: Flow) {
+        self.is_cut |= self.flow == flow && self.is_of_peer && flow.transport.is_reliable();
     }
 
     /// The peer came along another way: it reconnected, or its address changed. Tells whether that is so. One that
     /// listens where it sends from (`rport`, RFC 3581 §4) is reached there until it names another Contact.
     pub(crate) fn follow(&mut self, flow: Flow, listens_there: bool) -> bool {
         let moves = std::mem::replace(&mut self.flow, flow) != flow;
+        (self.is_of_peer, self.is_cut) = (self.is_of_peer || moves, false);
         self.is_rebound |= moves && listens_there;
         moves
     }
@@ -200,6 +236,14 @@ impl Dialog {
             fields.push(FieldName::ROUTE, format!("<{}>", self.remote_target));
         }
         request
+    }
+}
+
+/// A connection that is to be opened to somebody who has to prove a name.
+fn opened_to(peer: Option<PeerId>, to: Flow, known: Flow) -> Flow {
+    match to.transport {
+        Transport::Tls if to.remote != known.remote => Flow { peer, ..to },
+        Transport::Udp | Transport::Tcp | Transport::Tls => to,
     }
 }
 

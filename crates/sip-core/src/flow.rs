@@ -1,5 +1,6 @@
 //! Where messages come from and go to.
 
+use sha2::{Digest, Sha256};
 use sip_message::Transport;
 use std::net::SocketAddr;
 
@@ -21,4 +22,12 @@ pub struct Flow {
 
 /// Names one whose certificate is looked at. Whoever opens connections knows the name that it has to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u16);
+pub struct PeerId(pub u64);
+
+impl PeerId {
+    /// The same for the same name in every process: flows are kept on disk.
+    pub fn of(name: &str) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(name));
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}

@@ -68,6 +68,21 @@ pub(crate) fn routed_flow(hop: Option<&SipUri>, flow: Flow) -> Flow {
     Flow { remote: SocketAddr::new(*address, port), ..flow }
 }
 
+/// Where somebody who has connected to us along `flow` listens, as its next hop says: at that address, else on the host that
+/// it came from.
+pub(crate) fn listening_at(hop: Option<&SipUri>, flow: Flow) -> Flow {
+    let came_from = flow.remote.ip();
+    let can_be_reached = |address: IpAddr| {
+        address.is_ipv4() == came_from.is_ipv4() && (!is_private(address) || is_private(came_from))
+    };
+    let host = match hop.map(|hop| &hop.host) {
+        Some(Host::Address(address)) if can_be_reached(*address) => *address,
+        Some(Host::Address(_) | Host::Name(_)) | None => came_from,
+    };
+    let port = hop.and_then(|hop| hop.port).filter(|port| *port != 0);
+    Flow { remote: SocketAddr::new(host, port.unwrap_or(flow.transport.default_port())), ..flow }
+}
+
 /// Whether an address means something on the network of its host alone (RFC 1918, RFC 3927, RFC 6598, RFC 4193).
 const fn is_private(address: IpAddr) -> bool {
     match address {

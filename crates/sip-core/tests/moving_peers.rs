@@ -4,7 +4,7 @@
 mod by_hand;
 
 use by_hand::{Element, flow, invite_text, new_invite, request_text, response_to};
-use sip_core::{Flow, InviteId, Transport};
+use sip_core::{Flow, InviteId, PeerId, Reach, Transport};
 use sip_message::{Method, Request};
 
 /// A call of ours that stands along that flow.
@@ -167,4 +167,83 @@ fn an_answer_without_contact_is_acknowledged_where_the_invite_was_sent() {
     assert_eq!(ack.uri.to_string(), invite.uri.to_string());
     assert_eq!(element.sent.last().unwrap().1, flow(Transport::Udp));
     assert_eq!(flow_of_bye(&mut element, id), flow(Transport::Udp));
+}
+
+/// A carrier has called along that connection, with this Contact and these lines before it; and its tag of ours.
+fn called(along: Flow, contact: &str, lines: &str) -> (Element, InviteId, String) {
+    let mut element = Element::new();
+    let text = invite_text("z9hG4bK1").replace("/UDP", &format!("/{}", along.transport.via_word()));
+    let text = text.replace("<sip:bob@192.0.2.9:5070>", contact);
+    element.receive_along(text.replacen("Contact:", &format!("{lines}Contact:"), 1), along);
+    let id = element.take_last_from(Reach::ByRoute(Some(PeerId::of("carrier"))));
+    element.accept(id, b"answer");
+    let local = element.last_response().header.to.tag().unwrap().to_owned();
+    element.receive_along(request_text("ACK", "1", "p", &local, 1, ""), along);
+    (element, id, local)
+}
+
+fn by_carrier(remote: &str, transport: Transport) -> Flow {
+    Flow { remote: remote.parse().unwrap(), ..flow(transport) }
+}
+
+#[test]
+fn a_carrier_whose_own_connection_is_closed_is_reached_where_it_listens_and_has_to_prove_its_name_there() {
+    for transport in [Transport::Tcp, Transport::Tls] {
+        let came_from = by_carrier("203.0.113.9:40001", transport);
+        let default = transport.default_port();
+        for (contact, lines, expected) in [
+            ("<sip:n@203.0.113.9:5999>", "", "203.0.113.9:5999".to_owned()),
+            ("<sip:n@203.0.113.9>", "", format!("203.0.113.9:{default}")),
+            ("<sip:n@203.0.113.77:5070>", "", "203.0.113.77:5070".into()),
+            ("<sip:n@10.1.1.1:5070>", "", "203.0.113.9:5070".into()),
+            ("<sip:n@edge.carrier.example>", "", format!("203.0.113.9:{default}")),
+            ("<sip:n@[2001:db8::9]:5070>", "", "203.0.113.9:5070".into()),
+            ("<sip:n@10.1.1.1>", "Record-Route: <sip:203.0.113.10:5090;lr>\r\n", "203.0.113.10:5090".into()),
+        ] {
+            let (mut element, id, _) = called(came_from, contact, lines);
+            element.endpoint.handle_unreachable(came_from, element.now);
+            let to = flow_of_bye(&mut element, id);
+            assert_eq!(to.remote.to_string(), expected, "{contact} {lines}");
+            let peer = (transport == Transport::Tls).then(|| PeerId::of("carrier"));
+            assert_eq!(to.peer, peer, "{contact} {lines}");
+        }
+    }
+}
+
+#[test]
+fn the_newest_connection_of_a_carrier_is_the_one_that_counts() {
+    let transport = Transport::Tls;
+    let (first, second) =
+        (by_carrier("203.0.113.9:40001", transport), by_carrier("203.0.113.9:40777", transport));
+    let contact = "<sip:n@203.0.113.9:5999>";
+    let (mut element, id, _) = called(first, contact, "");
+    assert_eq!(flow_of_bye(&mut element, id), first, "as long as it is there");
+    for close in [None, Some(first)] {
+        let (mut element, id, local) = called(first, contact, "");
+        element.receive_along(request_text("OPTIONS", "1", "p", &local, 2, ""), second);
+        if let Some(closed) = close {
+            element.endpoint.handle_unreachable(closed, element.now);
+        }
+        assert_eq!(flow_of_bye(&mut element, id), second, "{close:?}");
+    }
+    let (mut element, id, local) = called(first, contact, "");
+    element.receive_along(request_text("OPTIONS", "1", "p", &local, 2, ""), second);
+    element.endpoint.handle_unreachable(second, element.now);
+    let anew = Flow { peer: Some(PeerId::of("carrier")), ..by_carrier("203.0.113.9:5999", transport) };
+    assert_eq!(flow_of_bye(&mut element, id), anew);
+    // It has called from there, whose call we have made.
+    let (mut element, id, invite) = standing(Transport::Tcp);
+    element.endpoint.handle_unreachable(flow(Transport::Tcp), element.now);
+    receive(&mut element, &invite, "OPTIONS", "p", 1, flow(Transport::Tcp));
+    assert_eq!(flow_of_bye(&mut element, id), flow(Transport::Tcp));
+}
+
+#[test]
+fn what_is_kept_of_a_call_of_a_carrier_leads_to_where_it_listens() {
+    let first = by_carrier("203.0.113.9:40001", Transport::Tls);
+    let (element, id, _) = called(first, "<sip:n@203.0.113.9:5999>", "");
+    let anew = Flow { peer: Some(PeerId::of("carrier")), ..by_carrier("203.0.113.9:5999", Transport::Tls) };
+    assert_eq!(element.endpoint.saved(id).unwrap().flow, anew);
+    assert_ne!(PeerId::of("carrier"), PeerId::of("carrier 2"));
+    assert_eq!(PeerId::of("carrier"), PeerId(0x5803_587e_6791_c119), "the same in each process");
 }

@@ -50,7 +50,7 @@ fn a_route_set_goes_before_a_contact_and_a_private_contact_is_never_sent_to() {
     let contact = "<sip:NUM@10.231.0.9:5070>";
     let routes = "Record-Route: <sip:10.255.0.1;r2=on;lr;ftag=x>, <sip:203.0.113.10;r2=on;lr;ftag=x>\r\n";
     let along = from(CARRIER, Transport::Udp);
-    let all = sent(Reach::ByRoute, along, contact, routes);
+    let all = sent(Reach::ByRoute(None), along, contact, routes);
     let methods: Vec<&str> = all.iter().map(|(method, ..)| method.as_str()).collect();
     assert_eq!(methods, ["ACK", "INVITE", "ACK", "BYE"]);
     for (method, to, uri, routes) in &all {
@@ -77,7 +77,7 @@ fn without_a_route_set_requests_go_to_the_contact_where_that_can_be_reached() {
         (CARRIER, tcp, "<sip:n@203.0.113.77:5070;transport=tcp>", "203.0.113.77:5070"),
         (CARRIER, Transport::Tls, "<sip:n@203.0.113.77;transport=tls>", "203.0.113.77:5061"),
     ] {
-        for (method, to, ..) in sent(Reach::ByRoute, from(remote, transport), contact, "") {
+        for (method, to, ..) in sent(Reach::ByRoute(None), from(remote, transport), contact, "") {
             assert_eq!(to, expected, "{method} to {contact} over {transport:?}");
         }
     }

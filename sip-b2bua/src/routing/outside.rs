@@ -51,7 +51,7 @@ impl Reaching<'_> {
             fields,
             offer: None,
             credentials: trunk.credentials.clone(),
-            reach: Reach::ByRoute,
+            reach: Reach::ByRoute(flow.peer),
             // What it is taken back with after a crash is on disk first.
             waits: true,
             max_forwards: None,

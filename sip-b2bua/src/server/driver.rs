@@ -273,7 +273,7 @@ impl Driver {
                 Action::Trust { flow, user } => self.sockets.trust(flow, &user),
                 Action::Close(flow) => self.sockets.close(flow),
                 Action::Announce(event) => self.shared.announce(event),
-                Action::Locate { trunk, uri } => self.locate(trunk, uri),
+                Action::Locate { trunk, peer, uri } => self.locate(trunk, peer, uri),
             }
         }
         if self.switchboard.calls() == 0 {
@@ -295,11 +295,10 @@ impl Driver {
         });
     }
 
-    fn locate(&self, trunk: TrunkId, uri: Box<SipUri>) {
+    fn locate(&self, trunk: TrunkId, peer: PeerId, uri: Box<SipUri>) {
         let (resolver, ways, located) = (self.resolver.clone(), self.ways.clone(), self.located.clone());
         tokio::spawn(async move {
-            // A trunk has one name to prove, and one set of certificates that are believed.
-            let result = resolver.locate(&uri, PeerId(trunk.0), &ways).await;
+            let result = resolver.locate(&uri, peer, &ways).await;
             // Nobody is told when the loop has ended.
             let _ = located.send((trunk, result));
         });

@@ -10,6 +10,7 @@ use crate::moment::{CallClock, Moment};
 use crate::place::{CallNumber, Place};
 use crate::routing::facing;
 use crate::scenario::{Dialling, LegEnd, LegId, Shows, Whom};
+use crate::settings::TrunkSettings;
 use crate::trunks::TrunkId;
 use call_control::{
     Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Party,
@@ -98,7 +99,10 @@ impl Switchboard {
         let codecs = self.reaching().codecs(&from, Some(&whom));
         let id = call.call_id;
         let mut call = Box::new(RunningCall::new(number, call, clock, scenario));
-        let reach = if by.is_some() { Reach::ByRoute } else { Reach::AlongFlow };
+        let reach = match by {
+            Some(trunk) => Reach::ByRoute(self.trunks.settings(trunk).map(TrunkSettings::peer)),
+            None => Reach::AlongFlow,
+        };
         if !call.take(CALLER, incoming.clone(), reach, &codecs, moment) {
             return Err(StatusCode::NOT_ACCEPTABLE_HERE);
         }

@@ -5,7 +5,7 @@ use crate::settings::Extension;
 use crate::trunks::TrunkId;
 use call_control::{Call, CallId, ClickToCall, HangUpRefusal, NumberedEvent, Refusal, Wish, WishRefusal};
 use call_store::Round;
-use sip_core::Flow;
+use sip_core::{Flow, PeerId};
 use sip_message::SipUri;
 use std::sync::Arc;
 
@@ -106,6 +106,8 @@ pub enum Action {
     Locate {
         /// Whose address it is.
         trunk: TrunkId,
+        /// Who has to be there, over TLS.
+        peer: PeerId,
         /// What.
         uri: Box<SipUri>,
     },

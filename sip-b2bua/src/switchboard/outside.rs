@@ -6,6 +6,7 @@ use crate::moment::Moment;
 use crate::place::CallNumber;
 use crate::routing::{DiversionReason, Through, dialled_number};
 use crate::scenario::{LegEnd, LegId, Order};
+use crate::settings::TrunkSettings;
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
 use call_control::{EndReason, PartyType, Refusal};
 use sip_message::{Host, Uri};
@@ -101,7 +102,10 @@ impl Switchboard {
     pub(super) fn drain_trunks(&mut self, moment: Moment) {
         while let Some(action) = self.trunks.poll_action() {
             match action {
-                TrunkAction::Locate(trunk, uri) => self.actions.push_back(Action::Locate { trunk, uri }),
+                TrunkAction::Locate(trunk, uri) => {
+                    let Some(peer) = self.trunks.settings(trunk).map(TrunkSettings::peer) else { continue };
+                    self.actions.push_back(Action::Locate { trunk, peer, uri });
+                }
                 TrunkAction::Request(trunk, purpose, new) => {
                     let request = self.endpoint.request(*new, moment.now);
                     self.trunks.sent(request, trunk, purpose);

@@ -9,8 +9,13 @@ use std::time::Instant;
 impl Endpoint {
     /// Nothing can be sent along `flow` (the connection was refused or closed): transactions that wait on it fail
     /// (RFC 3261 §17.1.4). An INVITE that rings is not one of them: it has been sent, and its answer may come along a
-    /// connection that the phone opens for it (RFC 3261 §18.2.2).
+    /// connection that the phone opens for it (RFC 3261 §18.2.2). Dialogs that went along it go on along another one.
     pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
+        for usage in self.usages.values_mut() {
+            if let Some(dialog) = usage.stage.dialog_mut() {
+                dialog.note_lost(flow);
+            }
+        }
         let waiting = self.transactions.iter().filter(|(_, entry)| {
             entry.flow == flow && entry.machine.is_pending() && !self.rings(&entry.machine)
         });

@@ -22,7 +22,7 @@ impl Endpoint {
                 let Machine::ClientInvite(machine, sent) = &entry.machine else { return None };
                 (bare(machine.invite()), usage.flow, sent.branch())
             }
-            Stage::Established { dialog, .. } => (dialog.saved(), dialog.flow(), 0),
+            Stage::Established { dialog, .. } => (dialog.saved(), dialog.flow_anew(), 0),
             Stage::Incoming { .. } => return None,
         };
         request.header.via = vec![transport::via(flow, &key::branch(branch))];

@@ -188,9 +188,13 @@ impl Element {
     }
 
     pub(crate) fn take_last(&mut self) -> InviteId {
+        self.take_last_from(Reach::AlongFlow)
+    }
+
+    pub(crate) fn take_last_from(&mut self, reach: Reach) -> InviteId {
         let incoming = Box::new(self.incoming());
         let invite = self.next_id();
-        self.command(Command::Take { invite, incoming, reach: Reach::AlongFlow });
+        self.command(Command::Take { invite, incoming, reach });
         invite
     }
 

@@ -158,7 +158,7 @@ impl World {
             Action::View(call) => {
                 self.views.insert(call.call_id, call);
             }
-            Action::Locate { trunk, uri } => {
+            Action::Locate { trunk, peer: _, uri } => {
                 let (result, delay) = self.zone.locate(&uri, self.random.random());
                 self.under_way.at(self.now + delay, Delivery::Located(trunk, result));
             }

@@ -6,6 +6,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use sip_core::{Flow, PeerId};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -17,8 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 /// What is needed for handshakes in both directions.
 pub(in crate::server::sockets) struct Security {
     acceptor: Option<TlsAcceptor>,
-    /// By their [`PeerId`].
-    peers: Vec<Option<Peer>>,
+    peers: BTreeMap<PeerId, Peer>,
     /// About those that connect to us; anybody can.
     log_lines: DefaultDirectRateLimiter,
 }
@@ -40,19 +40,20 @@ const NAMES_SHOWN: usize = 5;
 impl Default for Security {
     /// No TLS.
     fn default() -> Self {
-        Self { acceptor: None, peers: Vec::new(), log_lines: limiter() }
+        Self { acceptor: None, peers: BTreeMap::new(), log_lines: limiter() }
     }
 }
 
 impl Security {
-    /// A trunk's [`PeerId`] is its place in the settings.
+    /// A trunk has one name to prove, and one set of certificates that are believed.
     pub(in crate::server::sockets) fn new(settings: &Settings) -> Self {
         let peer = |tls: &TrunkTls, trunk: &str| Peer {
             trunk: trunk.into(),
             tls: tls.clone(),
             log_lines: limiter(),
         };
-        let peers = settings.trunks.iter().map(|trunk| Some(peer(trunk.tls.as_ref()?, &trunk.name)));
+        let peers = settings.trunks.iter();
+        let peers = peers.filter_map(|trunk| Some((trunk.peer(), peer(trunk.tls.as_ref()?, &trunk.name))));
         Self {
             acceptor: settings.tls.clone().map(TlsAcceptor::from),
             peers: peers.collect(),
@@ -99,8 +100,7 @@ impl Security {
     /// Why the peer is not believed, for people; nothing when it is not there.
     pub(super) async fn connect(&self, flow: Flow) -> Result<client::TlsStream<TcpStream>, Option<Box<str>>> {
         let Flow { remote, .. } = flow;
-        let peer = flow.peer.and_then(|PeerId(peer)| self.peers.get(usize::from(peer))?.as_ref());
-        let Some(peer) = peer else {
+        let Some(peer) = flow.peer.and_then(|peer| self.peers.get(&peer)) else {
             tracing::debug!(%remote, "nobody is known whose certificate would be there: no connection is opened");
             return Err(None);
         };
