@@ -148,7 +148,18 @@ fn beneath(devices: &[LadderDevice]) -> String {
         [] => "not rung".to_owned(),
         [device] => {
             let user_agent = device.user_agent.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
-            format!("{} {}{user_agent}", device.address, device.transport.name())
+            let trunk = device.trunk.as_deref().map(|name| format!("{name}, ")).unwrap_or_default();
+            format!("{trunk}{} {}{user_agent}", device.address, device.transport.name())
+        }
+        // Which addresses of them were tried stands at each message.
+        [first, rest @ ..] if first.trunk.is_some() => {
+            let mut names: Vec<&str> = Vec::new();
+            for name in [first].into_iter().chain(rest).filter_map(|device| device.trunk.as_deref()) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            names.join(", ")
         }
         [..] => format!("{} phones", devices.len()),
     }

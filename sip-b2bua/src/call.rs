@@ -28,6 +28,7 @@ use call_control::{
     PartyType, Reached, StepKind, Timestamp,
 };
 use deadlines::Deadlines;
+pub(crate) use legs::Dialog;
 use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
 pub(crate) use seats::Seats;
@@ -83,13 +84,10 @@ pub(crate) enum CallAction {
     },
     /// That leg is over.
     Ends(LegId),
-    /// An INVITE with this Call-ID is about to go out along that flow.
+    /// The INVITE of this dialog is about to go out.
     Sent {
         party: Party,
-        /// Whose phone is rung.
-        number: Number,
-        sip_call_id: Box<str>,
-        flow: Flow,
+        dialog: Dialog,
     },
     /// This happened; the view has changed.
     Happened {

@@ -182,6 +182,11 @@ impl Trunks {
         self.hunts.get(&leg).map(|hunt| &*hunt.order)
     }
 
+    /// Trunks that had no room for a leg since this was asked last.
+    pub(crate) fn take_passed_over(&mut self, leg: LegKey) -> Vec<TrunkId> {
+        self.hunts.get_mut(&leg).map(|hunt| std::mem::take(&mut hunt.passed_over)).unwrap_or_default()
+    }
+
     /// Whether one of the trunks for this number has that one for its own.
     pub(crate) fn own(&self, number: &Number, shown: &Number) -> bool {
         let owns = |id: &TrunkId| self.settings(*id).is_some_and(|trunk| trunk.owns(shown));
@@ -210,7 +215,14 @@ impl Trunks {
         if next.is_empty() {
             return Step::Over(NoTrunk::None);
         }
-        let hunt = Hunt { order, is_emergency, next: next.into(), attempt: None, met_full: false };
+        let hunt = Hunt {
+            order,
+            is_emergency,
+            next: next.into(),
+            attempt: None,
+            met_full: false,
+            passed_over: Vec::new(),
+        };
         self.hunts.insert(leg, hunt);
         self.go_on(leg, now)
     }
@@ -266,6 +278,7 @@ impl Trunks {
                 hunt.attempt = Some(Attempt::new(trunk, now + PATIENCE));
             } else {
                 hunt.met_full = true;
+                hunt.passed_over.push(trunk);
             }
         }
     }

@@ -4,6 +4,8 @@
 mod carrier;
 #[path = "trunks/diversion.rs"]
 mod diversion;
+#[path = "trunks/explained.rs"]
+mod explained;
 #[path = "trunks/failover.rs"]
 mod failover;
 #[path = "trunks/from_outside.rs"]

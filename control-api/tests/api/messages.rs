@@ -15,12 +15,17 @@ fn at(milliseconds: i64) -> Timestamp {
 
 fn party(number: &str, addresses: &[&str]) -> LadderParty {
     let device = |address: &&str| LadderDevice {
+        trunk: None,
         address: address.parse().unwrap(),
         transport: LadderTransport::Udp,
         user_agent: Some("Phone & <Co>".into()),
         registered_at: at(-5000),
     };
-    LadderParty { number: Number::new(number).unwrap(), devices: addresses.iter().map(device).collect() }
+    LadderParty {
+        number: Number::new(number).unwrap(),
+        devices: addresses.iter().map(device).collect(),
+        passed_over: Vec::new(),
+    }
 }
 
 fn message(
@@ -100,6 +105,21 @@ async fn a_ladder_is_json_unless_a_picture_is_liked_better() {
 
 fn text_of(node: Node<'_, '_>) -> String {
     node.descendants().filter(Node::is_text).map(|node| node.text().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_trunk_stands_below_its_number_by_its_name() {
+    let mut one = ladder();
+    one.to.devices[0].trunk = Some("carrier <1>".into());
+    one.to.devices[0].user_agent = None;
+    let svg = picture(one.clone()).await;
+    assert!(svg.contains("carrier &lt;1&gt;, 198.51.100.2:5060 UDP"), "{svg}");
+    let mut again = one.to.devices[0].clone();
+    one.to.devices.push(again.clone());
+    again.trunk = Some("second".into());
+    one.to.devices.push(again);
+    let svg = picture(one).await;
+    assert!(svg.contains(">carrier &lt;1&gt;, second<"), "{svg}");
 }
 
 #[tokio::test]

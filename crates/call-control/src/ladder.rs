@@ -26,17 +26,23 @@ pub struct Ladder {
 pub struct LadderParty {
     /// As it was asked for.
     pub number: Number,
-    /// Its phones that were rung.
+    /// Its phones that were rung, and trunks that were tried.
     pub devices: Vec<LadderDevice>,
+    /// Trunks that had no room for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<String>,
 }
 
-/// A phone that was rung.
+/// A phone that was rung, or an address of a trunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LadderDevice {
     /// From where it registered.
     pub address: SocketAddr,
     /// Over what.
     pub transport: LadderTransport,
+    /// Whose address it is, if it is one of a trunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
     /// What it calls itself.
     pub user_agent: Option<String>,
     /// When it registered last before it was rung; if that was before the server started, when that was.

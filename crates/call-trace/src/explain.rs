@@ -11,6 +11,7 @@ mod signalling;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod trunks;
 
 use call_control::{Call, EndReason, Explanation, Finding, FindingCode, Party, Severity, Timestamp};
 use evidence::{Evidence, duration};
@@ -24,6 +25,7 @@ pub fn explain(call: &Call, trace: Option<&[u8]>, now: Timestamp) -> Explanation
     let mut findings = Vec::new();
     ending::find(&evidence, &mut findings);
     refusal::find(&evidence, &mut findings);
+    trunks::find(&evidence, &mut findings);
     signalling::find(&evidence, &mut findings);
     session::find(&evidence, &mut findings);
     sound::find(&evidence, &mut findings);

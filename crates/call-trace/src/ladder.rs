@@ -21,19 +21,26 @@ pub fn ladder(call: &Call, trace: &[u8]) -> Option<Ladder> {
 /// The same, and each message as it was parsed; those that cannot be are absent.
 pub(crate) fn read(call: &Call, trace: &[u8]) -> Option<(Ladder, Vec<Option<Message>>)> {
     let trace = ReadTrace::read(trace)?;
-    let party = |party| LadderParty { number: call.party(party).number.clone(), devices: Vec::new() };
+    let party = |party| LadderParty {
+        number: call.party(party).number.clone(),
+        devices: Vec::new(),
+        passed_over: Vec::new(),
+    };
     let (mut from, mut to) = (party(Party::From), party(Party::To));
     let (mut messages, mut parsed) = (Vec::new(), Vec::new());
     let mut first_copies: HashMap<(bool, SocketAddr, &[u8]), u32> = HashMap::new();
     let mut before_gap = 0;
     for (index, (entry, octets)) in trace.entries.iter().enumerate() {
         let Some(at) = Timestamp::from_unix_milliseconds(entry.at) else { continue };
-        if entry.is_phone {
-            let devices = match entry.party {
-                Party::From => &mut from.devices,
-                Party::To => &mut to.devices,
+        if entry.is_phone || entry.is_trunk {
+            let party = match entry.party {
+                Party::From => &mut from,
+                Party::To => &mut to,
             };
-            devices.push(device(entry, octets, at));
+            match entry.is_phone {
+                true => party.devices.push(device(entry, octets, at)),
+                false => party.passed_over.push(String::from_utf8_lossy(octets).into_owned()),
+            }
             continue;
         }
         let number = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -65,12 +72,14 @@ pub(crate) fn read(call: &Call, trace: &[u8]) -> Option<(Ladder, Vec<Option<Mess
     Some((ladder, parsed))
 }
 
-fn device(entry: &Entry, user_agent: &[u8], at: Timestamp) -> LadderDevice {
-    let user_agent = String::from_utf8_lossy(user_agent).into_owned();
+fn device(entry: &Entry, name: &[u8], at: Timestamp) -> LadderDevice {
+    let name = String::from_utf8_lossy(name).into_owned();
+    let (trunk, user_agent) = if entry.is_trunk { (Some(name), None) } else { (None, Some(name)) };
     LadderDevice {
+        trunk,
         address: entry.far_end.address,
         transport: transport(entry.far_end.transport),
-        user_agent: Some(user_agent).filter(|name| !name.is_empty()),
+        user_agent: user_agent.filter(|name| !name.is_empty()),
         registered_at: at,
     }
 }

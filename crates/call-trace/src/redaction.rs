@@ -337,7 +337,12 @@ mod tests {
         let secrets = message("m: <sip:a:SECRET@h>\r\nc: application/dtmf\r\n", "4711");
         let call = CallId::new(0, &[1; 10]);
         let mut tracer = Tracer::default();
-        tracer.begin_dialog(call, Party::To, "x@h", &RungPhone { far_end, registered_at: 0, user_agent: "" });
+        tracer.begin_dialog(
+            call,
+            Party::To,
+            "x@h",
+            &RungPhone { far_end, registered_at: 0, user_agent: "", trunk: None },
+        );
         tracer.note(secrets.as_bytes(), far_end, false, 0);
         let octets = secrets.as_bytes().to_vec();
         let shown = WireMessage { at: SystemTime::UNIX_EPOCH, sent: false, far_end, octets }.redacted();

@@ -27,6 +27,7 @@ const TO: u8 = 1;
 const SENT: u8 = 2;
 const PHONE: u8 = 8;
 const IP6: u8 = 16;
+const TRUNK: u8 = 128;
 /// Three bits that are not neighbours, for one of eight transports: see [`code`].
 const TRANSPORT: u8 = 4 | 32 | 64;
 
@@ -53,6 +54,8 @@ pub(crate) struct Trace {
 pub(crate) struct Entry {
     /// A phone that is rung, and not a message.
     pub(crate) is_phone: bool,
+    /// The octets name a trunk: that is rung, where `is_phone`, or else had no room.
+    pub(crate) is_trunk: bool,
     pub(crate) party: Party,
     /// By us.
     pub(crate) sent: bool,
@@ -109,6 +112,7 @@ fn append(octets: &mut Vec<u8>, entry: &Entry, fill: impl FnOnce(&mut Vec<u8>)) 
         flag(entry.party == Party::To, TO)
             | flag(entry.sent, SENT)
             | flag(entry.is_phone, PHONE)
+            | flag(entry.is_trunk, TRUNK)
             | flag(address.is_ipv6(), IP6)
             | code(transport),
     );
@@ -180,6 +184,7 @@ impl<'a> Reader<'a> {
         self.0 = rest;
         let entry = Entry {
             is_phone: flags & PHONE != 0,
+            is_trunk: flags & TRUNK != 0,
             party: if flags & TO == 0 { Party::From } else { Party::To },
             sent: flags & SENT != 0,
             far_end: FarEnd { transport, address },
@@ -196,7 +201,7 @@ mod tests {
     fn entry(at: i64) -> Entry {
         let address = "[2001:db8::7]:5062".parse().unwrap();
         let far_end = FarEnd { transport: Transport::Tcp, address };
-        Entry { is_phone: false, party: Party::To, sent: at % 2 == 0, far_end, at }
+        Entry { is_phone: false, is_trunk: at % 3 == 0, party: Party::To, sent: at % 2 == 0, far_end, at }
     }
 
     fn push(trace: &mut Trace, at: i64, octets: &[u8]) {
@@ -276,7 +281,14 @@ mod tests {
         let stored = octets(&STORED.concat());
         let udp = FarEnd { transport: Transport::Udp, address: "192.0.2.7:5062".parse().unwrap() };
         let tcp = FarEnd { transport: Transport::Tcp, address: "[2001:db8::7]:40000".parse().unwrap() };
-        let entry = |is_phone, party, sent, far_end, at| Entry { is_phone, party, sent, far_end, at };
+        let entry = |is_phone, party, sent, far_end, at| Entry {
+            is_phone,
+            is_trunk: false,
+            party,
+            sent,
+            far_end,
+            at,
+        };
         let expected = [
             (entry(true, Party::From, true, udp, 1_795_255_100_000), &b"Desk"[..]),
             (entry(false, Party::From, true, udp, 1_795_255_200_000), b"INVITE a"),

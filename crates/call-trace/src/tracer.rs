@@ -7,7 +7,9 @@ use crate::FarEnd;
 use crate::redaction::push_redacted;
 use crate::trace::{Entry, Trace};
 use call_control::{CallId, Party};
+use sip_message::Transport;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What all running calls sent and received.
@@ -31,18 +33,29 @@ enum CallTrace {
 impl Tracer {
     /// Messages with this Call-ID are those of a phone that is about to be rung, has called, or comes from another call.
     pub fn begin_dialog(&mut self, call: CallId, party: Party, sip_call_id: &str, phone: &RungPhone<'_>) {
-        let call_trace = self
-            .calls
-            .entry(call)
-            .or_insert_with(|| CallTrace::Open { trace: Trace::default(), dialogs: Vec::new() });
-        let CallTrace::Open { trace, dialogs } = call_trace else { return };
+        let CallTrace::Open { trace, dialogs } = self.of(call) else { return };
         let sip_call_id = Arc::<str>::from(sip_call_id);
-        trace.push(
-            &Entry { is_phone: true, party, sent: true, far_end: phone.far_end, at: phone.registered_at },
-            |octets| octets.extend_from_slice(phone.user_agent.as_bytes()),
-        );
+        let (far_end, at, is_trunk) = (phone.far_end, phone.registered_at, phone.trunk.is_some());
+        trace.push(&Entry { is_phone: true, is_trunk, party, sent: true, far_end, at }, |octets| {
+            octets.extend_from_slice(phone.trunk.unwrap_or(phone.user_agent).as_bytes());
+        });
         dialogs.push(Arc::clone(&sip_call_id));
         self.dialogs.insert(sip_call_id, (call, party));
+    }
+
+    /// A trunk had no room for a call.
+    pub fn pass_over(&mut self, call: CallId, party: Party, trunk: &str, unix_milliseconds: i64) {
+        let CallTrace::Open { trace, .. } = self.of(call) else { return };
+        let nowhere = FarEnd { transport: Transport::Udp, address: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let (far_end, at) = (nowhere, unix_milliseconds);
+        trace.push(&Entry { is_phone: false, is_trunk: true, party, sent: true, far_end, at }, |octets| {
+            octets.extend_from_slice(trunk.as_bytes());
+        });
+    }
+
+    fn of(&mut self, call: CallId) -> &mut CallTrace {
+        let begin = || CallTrace::Open { trace: Trace::default(), dialogs: Vec::new() };
+        self.calls.entry(call).or_insert_with(begin)
     }
 
     /// A message was sent or received; that of no call is not kept.
@@ -50,7 +63,14 @@ impl Tracer {
         let dialog = sip_message::raw_call_id(octets).and_then(|sip_call_id| self.dialogs.get(sip_call_id));
         let Some((call, party)) = dialog else { return };
         if let Some(CallTrace::Open { trace, .. }) = self.calls.get_mut(call) {
-            let entry = Entry { is_phone: false, party: *party, sent, far_end, at: unix_milliseconds };
+            let entry = Entry {
+                is_phone: false,
+                is_trunk: false,
+                party: *party,
+                sent,
+                far_end,
+                at: unix_milliseconds,
+            };
             trace.push(&entry, |kept| push_redacted(kept, octets));
         }
     }
@@ -86,7 +106,7 @@ impl Tracer {
     }
 }
 
-/// A phone that is about to be rung.
+/// A phone that is about to be rung, or a trunk.
 #[derive(Debug, Clone, Copy)]
 pub struct RungPhone<'a> {
     /// From where it registered.
@@ -95,4 +115,6 @@ pub struct RungPhone<'a> {
     pub registered_at: i64,
     /// What it calls itself; may be empty.
     pub user_agent: &'a str,
+    /// It is an address of this trunk.
+    pub trunk: Option<&'a str>,
 }

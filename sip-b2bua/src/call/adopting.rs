@@ -16,10 +16,9 @@ impl Given {
         self.in_call.seat
     }
 
-    /// Whose dialog it is, its Call-ID, and the way to the phone.
-    pub(crate) fn dialog(&self) -> Option<(Number, Box<str>, Flow)> {
-        let sip_call_id = self.in_call.sip_call_id.clone()?;
-        Some((self.in_call.whom.number.clone(), sip_call_id, self.in_call.leg.flow()?))
+    /// Its dialog, where it has one.
+    pub(crate) fn dialog(&self) -> Option<Dialog> {
+        Some(self.in_call.dialog(self.in_call.sip_call_id.clone()?, self.in_call.leg.flow()?))
     }
 }
 

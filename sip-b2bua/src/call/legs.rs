@@ -32,7 +32,22 @@ pub(super) struct LegInCall {
     pub(super) early: Option<Description>,
 }
 
+/// A dialog of a leg, as it is traced.
+#[derive(Debug)]
+pub(crate) struct Dialog {
+    /// Whose phone it is with.
+    pub of: Number,
+    /// Through which it is reached.
+    pub trunk: Option<Box<str>>,
+    pub sip_call_id: Box<str>,
+    pub flow: Flow,
+}
+
 impl LegInCall {
+    pub(super) fn dialog(&self, sip_call_id: Box<str>, flow: Flow) -> Dialog {
+        Dialog { of: self.whom.number.clone(), trunk: self.trunk.clone(), sip_call_id, flow }
+    }
+
     pub(super) const fn new(leg: Leg, party: Party, seat: TerminationId, whom: Whom) -> Self {
         Self {
             leg,
@@ -134,12 +149,13 @@ impl RunningCall {
 
     fn leg_sent(&mut self, leg: LegId, sip_call_id: Box<str>, flow: Flow) {
         let Some(in_call) = self.legs.get_mut(&leg) else { return };
-        let (party, number) = (in_call.party, in_call.whom.number.clone());
         in_call.sip_call_id = Some(sip_call_id.clone());
+        let party = in_call.party;
+        let dialog = in_call.dialog(sip_call_id, flow);
         if in_call.is_shown {
-            self.view.party_mut(party).sip_call_id = Some(sip_call_id.to_string());
+            self.view.party_mut(party).sip_call_id = Some(dialog.sip_call_id.to_string());
         }
-        self.actions.push_back(CallAction::Sent { party, number, sip_call_id, flow });
+        self.actions.push_back(CallAction::Sent { party, dialog });
     }
 
     fn leg_rings(&mut self, leg: LegId, status: u16, moment: Moment) {

@@ -63,8 +63,8 @@ impl Switchboard {
             return self.with_call(number, moment, |call| call.cannot_take_over(leg, moment));
         };
         let (session, termination) = (foreign.call.into(), given.seat());
-        if let Some((number_of, sip_call_id, flow)) = given.dialog() {
-            self.trace_dialog(number, (party, &number_of), &sip_call_id, flow, moment);
+        if let Some(dialog) = given.dialog() {
+            self.trace_dialog(number, party, &dialog, moment);
         }
         let after = (number, leg);
         self.lines.moved(before, after);

@@ -5,7 +5,7 @@
 use super::admission::{Known, RETRY_AFTER, RETRY_WRITING};
 use super::calls::{Origin, Stage};
 use super::{Action, Switchboard, Ticket};
-use crate::call::{RunningCall, Seats};
+use crate::call::{Dialog, RunningCall, Seats};
 use crate::moment::{CallClock, Moment};
 use crate::place::{CallNumber, Place};
 use crate::routing::facing;
@@ -109,11 +109,16 @@ impl Switchboard {
         if let Some(trunk) = by {
             self.trunks.take((number, CALLER), trunk);
         }
+        let dialog = Dialog {
+            of: from.number,
+            trunk: call.view().from.trunk.clone(),
+            sip_call_id: incoming.request.header.call_id.0.clone(),
+            flow: incoming.flow,
+        };
         let invite = InviteId::from(Place { call: number, leg: CALLER, fork: 0 });
         let origin = Origin::Dialled { invite };
         self.calls.add(number, id, "".into(), Stage::Beginning { call, origin });
-        let sip_call_id = &incoming.request.header.call_id.0;
-        self.trace_dialog(number, (Party::From, &from.number), sip_call_id, incoming.flow, moment);
+        self.trace_dialog(number, Party::From, &dialog, moment);
         self.trace(&incoming.request.print(), incoming.flow, false, moment);
         self.perform(number, moment);
         self.open(number, local);

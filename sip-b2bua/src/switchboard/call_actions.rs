@@ -2,16 +2,15 @@
 
 use super::calls::Stage;
 use super::{Action, Switchboard, far_end};
-use crate::call::{CallAction, RunningCall};
+use crate::call::{CallAction, Dialog, RunningCall};
 use crate::leg::Routes;
 use crate::moment::Moment;
 use crate::place::CallNumber;
 use crate::routing::{Reaching, facing};
 use crate::scenario::{Ask, LegEnd, LegId, Order, Told, Whom};
-use call_control::{Call, CallEvent, Number, Party, PartyType};
+use call_control::{Call, CallEvent, Party, PartyType};
 use call_trace::RungPhone;
 use media_relay::TerminationId;
-use sip_core::Flow;
 use std::sync::Arc;
 
 impl Switchboard {
@@ -68,9 +67,7 @@ impl Switchboard {
                     self.trunks.end((number, leg));
                     self.adopted.end((number, leg));
                 }
-                CallAction::Sent { party, number: of, sip_call_id, flow } => {
-                    self.trace_dialog(number, (party, &of), &sip_call_id, flow, moment);
-                }
+                CallAction::Sent { party, dialog } => self.trace_dialog(number, party, &dialog, moment),
                 CallAction::Happened { event, party, at } => {
                     if let Some(view) = self.show(number) {
                         let call = Call::clone(&view);
@@ -118,21 +115,16 @@ impl Switchboard {
     }
 
     /// The messages of this dialog are traced from now on: the INVITE that is about to go out, or has come in, is the first.
-    pub(super) fn trace_dialog(
-        &mut self,
-        number: CallNumber,
-        (party, of): (Party, &Number),
-        sip_call_id: &str,
-        flow: Flow,
-        moment: Moment,
-    ) {
+    pub(super) fn trace_dialog(&mut self, number: CallNumber, party: Party, dialog: &Dialog, moment: Moment) {
         let Some(id) = self.calls.id_of(number) else { return };
-        let binding = self.registrar.binding_along(of.as_str(), flow);
+        let Dialog { of, trunk, sip_call_id, flow } = dialog;
+        let binding = self.registrar.binding_along(of.as_str(), *flow);
         let registered = binding.map_or(moment.now, |binding| binding.registered);
         let phone = RungPhone {
-            far_end: far_end(flow),
+            far_end: far_end(*flow),
             registered_at: moment.wall_clock_at(registered),
             user_agent: binding.and_then(|binding| binding.user_agent.as_deref()).unwrap_or_default(),
+            trunk: trunk.as_deref(),
         };
         self.tracer.begin_dialog(id, party, sip_call_id, &phone);
     }

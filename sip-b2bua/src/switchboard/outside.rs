@@ -122,7 +122,19 @@ impl Switchboard {
         }
     }
 
+    /// Trunks that had no room for a leg.
+    fn trace_passed_over(&mut self, number: CallNumber, leg: LegId, moment: Moment) {
+        let party = self.trunks.order((number, leg)).map(|order| order.party);
+        let passed_over = self.trunks.take_passed_over((number, leg));
+        let (Some(party), Some(call)) = (party, self.calls.id_of(number)) else { return };
+        for trunk in passed_over {
+            let Some(settings) = self.trunks.settings(trunk) else { continue };
+            self.tracer.pass_over(call, party, &settings.name, moment.unix_milliseconds);
+        }
+    }
+
     fn take_step(&mut self, number: CallNumber, leg: LegId, step: Step, moment: Moment) {
+        self.trace_passed_over(number, leg, moment);
         let routes = match step {
             Step::Ring { trunk, flow, gives_up_at } => {
                 let Some(Stage::Running { call }) = self.calls.stage(number) else { return };

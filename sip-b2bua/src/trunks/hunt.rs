@@ -20,6 +20,8 @@ pub(super) struct Hunt {
     pub(super) attempt: Option<Attempt>,
     /// A trunk was passed over because it had no channel.
     pub(super) met_full: bool,
+    /// Those of which nobody was told yet.
+    pub(super) passed_over: Vec<TrunkId>,
 }
 
 /// A trunk at work.

@@ -1,7 +1,7 @@
 //! Why the call ended, where that is not the refusal of a phone.
 
-use super::PARTIES;
 use super::evidence::{Dialog, Evidence, Seen, duration, finding, times};
+use super::{PARTIES, trunks};
 use call_control::{
     End, EndReason, EndedBy, Finding, FindingCode, LadderTransport, Party, Severity, StepKind,
 };
@@ -20,7 +20,8 @@ pub(super) fn find(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
         findings.extend(ended(evidence, end));
     }
     for party in PARTIES {
-        for dialog in evidence.dialogs(party) {
+        let phones = evidence.dialogs(party).into_iter();
+        for dialog in phones.filter(|dialog| !trunks::is_of_trunk(evidence, dialog)) {
             findings.extend(silent_phone(evidence, &dialog));
         }
     }

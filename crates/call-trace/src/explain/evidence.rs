@@ -19,6 +19,7 @@ pub(super) struct Evidence<'a> {
     pub(super) left_out: Option<LeftOut>,
     now: Timestamp,
     devices: [Vec<LadderDevice>; 2],
+    passed_over: [Vec<String>; 2],
     messages: Vec<(LadderMessage, Option<Message>)>,
 }
 
@@ -41,11 +42,13 @@ pub(super) struct Dialog<'e> {
 impl<'a> Evidence<'a> {
     pub(super) fn new(call: &'a Call, read: Option<(Ladder, Vec<Option<Message>>)>, now: Timestamp) -> Self {
         let Some((ladder, parsed)) = read else {
-            return Self { call, left_out: None, now, devices: [vec![], vec![]], messages: vec![] };
+            let (devices, passed_over) = Default::default();
+            return Self { call, left_out: None, now, devices, passed_over, messages: vec![] };
         };
         let messages = ladder.messages.into_iter().zip(parsed).collect();
         let devices = [ladder.from.devices, ladder.to.devices];
-        Self { call, left_out: ladder.left_out, now, devices, messages }
+        let passed_over = [ladder.from.passed_over, ladder.to.passed_over];
+        Self { call, left_out: ladder.left_out, now, devices, passed_over, messages }
     }
 
     pub(super) fn seen(&self) -> impl DoubleEndedIterator<Item = Seen<'_>> {
@@ -91,8 +94,21 @@ impl<'a> Evidence<'a> {
         devices.iter().find(|device| device.address == seen.shown.address)
     }
 
-    /// `the phone of 1002 at 10.0.0.7:5060 (Yealink SIP-T46S)`
+    /// The trunk behind a message.
+    pub(super) fn trunk(&self, seen: Seen<'_>) -> Option<&str> {
+        self.device(seen)?.trunk.as_deref()
+    }
+
+    /// Trunks that had no room.
+    pub(super) fn passed_over(&self, party: Party) -> &[String] {
+        &self.passed_over[party as usize]
+    }
+
+    /// `the phone of 1002 at 10.0.0.7:5060 (Yealink SIP-T46S)`, `the trunk carrier at 192.0.2.1:5060`
     pub(super) fn phone(&self, seen: Seen<'_>) -> String {
+        if let Some(trunk) = self.trunk(seen) {
+            return format!("the trunk {} at {}", crate::ladder::legible(trunk), seen.shown.address);
+        }
         let user_agent = self.device(seen).and_then(|device| device.user_agent.as_deref());
         let user_agent = user_agent.map(|name| format!(" ({})", crate::ladder::legible(name)));
         let (number, address) = (self.number(seen.shown.party), seen.shown.address);

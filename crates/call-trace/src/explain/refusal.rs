@@ -1,7 +1,7 @@
 //! Phones that refused our INVITE: which one, with what, and what it says about it.
 
-use super::PARTIES;
 use super::evidence::{Dialog, Evidence, Seen, codecs, finding};
+use super::{PARTIES, trunks};
 use crate::ladder::legible;
 use call_control::{Finding, FindingCode, Severity};
 use sip_message::{Contacts, FieldName, Reason, Response};
@@ -9,6 +9,9 @@ use sip_message::{Contacts, FieldName, Reason, Response};
 pub(super) fn find(evidence: &Evidence<'_>, findings: &mut Vec<Finding>) {
     for party in PARTIES {
         for dialog in evidence.dialogs(party) {
+            if trunks::is_of_trunk(evidence, &dialog) {
+                continue;
+            }
             let Some((seen, response)) = dialog.final_response() else { continue };
             // What a phone answers once we have hung up on it is no refusal.
             let is_cancel = |before: &Seen<'_>| before.is_sent() && before.is_request("CANCEL");

@@ -51,8 +51,12 @@ impl Case {
         let mut call = Call::beginning(id, [party("1001"), party("1002")], CallDirection::Internal, at(0));
         call.state = CallState::CallingTo;
         let mut case = Self { tracer: Tracer::default(), call, now: 0, transport };
-        let phone =
-            RungPhone { far_end: case.far_end(), registered_at: START - 61_000, user_agent: "Desk <1>" };
+        let phone = RungPhone {
+            far_end: case.far_end(),
+            registered_at: START - 61_000,
+            user_agent: "Desk <1>",
+            trunk: None,
+        };
         case.tracer.begin_dialog(case.call.call_id, Party::To, "d@h", &phone);
         case.send("INVITE", "1 INVITE", "", &sdp("198.51.100.1", "8 0"));
         case
