@@ -28,11 +28,13 @@ impl LedOn {
     fn to_party(to: &str, party_type: PartyType, change: impl FnOnce(&mut TrunkSettings)) -> Self {
         let destination = Destination { number: number(to), party_type };
         let all = |destination: Destination| {
-            [OURS, ALSO_OURS].map(|ours| (NumberPattern::new(ours).unwrap(), destination.clone())).to_vec()
+            [OURS, ALSO_OURS]
+                .map(|ours| (NumberPattern::new(ours).expect("a number"), destination.clone()))
+                .to_vec()
         };
         let first = TrunkSettings {
             destinations: all(destination),
-            prefixes: vec![numbering::Entry::new("+999").unwrap()],
+            prefixes: vec![numbering::Entry::new("+999").expect("a prefix")],
             ..numbered(1, "sip:192.0.2.1")
         };
         let mut second = numbered(2, "sip:192.0.2.2");

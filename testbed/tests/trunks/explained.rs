@@ -34,7 +34,7 @@ fn each_trunk_that_was_tried_is_named_with_why_the_next_one_was() {
     assert_eq!(trunks, [Some("trunk 1"), Some("trunk 2")]);
     assert!(ladder.from.devices.iter().all(|device| device.trunk.is_none()));
 
-    let (_, findings) = explained(RawScript::new([]), second.clone());
+    let (_, findings) = explained(RawScript::new([]), second);
     let [(code, severity, sentence)] = of_trunks(&findings)[..] else { panic!("{findings:?}") };
     assert_eq!((code, severity), (FindingCode::Unreachable, hint));
     assert!(sentence.contains("said nothing: the INVITE was sent 4 times over UDP"), "{sentence}");

@@ -136,7 +136,7 @@ fn a_number_of_another_customer_is_refused_and_a_stranger_is_challenged() {
 
 /// A trunk somewhere else, whose calls prove whose they are.
 fn proving(trunk: &mut TrunkSettings) {
-    trunk.address.host = sip_message::Host::new("192.0.2.99").unwrap();
+    trunk.address.host = sip_message::Host::new("192.0.2.99").expect("an address");
     trunk.credentials = Some(sip_core::digest::Identity::new("acct-77", "secret"));
     trunk.inbound_digest = true;
 }

@@ -76,10 +76,7 @@ fn trunk(
     let pass_variables = table.optional("pass_variables").and_then(|value| value.boolean());
     let registration = registration(&mut table, account.is_some());
     let probe = table.optional("probe_seconds").map(|value| value.seconds(0..=86_400));
-    let proves = table.optional("inbound_digest").and_then(|value| value.boolean()).unwrap_or(false);
-    if proves {
-        must_be_an_account(&table, credentials.as_ref(), surroundings.extensions, others);
-    }
+    let proves = proves(&mut table, credentials.as_ref(), surroundings.extensions, others);
     let from = table
         .optional("from")
         .and_then(|value| value.set("a list such as [\"203.0.113.0/24\"]", values::network));
@@ -224,8 +221,21 @@ fn must_be_told_apart(table: &Table<'_>, own: &Own<'_>, others: &[TrunkSettings]
     }
 }
 
+/// Whether its calls prove whose they are.
+fn proves(
+    table: &mut Table<'_>,
+    credentials: Option<&Option<digest::Identity>>,
+    extensions: &[ExtensionEntry],
+    others: &[TrunkSettings],
+) -> bool {
+    let proves = table.optional("inbound_digest").and_then(|value| value.boolean()).unwrap_or(false);
+    if proves {
+        must_be_an_account(table, credentials, extensions, others);
+    }
+    proves
+}
+
 /// Calls that prove whose they are do so by an account that is nobody else's.
-#[expect(clippy::ref_option, reason = "what is read may be absent, and may be wrong")]
 fn must_be_an_account(
     table: &Table<'_>,
     credentials: Option<&Option<digest::Identity>>,
