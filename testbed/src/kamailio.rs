@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const START: Duration = Duration::from_secs(10);
 const END: Duration = Duration::from_secs(8);
@@ -105,6 +105,12 @@ impl Kamailio {
             let group = format!("-{}", process.id());
             let _ended = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
             assert!(process.wait(END).is_some(), "Kamailio does not end");
+            // Its children end by themselves, and the port is free when the last one has.
+            let since = Instant::now();
+            while UdpSocket::bind(self.sip).is_err() {
+                assert!(since.elapsed() < END, "Kamailio's processes do not end");
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 
