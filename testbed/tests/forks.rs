@@ -80,7 +80,8 @@ fn a_6xx_of_one_device_stops_the_others() {
     }
 }
 
-/// What is told when all devices refuse: RFC 3261 §16.7 step 6.
+/// What is told when all devices refuse: RFC 3261 §16.7 step 6; but a redirection that leads to nobody says less than
+/// what another device has said.
 const BEST: [(&[u16], u16); 12] = [
     (&[486, 480], 486),
     (&[480, 486], 486),
@@ -92,7 +93,7 @@ const BEST: [(&[u16], u16); 12] = [
     (&[503, 500], 500),
     (&[500, 503], 500),
     (&[503, 503], 503),
-    (&[486, 302], 302),
+    (&[486, 302], 486),
     (&[486, 603], 603),
 ];
 

@@ -189,7 +189,7 @@ fn info_is_answered_and_passed_on_and_options_tells_what_we_can() {
             Ask("OPTIONS", "", Content::Nothing),
             Expect(200),
             Ask("REFER", "Refer-To: <sip:1003@pbx.test>", Content::Nothing),
-            Expect(405),
+            Expect(603),
             Ask("FROB", "", Content::Nothing),
             Expect(501),
             Ask("UPDATE", "Require: frob", Content::Nothing),
