@@ -291,7 +291,7 @@ impl RunningCall {
         match routes {
             Ok(mut routes) => {
                 routes.codecs = self.offered(routes.codecs, first);
-                let trunk = routes.trunk.take();
+                let trunk = routes.trunk.clone();
                 for route in routes.groups.iter_mut().flatten() {
                     route.invite.max_forwards = self.max_forwards;
                 }

@@ -50,6 +50,8 @@ pub(super) struct Ringing {
     /// Groups that are rung if nobody of those before answers.
     next: VecDeque<Vec<Route>>,
     more: More,
+    /// They are reached through a trunk.
+    is_outside: bool,
 }
 
 /// Whether others can be rung than those that are known.
@@ -116,7 +118,9 @@ impl Leg {
             self.deadlines.set(Timer::GiveWay, now + after);
         }
         let more = if routes.are_there_more { More::Yes } else { More::No };
-        self.state = State::Ringing(Ringing { rung: None, early: None, next: routes.groups, more });
+        let is_outside = routes.trunk.is_some();
+        self.state =
+            State::Ringing(Ringing { rung: None, early: None, next: routes.groups, more, is_outside });
         self.ring_next(Failure::Unreachable);
     }
 
@@ -126,9 +130,12 @@ impl Leg {
             State::Reaching => self.gone(why),
             State::Ringing(Ringing { more: More::Awaited, .. }) => {
                 let said = self.best_status().filter(|_| why != LegEnd::Denied);
+                let is_outside = matches!(why, LegEnd::TrunkFailed { .. } | LegEnd::NoChannel);
                 let end = match said {
-                    Some(status) if !Failure::refused(status).is_of_trunk() => LegEnd::Refused { status },
-                    Some(status) => LegEnd::TrunkFailed { status: Some(status) },
+                    Some(status) if is_outside && Failure::refused(status).is_of_trunk() => {
+                        LegEnd::TrunkFailed { status: Some(status) }
+                    }
+                    Some(status) => LegEnd::Refused { status },
                     None => why,
                 };
                 self.gone(end);
@@ -184,7 +191,10 @@ impl Leg {
     /// The time is over, and nobody has answered.
     pub(super) fn end_without_answer(&self) -> LegEnd {
         let is_reached = self.forks.iter().any(|fork| matches!(fork.state, ForkState::Proceeding));
-        if !is_reached && let State::Ringing(Ringing { more: More::Yes | More::Awaited, .. }) = &self.state {
+        if !is_reached
+            && let State::Ringing(Ringing { more: More::Yes | More::Awaited, is_outside: true, .. }) =
+                &self.state
+        {
             return LegEnd::TrunkFailed { status: self.best_status() };
         }
         if self.is_silent() { LegEnd::Unreachable } else { LegEnd::NoAnswer }
