@@ -66,6 +66,8 @@ pub(crate) enum TrunkAction {
     Close(Flow),
     /// Send this; [`Trunks::sent`] is told its name.
     Request(TrunkId, Purpose, Box<NewRequest>),
+    /// Nobody waits for what comes of this any more.
+    Forget(RequestId),
     /// The leg can go on: [`Trunks::go_on`] says how.
     GoOn(CallNumber, LegId),
 }
@@ -144,11 +146,13 @@ impl Trunks {
 
     /// The server stops: no registration is kept any more, and carriers are told so.
     pub(crate) fn unregister(&mut self) {
-        let ids = (0..).map(TrunkId).zip(&mut self.trunks);
-        let actions = ids.filter_map(|(id, trunk)| {
-            Some(TrunkAction::Request(id, Purpose::Unregister, Box::new(trunk.unregister()?)))
-        });
-        self.actions.extend(actions);
+        for id in self.ids() {
+            let Some(request) = self.trunks.get_mut(usize::from(id.0)).and_then(Trunk::unregister) else {
+                continue;
+            };
+            self.forget_registers(id);
+            self.actions.push_back(TrunkAction::Request(id, Purpose::Unregister, Box::new(request)));
+        }
     }
 
     /// No carrier is being told that the server stops.
@@ -379,9 +383,20 @@ impl Trunks {
         }
         let requests = trunk.requests(now);
         self.actions.extend(trunk.take_silent().map(TrunkAction::Close));
+        // The REGISTER before is repeated no more beside this one (RFC 3261 §10.2).
+        if requests.iter().any(|(purpose, _)| matches!(purpose, Purpose::Register(..))) {
+            self.forget_registers(id);
+        }
         for (purpose, new) in requests {
             self.actions.push_back(TrunkAction::Request(id, purpose, Box::new(new)));
         }
+    }
+
+    fn forget_registers(&mut self, id: TrunkId) {
+        let is_its =
+            |(trunk, purpose): &(TrunkId, Purpose)| *trunk == id && matches!(purpose, Purpose::Register(..));
+        let forgotten = self.requests.extract_if(.., |_, request| is_its(request));
+        self.actions.extend(forgotten.map(|(request, _)| TrunkAction::Forget(request)));
     }
 
     fn trunk(&self, id: TrunkId) -> Option<&Trunk> {

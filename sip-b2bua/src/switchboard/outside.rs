@@ -114,6 +114,7 @@ impl Switchboard {
                     self.actions.push_back(Action::Close(flow));
                     self.endpoint.handle_unreachable(flow, moment.now);
                 }
+                TrunkAction::Forget(request) => self.endpoint.forget_request(request, moment.now),
                 TrunkAction::GoOn(number, leg) => {
                     let step = self.trunks.go_on((number, leg), moment.now);
                     self.take_step(number, leg, step, moment);

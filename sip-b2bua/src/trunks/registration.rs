@@ -28,6 +28,8 @@ pub(super) struct Registration {
     cseq: u32,
     /// REGISTERs that were asked for.
     attempts: u32,
+    /// It is not known what came of the last one.
+    is_open: bool,
     /// It was told that it stands.
     is_up: bool,
     /// Along which it stands; kept while it is refreshed.
@@ -83,7 +85,7 @@ pub(super) enum News {
     Down,
 }
 
-/// A REGISTER may be without an answer for so long, as an INVITE may.
+/// A REGISTER may be without an answer for so long before the next way is asked, as an INVITE may.
 const PATIENCE: Duration = super::PATIENCE;
 /// Between two rounds: from the first to the last.
 const PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(300);
@@ -91,6 +93,8 @@ const PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Durat
 const SLOW_PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(1800);
 /// The longest that a carrier may wish to be left alone.
 const WISHED_MAX: Duration = Duration::from_secs(1800);
+/// As many numbers as one REGISTER takes at most, with those of its answers to challenges.
+const NUMBERS_MAX: u32 = 5;
 /// The longest time that is asked for, whatever the carrier wants.
 const WANTED_MAX: Duration = Duration::from_secs(86_400);
 
@@ -102,6 +106,7 @@ impl Registration {
             call_id: None,
             cseq: 0,
             attempts: 0,
+            is_open: false,
             is_up: false,
             standing: None,
             failures: 0,
@@ -172,13 +177,12 @@ impl Registration {
     pub(super) fn end(&mut self) -> Option<(Flow, Option<CallId>, u32)> {
         let standing = self.standing.take().map(|standing| standing.flow);
         let state = std::mem::replace(&mut self.state, State::Over);
-        let (flow, step) = match (state, standing) {
-            // Whoever was challenged for what is under way has sent the next number already.
-            (State::Asking { flow, .. }, _) => (flow, 2),
-            (State::Standing { .. } | State::Waiting { .. }, Some(flow)) => (flow, 1),
+        let flow = match (state, standing) {
+            (State::Asking { flow, .. }, _)
+            | (State::Standing { .. } | State::Waiting { .. }, Some(flow)) => flow,
             (State::Standing { .. } | State::Waiting { .. } | State::Over, _) => return None,
         };
-        self.cseq += step;
+        self.take_number();
         Some((flow, self.call_id.clone(), self.cseq))
     }
 
@@ -200,11 +204,18 @@ impl Registration {
         }
     }
 
+    /// The way along which no answer has come in time.
+    pub(super) fn unanswered(&self, now: Instant) -> Option<Flow> {
+        match self.state {
+            State::Asking { flow, gives_up_at, is_over: false, .. } if gives_up_at <= now => Some(flow),
+            State::Asking { .. } | State::Waiting { .. } | State::Standing { .. } | State::Over => None,
+        }
+    }
+
     /// A connection that stood, along which the refresh gets no answer: a NAT may have forgotten it without a word.
     pub(super) fn silent(&self, now: Instant) -> Option<Flow> {
-        let State::Asking { flow, gives_up_at, is_over: false, .. } = self.state else { return None };
-        let stood = self.standing.as_ref().is_some_and(|standing| standing.flow == flow);
-        (gives_up_at <= now && stood && flow.transport.is_reliable()).then_some(flow)
+        let stood = |flow: &Flow| self.standing.as_ref().is_some_and(|standing| standing.flow == *flow);
+        self.unanswered(now).filter(|flow| flow.transport.is_reliable() && stood(flow))
     }
 
     /// A REGISTER goes along `flow`: its Call-ID and number, for how long it asks, and which attempt it is.
@@ -217,8 +228,14 @@ impl Registration {
         self.attempts += 1;
         let attempt = self.attempts;
         self.state = State::Asking { tried, flow, attempt, gives_up_at: now + PATIENCE, is_over: false };
-        self.cseq += 1;
+        self.take_number();
         (self.call_id.clone(), self.cseq, self.wanted, attempt)
+    }
+
+    /// No number is used twice, those included that the last REGISTER has perhaps taken.
+    const fn take_number(&mut self) {
+        self.cseq += if self.is_open { NUMBERS_MAX } else { 1 };
+        self.is_open = true;
     }
 
     /// No way is left that was not tried; or none is known, because of `why`.
@@ -264,8 +281,11 @@ impl Registration {
         };
         self.call_id = Some(response.header.call_id.clone());
         self.cseq = self.cseq.max(response.header.cseq.number);
-        if !is_present {
-            return Ok(None); // Too late: another way is being tried, or stands, or none is wanted.
+        self.is_open = false;
+        // A slow carrier's answer counts until the next REGISTER; nobody waits for its refusal.
+        let is_late = matches!(self.state, State::Waiting { .. }) && response.status.is_success();
+        if !is_present && !is_late {
+            return Ok(None);
         }
         if response.status.is_success() {
             return match granted(response, ours, self.wanted) {

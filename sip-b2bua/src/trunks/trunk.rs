@@ -310,6 +310,9 @@ impl Trunk {
             self.note_silent(flow, now);
         }
         let registration = self.registration.as_mut()?;
+        if let Some(flow) = registration.unanswered(now) {
+            self.whereabouts.note_dead(flow, now);
+        }
         if registration.due(now) == Due::Nothing {
             return None;
         }

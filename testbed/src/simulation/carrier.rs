@@ -15,7 +15,7 @@ pub struct Carrier {
     outputs: VecDeque<Vec<u8>>,
 }
 
-/// A status line and header lines; `CONTACT` stands for the Contact of the request.
+/// A status line and header lines; `CONTACT` stands for the Contact of the request. No status line: silence.
 type Answer = (&'static str, &'static str);
 
 impl Carrier {
@@ -66,7 +66,7 @@ impl Carrier {
     }
 
     fn answer(&mut self, request: Request, answer: Option<Answer>, now: Instant) {
-        if let Some((status, lines)) = answer {
+        if let Some((status, lines)) = answer.filter(|(status, _)| !status.is_empty()) {
             let header = &request.header;
             let contact = match &header.contact {
                 Some(sip_message::Contacts::List(list)) => list[0].to_string(),

@@ -12,7 +12,7 @@ use super::server::{DOMAIN, SERVER, password, server};
 use super::{ByHand, Network};
 use call_control::{
     Call, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EventId, Explanation, Ladder, Number,
-    Refusal, Timestamp, Wish, WishRefusal,
+    Refusal, Timestamp, TrunkView, Wish, WishRefusal,
 };
 use media_relay::Relay;
 use rand::{Rng, SeedableRng};
@@ -306,6 +306,11 @@ impl World {
     pub fn unregister(&mut self) {
         self.switchboard.handle_command(Command::Unregister, self.moment());
         self.settle();
+    }
+
+    /// The trunks as the API shows them.
+    pub fn trunks(&self) -> Vec<TrunkView> {
+        self.switchboard.trunks(self.now)
     }
 
     /// No carrier is being told that the server stops.

@@ -1,10 +1,11 @@
 //! Trunks that keep a registration: with registrars that answer oddly, refuse, fall silent, and come back.
 
 use super::carrier::{Outside, numbered};
-use call_control::{EndReason, PartyState};
+use call_control::{EndReason, PartyState, RegistrationState};
 use sip_b2bua::TrunkSettings;
 use sip_core::digest::Identity;
 use sip_message::Method;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 use testbed::simulation::{RawScript, Zone, says, seconds};
@@ -13,6 +14,7 @@ type Answer = (&'static str, &'static str);
 
 const CHALLENGE: Answer =
     ("401 Unauthorized", "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n\", qop=\"auth\"\r\n");
+const SILENCE: Answer = ("", "");
 const OK: Answer = ("200 OK", "Contact: CONTACT;expires=600\r\n");
 
 fn registering(address: &str) -> TrunkSettings {
@@ -239,6 +241,44 @@ fn a_call_waits_for_a_registration_that_is_under_way_and_no_longer_than_four_sec
     assert_eq!(none.world.call(call).to.trunk.as_deref(), Some("trunk 2"));
     none.end(call);
     assert!(none.invites(0).is_empty(), "it was never registered");
+}
+
+#[test]
+fn a_register_is_repeated_until_the_next_one_and_no_number_is_used_twice() {
+    let mut outside = outside(&[]);
+    outside.world.run_for(seconds(60.0));
+    // It challenges, and says nothing more.
+    outside.says(0, &[CHALLENGE, SILENCE]);
+    outside.world.run_for(seconds(40.0));
+    outside.says(0, &[CHALLENGE, OK]);
+    outside.world.run_for(seconds(300.0));
+    assert_eq!(outside.world.trunks()[0].registration, Some(RegistrationState::Registered));
+    let asked = outside.world.carrier(outside.gateways[0]).asked(&Method::REGISTER);
+    let numbers: Vec<u32> = asked.iter().map(|(_, request)| request.header.cseq.number).collect();
+    assert!(numbers.is_sorted(), "one at a time: {numbers:?}");
+    let mut contents = BTreeMap::new();
+    for (_, request) in asked {
+        let branch = request.header.via[0].branch().map(str::to_owned);
+        let known = contents.entry(request.header.cseq.number).or_insert_with(|| branch.clone());
+        assert_eq!(*known, branch, "a number belongs to one REGISTER");
+    }
+    assert!(contents.len() >= 5, "{contents:?}");
+}
+
+#[test]
+fn a_carrier_may_take_longer_for_its_answer_than_we_wait_for_it() {
+    let mut outside = outside(&[]);
+    outside.world.run_for(seconds(19.5));
+    // The third round is given up, and the fourth has not begun.
+    let asked = outside.registers(0).len();
+    assert_eq!(
+        (outside.rounds(0).len(), outside.world.trunks()[0].registration),
+        (3, Some(RegistrationState::Failed))
+    );
+    outside.says(0, &[OK]);
+    outside.world.run_for(seconds(3.5));
+    assert_eq!((outside.rounds(0).len(), outside.registers(0).len()), (3, asked + 1));
+    assert_eq!(outside.world.trunks()[0].registration, Some(RegistrationState::Registered));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Requests that we send outside of dialogs.
 
-use super::transactions::Owner;
+use super::transactions::{Entry, Owner};
 use super::{Endpoint, TransactionId};
 use crate::authentication::{Attempts, Authentication, give};
 use crate::transaction::key;
@@ -34,6 +34,20 @@ impl Endpoint {
         self.requests.insert(id, Pending { flow: new.flow, authentication });
         self.start_client(request, new.flow, Owner::Request(id), Attempts::default(), now);
         id
+    }
+
+    /// Nobody waits for the outcome of a request any more: it is repeated no more, and what is answered is dropped.
+    pub fn forget_request(&mut self, request: RequestId, now: Instant) {
+        if self.requests.remove(&request).is_none() {
+            return;
+        }
+        let owner = Owner::Request(request);
+        let is_its = |entry: &Entry| entry.machine.sent().is_some_and(|sent| sent.owner == owner);
+        let its: Vec<_> =
+            self.transactions.iter().filter(|(_, entry)| is_its(entry)).map(|(id, _)| *id).collect();
+        for id in its {
+            self.abandon(id, now);
+        }
     }
 
     pub(super) fn finish_request(&mut self, request: RequestId, outcome: Outcome) {
