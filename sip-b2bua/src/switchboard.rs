@@ -162,9 +162,9 @@ impl Switchboard {
         self.drain_endpoint(moment);
     }
 
-    /// Whoever is at the end of this flow to a trunk could not prove to be it.
-    pub fn handle_distrusted(&mut self, flow: Flow, why: &str) {
-        self.trunks.note_distrusted(flow, why);
+    /// No connection came about along this flow; why, for people.
+    pub fn handle_unreached(&mut self, flow: Flow, why: &str) {
+        self.trunks.note_unreached(flow, why);
     }
 
     /// Something is asked.

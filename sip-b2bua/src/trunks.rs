@@ -137,10 +137,10 @@ impl Trunks {
         }
     }
 
-    /// Whoever is there is not believed to be the trunk that this way leads to.
-    pub(crate) fn note_distrusted(&mut self, flow: Flow, why: &str) {
+    /// No connection came about along this way, and why.
+    pub(crate) fn note_unreached(&mut self, flow: Flow, why: &str) {
         for trunk in &mut self.trunks {
-            trunk.note_distrusted(flow, why);
+            trunk.note_unreached(flow, why);
         }
     }
 

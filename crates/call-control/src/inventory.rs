@@ -61,7 +61,7 @@ pub struct TrunkView {
     pub channels_in_use: usize,
     /// Calls that it takes.
     pub channels: usize,
-    /// Why it could not be resolved, believed over TLS, or registered last.
+    /// Why it could not be resolved, reached, believed over TLS, or registered last.
     pub last_failure: Option<Box<str>>,
 }
 

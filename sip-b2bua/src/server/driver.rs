@@ -190,7 +190,7 @@ impl Driver {
                 self.show_on_wire(false, flow, &error.header);
                 self.feed(|board| board.handle_unframed(&error, flow, present()));
             }
-            Received::Distrusted { flow, why } => self.feed(|board| board.handle_distrusted(flow, &why)),
+            Received::Unreached { flow, why } => self.feed(|board| board.handle_unreached(flow, &why)),
             Received::Closed(flow) => {
                 self.sockets.closed(flow);
                 self.feed(|board| board.handle_unreachable(flow, present()));

@@ -25,8 +25,8 @@ pub(crate) enum Received {
     Unframed { flow: Flow, error: FramingError },
     /// A connection was closed, or could not be opened; or nobody listens where a datagram was sent to.
     Closed(Flow),
-    /// Whoever is there could not prove to be the trunk; `Closed` follows.
-    Distrusted { flow: Flow, why: Box<str> },
+    /// No connection came about, and why, for people; `Closed` follows.
+    Unreached { flow: Flow, why: Box<str> },
 }
 
 /// Messages that wait for the signalling loop; beyond it the sockets are not read, and the kernel drops datagrams.

@@ -21,8 +21,8 @@ pub(super) struct Trunk {
     whereabouts: Whereabouts,
     registration: Option<Registration>,
     probing: Probing,
-    /// Why whoever was there last is not believed to be this trunk.
-    distrusted: Option<Box<str>>,
+    /// Why the last connection to it did not come about, until somebody answers.
+    unreached: Option<Box<str>>,
     legs: BTreeSet<LegKey>,
     /// When the last legs began, where so many a second are the most.
     begun: VecDeque<Instant>,
@@ -41,6 +41,9 @@ pub(super) enum Way {
     None,
 }
 
+/// The longest reason that is shown, in characters.
+const WHY_MAX: usize = 400;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Trunk {
@@ -49,7 +52,7 @@ impl Trunk {
             whereabouts: Whereabouts::new(now),
             registration: settings.registration.map(|wanted| Registration::new(wanted, now)),
             probing: Probing::new(settings.probe, now),
-            distrusted: None,
+            unreached: None,
             settings,
             legs: BTreeSet::new(),
             begun: VecDeque::new(),
@@ -154,12 +157,12 @@ impl Trunk {
     pub(super) fn note_alive(&mut self, flow: Flow) {
         self.whereabouts.note_alive(flow);
         self.probing.note_alive(flow);
-        self.distrusted = None;
+        self.unreached = None;
     }
 
-    pub(super) fn note_distrusted(&mut self, flow: Flow, why: &str) {
+    pub(super) fn note_unreached(&mut self, flow: Flow, why: &str) {
         if self.whereabouts.flows().contains(&flow) {
-            self.distrusted = Some(why.into());
+            self.unreached = Some(why.chars().take(WHY_MAX).collect::<String>().into());
         }
     }
 
@@ -232,7 +235,7 @@ impl Trunk {
     /// Whoever waits for the trunk may know more now: `true`.
     pub(super) fn handle_outcome(&mut self, purpose: Purpose, outcome: &Outcome, now: Instant) -> bool {
         if let Outcome::Final(_) = outcome {
-            self.distrusted = None;
+            self.unreached = None;
         }
         match purpose {
             Purpose::Probe(flow) => {
@@ -298,7 +301,7 @@ impl Trunk {
 
     fn last_failure(&self) -> Option<&str> {
         let registration = self.registration.as_ref().and_then(Registration::last_failure);
-        self.distrusted.as_deref().or(registration)
+        self.unreached.as_deref().or(registration)
     }
 
     /// The next REGISTER, if one is due.

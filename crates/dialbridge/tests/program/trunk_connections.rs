@@ -1,5 +1,7 @@
 //! Connections to carriers that are lost: with a word, or without one.
 
+use crate::carrier::{Carrier, Shows};
+use crate::certificates::Authority;
 use crate::running::{KEY, Running, configuration};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -122,4 +124,58 @@ fn a_connection_that_is_closed_is_opened_and_registered_along_at_once() {
     assert!(anew.at - refresh.at < Duration::from_millis(1_000), "{:?}", anew.at - refresh.at);
     running.signal("TERM");
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+/// The last failure of the trunk, once there is one.
+fn last_failure(folder: &Path, rtp: &str, trunk: &str) -> String {
+    last_failure_with(folder, rtp, trunk, "\"tcp:127.0.0.1:0\"]\n[media]")
+}
+
+/// The same where `[sip] listen` ends so.
+fn last_failure_with(folder: &Path, rtp: &str, trunk: &str, sip: &str) -> String {
+    let file = folder.join("b.toml");
+    let text = configuration(folder, rtp, KEY).replace("[\"calls.*\"]", "[\"calls.*\", \"config.read\"]");
+    let text = text.replace("\"tcp:127.0.0.1:0\"]\n[media]", sip);
+    assert!(text.contains(sip) && text.contains("config.read"), "{text}");
+    std::fs::write(&file, text + trunk).unwrap();
+    let running = Running::start(&file, "info");
+    let since = Instant::now();
+    loop {
+        let shown = running.get("/api/v1/trunks");
+        if let Some((_, why)) = shown.split_once("\"last_failure\":\"") {
+            return why.split_once('"').unwrap().0.to_owned();
+        }
+        assert!(since.elapsed() < Duration::from_secs(15), "{shown}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn why_a_trunk_is_not_reached_stands_in_the_api_until_somebody_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let trunk = format!(
+        "[[trunks]]\nname = \"carrier\"\naddress = \"sip:{closed};transport=tcp\"\nnumbers = [\"+918065978015\"]\n"
+    );
+    assert_eq!(
+        last_failure(folder.path(), "42500-42599", &trunk),
+        format!("nobody listens at {closed}"),
+        "OPTIONS found it out"
+    );
+    let ours = Authority::new(folder.path(), "ours");
+    let other = Carrier::start(Shows::plain(&ours.certify(&["other.test"])));
+    let files = ours.certify(&["pbx.test"]);
+    let trunk = format!(
+        "[[trunks]]\nname = \"carrier\"\naddress = \"sip:{};transport=tls\"\nnumbers = [\"+918065978015\"]\n\
+         tls = {{ roots = \"{}\" }}\n",
+        other.address,
+        ours.roots()
+    );
+    let tls = format!(
+        "\"tls:127.0.0.1:0\"]\ntls = {{ certificate = \"{}\", key = \"{}\" }}\n[media]",
+        files.certificate, files.key
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let why = last_failure_with(folder.path(), "42600-42699", &trunk, &tls);
+    assert!(why.starts_with("TLS: its certificate is for other.test, and not for 127.0.0.1"), "{why}");
 }

@@ -299,7 +299,7 @@ async fn open(
     // Whom we call is one of our phones, or a trunk.
     line.is_known.store(true, Ordering::Relaxed);
     if let Err(why) = call(flow, &line, queue, &received, &security).await {
-        let _ = received.send(Received::Distrusted { flow, why }).await;
+        let _ = received.send(Received::Unreached { flow, why }).await;
     }
     if !line.is_abandoned.load(Ordering::Relaxed) {
         let _ = received.send(Received::Closed(flow)).await;
@@ -309,7 +309,7 @@ async fn open(
 /// Opens a connection and carries what comes along it; what waits to be sent is dropped when it does not come about.
 ///
 /// # Errors
-/// Why whoever is there is not believed.
+/// Why it has not, for people.
 async fn call(
     flow: Flow,
     line: &Line,
@@ -318,21 +318,25 @@ async fn call(
     security: &Security,
 ) -> Result<(), Box<str>> {
     let by = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+    let too_slow = |_| format!("{} does not answer", flow.remote);
+    let pings = || Some(KeepAlive::new(Instant::now()));
     if flow.transport == Transport::Tls {
-        match timeout_at(by, security.connect(flow)).await {
-            Ok(Ok(stream)) => {
-                let pings = Some(KeepAlive::new(Instant::now()));
-                stream::carry(tokio::io::split(stream), flow, line, (queue, received), pings).await;
-            }
-            Ok(Err(Some(why))) => return Err(why),
-            Ok(Err(None)) | Err(_) => {}
-        }
-    } else if let Ok(Ok(stream)) = timeout_at(by, TcpStream::connect(flow.remote)).await {
+        let stream = timeout_at(by, security.connect(flow)).await.map_err(too_slow)??;
+        stream::carry(tokio::io::split(stream), flow, line, (queue, received), pings()).await;
+    } else {
+        let stream = timeout_at(by, TcpStream::connect(flow.remote)).await.map_err(too_slow)?;
+        let stream = stream.map_err(|error| not_connected(flow.remote, &error))?;
         stream::prepare(&stream);
-        let pings = Some(KeepAlive::new(Instant::now()));
-        stream::carry(stream.into_split(), flow, line, (queue, received), pings).await;
+        stream::carry(stream.into_split(), flow, line, (queue, received), pings()).await;
     }
     Ok(())
+}
+
+fn not_connected(remote: SocketAddr, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        return format!("nobody listens at {remote}");
+    }
+    format!("{remote} cannot be reached: {error}")
 }
 
 #[cfg(test)]

@@ -97,14 +97,15 @@ impl Security {
     /// A connection to one who has proved its name. To others none is opened: what is said over TLS is meant for one.
     ///
     /// # Errors
-    /// Why the peer is not believed, for people; nothing when it is not there.
-    pub(super) async fn connect(&self, flow: Flow) -> Result<client::TlsStream<TcpStream>, Option<Box<str>>> {
+    /// Why the peer is not reached or not believed, for people.
+    pub(super) async fn connect(&self, flow: Flow) -> Result<client::TlsStream<TcpStream>, Box<str>> {
         let Flow { remote, .. } = flow;
         let Some(peer) = flow.peer.and_then(|peer| self.peers.get(&peer)) else {
             tracing::debug!(%remote, "nobody is known whose certificate would be there: no connection is opened");
-            return Err(None);
+            return Err("nobody is known whose certificate would be there".into());
         };
-        let stream = TcpStream::connect(remote).await.map_err(|_| None)?;
+        let stream = TcpStream::connect(remote).await;
+        let stream = stream.map_err(|error| super::not_connected(remote, &error))?;
         stream::prepare(&stream);
         let TrunkTls { name, config, .. } = peer.tls.clone();
         match TlsConnector::from(config).connect(name.clone(), stream).await {
@@ -114,7 +115,7 @@ impl Security {
                 if peer.log_lines.check().is_ok() {
                     tracing::warn!(trunk = &*peer.trunk, %remote, "a trunk is not reached over TLS: {why}");
                 }
-                Err(Some(why.into()))
+                Err(format!("TLS: {why}").into())
             }
         }
     }
