@@ -11,3 +11,4 @@ mod routes;
 mod serving;
 mod torture;
 mod waits;
+mod wishes;
