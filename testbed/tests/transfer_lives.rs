@@ -3,7 +3,8 @@
 //! right end, its record tells its steps in order, and nothing is left of it.
 
 use call_control::{
-    Call, CallEventKind, CallId, Digits, EndReason, EndedBy, Number, Party, StepKind, Transfer, Wish,
+    Call, CallEventKind, CallId, CallState, Digits, EndReason, EndedBy, Number, Party, StepKind, Transfer,
+    Wish,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -70,6 +71,11 @@ impl Life {
             let pause = self.random.random_range(0.0..4.0);
             self.world.run_for(seconds(pause));
         }
+        if !self.loses {
+            // Whoever answers does so in four seconds, and a phone that has transferred has three to hang up.
+            self.world.run_for(seconds(8.0));
+            self.check_that_two_are_left();
+        }
         let calls = self.calls.clone();
         for id in &calls {
             if self.world.is_live(*id) {
@@ -87,7 +93,7 @@ impl Life {
         let party = if self.random.random_bool(0.5) { Party::From } else { Party::To };
         let target = TARGETS[self.random.random_range(0..TARGETS.len())];
         let id = self.calls[self.random.random_range(0..self.calls.len())];
-        match self.random.random_range(0..16) {
+        match self.random.random_range(0..18) {
             0 => drop(self.world.wish(id, Wish::Hold(party))),
             1 => drop(self.world.wish(id, Wish::Resume(party))),
             2 => {
@@ -110,9 +116,9 @@ impl Life {
                     self.world.play(phone, |phone, _| phone.ask("BYE", "", ("", "")));
                 }
             }
-            11 | 12 => self.consult(),
-            13 => self.world.play(phone, |phone, _| phone.ask("BYE", "", ("", ""))),
-            14 => self.world.press(self.third, &Command::HangUp),
+            11..=14 => self.consult(),
+            15 => self.world.play(phone, |phone, _| phone.ask("BYE", "", ("", ""))),
+            16 => self.world.press(self.third, &Command::HangUp),
             _ => match self.random.random_range(0..6) {
                 0 => self.world.end_all(),
                 1 => {
@@ -149,6 +155,20 @@ impl Life {
         );
         let index = usize::from(self.random.random_bool(0.1));
         self.world.play(self.callers[index], |phone, _| phone.ask("REFER", &lines, ("", "")));
+    }
+
+    /// Where nobody is being rung, each call has two legs.
+    fn check_that_two_are_left(&self) {
+        let live: Vec<_> = self.calls.iter().filter(|id| self.world.is_live(**id)).collect();
+        let talk = |id: &&CallId| {
+            let call = self.world.call(**id);
+            let is_open = call.path.iter().rfind(|step| is_of_transfer(step.step));
+            call.state == CallState::Talking
+                && is_open.is_none_or(|step| step.step != StepKind::TransferStarted)
+        };
+        if live.iter().all(talk) {
+            assert_eq!(self.world.busy_legs(), 2 * live.len(), "{}", self.world.story());
+        }
     }
 
     fn judge(&self, call: &Call) {
@@ -202,6 +222,13 @@ impl Life {
             let has_moved = call.from.reached.is_some() || call.to.reached.is_some();
             assert!(!completed || has_moved, "{call:?}\n{}", story());
         }
+    }
+}
+
+const fn is_of_transfer(step: StepKind) -> bool {
+    match step {
+        StepKind::TransferStarted | StepKind::TransferCompleted | StepKind::TransferFailed => true,
+        StepKind::TransferDenied | StepKind::Held | StepKind::Resumed | StepKind::Forwarded => false,
     }
 }
 

@@ -405,6 +405,11 @@ impl World {
         self.disk.events().map(|event| &*event.event).filter(move |event| event.call.call_id == call)
     }
 
+    /// Legs with a phone of ours or somebody outside, ringing or answered.
+    pub fn busy_legs(&self) -> usize {
+        self.switchboard.busy_legs()
+    }
+
     /// The calls that are on disk.
     pub fn records(&self) -> Vec<Arc<Call>> {
         self.disk.calls().cloned().collect()

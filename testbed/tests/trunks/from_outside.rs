@@ -1,7 +1,7 @@
 //! `from` outside: a phone number, or an extension whose phone is away; and both outside.
 
 use super::carrier::{Outside, number};
-use call_control::{CallDirection, EndReason, Party, PartyState, PartyType, Refusal};
+use call_control::{CallDirection, EndReason, Party, PartyState, PartyType, Refusal, StepKind};
 use std::time::Duration;
 use testbed::simulation::{
     FORWARD_OF_1007, RawScript, World, answers_after, refuses, rings_for_ever, says, seconds,
@@ -84,6 +84,10 @@ fn an_extension_whose_phone_is_away_is_rung_at_its_other_number() {
         assert_eq!((view.from.state, view.to.state), (PartyState::Answered, PartyState::Answered), "{from}");
         assert_eq!(view.direction, CallDirection::Outbound, "{from}");
         assert_eq!(user_of(&outside, before), FORWARD_OF_1007, "{from}");
+        let away = if from == "1007" { &view.from } else { &view.to };
+        let reached = away.reached.as_ref().map(|reached| (reached.number.as_str(), reached.party_type));
+        assert_eq!(reached, Some((FORWARD_OF_1007, PartyType::External)), "{from}: {away:?}");
+        assert_eq!(away.number.as_str(), "1007", "what was asked for stays");
         outside.world.hang_up(call);
         outside.world.run_until_ended(call);
     }
@@ -101,7 +105,14 @@ fn a_phone_that_does_not_answer_gives_way_to_its_other_number_in_the_same_span()
         assert!(outside.invites(0).is_empty(), "{party:?}");
         outside.world.run_for(seconds(5.0));
         assert_eq!(outside.world.call(call).party(party).state, PartyState::Answered, "{party:?}");
-        assert_eq!(outside.world.call(call).party(party).trunk.as_deref(), Some("trunk 1"));
+        let view = outside.world.call(call);
+        assert_eq!(view.party(party).trunk.as_deref(), Some("trunk 1"));
+        let reached = view.party(party).reached.as_ref().unwrap();
+        assert_eq!((reached.number.as_str(), reached.party_type), (FORWARD_OF_1007, PartyType::External));
+        assert_eq!(view.party(party).number.as_str(), "1007", "what was asked for stays");
+        let [step] = &view.path[..] else { panic!("{:?}", view.path) };
+        assert_eq!((step.step, step.party), (StepKind::Forwarded, Some(party)));
+        assert_eq!(step.number.as_ref().unwrap().as_str(), FORWARD_OF_1007);
         assert!(!outside.world.is_busy(desk), "{party:?}");
         outside.end(call);
     }

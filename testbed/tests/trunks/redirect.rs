@@ -1,7 +1,7 @@
 //! A phone or a carrier says where else its user is (RFC 3261 §21.3).
 
 use super::carrier::Outside;
-use call_control::{Call, EndReason, PartyState};
+use call_control::{Call, EndReason, Party, PartyState, StepKind};
 use std::sync::Arc;
 use testbed::simulation::{RawScript, World, answers_after, says_with, seconds};
 
@@ -22,6 +22,15 @@ fn redirected(contacts: &str, status: u16) -> (Outside, Arc<Call>, PartyState) {
     (outside, record, state)
 }
 
+/// The numbers that were rung in the place of `to`, and the one that it has reached.
+fn went_on_to(record: &Call) -> (Vec<&str>, Option<&str>) {
+    let steps = record.path.iter().map(|step| {
+        assert_eq!((step.step, step.party, step.sip_status), (StepKind::Forwarded, Some(Party::To), None));
+        step.number.as_ref().unwrap().as_str()
+    });
+    (steps.collect(), record.to.reached.as_ref().map(|reached| reached.number.as_str()))
+}
+
 #[test]
 fn whoever_is_named_is_rung_in_its_place() {
     for status in [300, 301, 302] {
@@ -32,6 +41,7 @@ fn whoever_is_named_is_rung_in_its_place() {
         ] {
             let (outside, record, state) = redirected(contacts, status);
             assert_eq!(state, PartyState::Answered, "{contacts}\n{}", outside.world.story());
+            assert_eq!(went_on_to(&record), (vec!["1003"], Some("1003")), "{contacts}");
             assert_eq!(record.end.as_ref().unwrap().reason, EndReason::HungUp);
             assert!(outside.invites(0).is_empty());
         }
@@ -45,6 +55,7 @@ fn whoever_is_named_is_rung_in_its_place() {
             (PartyState::Answered, Some("trunk 1")),
             "{contacts}"
         );
+        assert_eq!(went_on_to(&record), (vec!["+919944421125"], Some("+919944421125")), "{contacts}");
         let uri = outside.invites(0)[0].uri.to_string();
         assert_eq!(uri, "sip:+919944421125@192.0.2.1", "as one that was dialled");
     }
@@ -63,6 +74,8 @@ fn what_is_not_ours_or_may_not_be_dialled_is_not_followed() {
         let end = record.end.as_ref().unwrap();
         assert_eq!((end.reason, end.sip_status), (reason, Some(status)), "{contacts}");
         assert!(outside.invites(0).is_empty(), "{contacts}");
+        let (steps, reached) = went_on_to(&record);
+        assert_eq!((steps.is_empty(), reached), (true, None), "{contacts}: nobody was rung");
     }
 }
 
