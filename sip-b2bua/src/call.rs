@@ -19,13 +19,14 @@ use crate::moment::{CallClock, Moment};
 use crate::place::CallNumber;
 use crate::routing::{Diversion, DiversionReason, add_diversion};
 use crate::scenario::{
-    self, Actions, Ask, EndCause, Event, Foreign, LegEnd, LegId, Order, Scenario, SoundId, Told, Whom, Wish,
+    self, Actions, Ask, EndCause, Event, Foreign, LegEnd, LegId, Order, Scenario, Shows, SoundId, Told, Whom,
+    Wish,
 };
 use crate::trunks::Failure;
 use audio::Codec;
 use call_control::{
-    Call, CallDirection, CallEventKind, CallId, CallState, End, EndReason, NotNow, Number, Party, PartyState,
-    PartyType, Reached, StepKind, Timestamp,
+    Call, CallDirection, CallEventKind, CallId, CallState, CallerId, End, EndReason, NotNow, Number, Party,
+    PartyState, PartyType, Reached, StepKind, Timestamp,
 };
 use deadlines::Deadlines;
 pub(crate) use legs::Dialog;
@@ -124,6 +125,8 @@ pub(crate) struct RunningCall {
     heard: BTreeMap<Party, Heard>,
     /// Of the INVITEs that it sends, where it began with one.
     max_forwards: Option<u8>,
+    /// What whoever is rung for `from` sees of it, as long as it is there.
+    shows: Shows,
     /// Those whose audio goes to each other.
     connected: Option<(LegId, LegId)>,
     /// Those whom the phone of the other one holds.
@@ -158,7 +161,12 @@ const FIGURES: Duration = Duration::from_secs(2);
 
 impl RunningCall {
     /// A call that waits for its beginning.
-    pub(crate) fn new(number: CallNumber, view: Call, clock: CallClock, scenario: Box<dyn Scenario>) -> Self {
+    pub(crate) fn new(
+        number: CallNumber,
+        view: Call,
+        clock: CallClock,
+        (scenario, shows): (Box<dyn Scenario>, Shows),
+    ) -> Self {
         Self {
             number,
             view,
@@ -170,6 +178,7 @@ impl RunningCall {
             seats: Seats::new(),
             heard: BTreeMap::new(),
             max_forwards: None,
+            shows,
             connected: None,
             held_by_phones: BTreeSet::new(),
             into: None,
@@ -264,6 +273,18 @@ impl RunningCall {
     /// What a leg was told to do.
     pub(crate) fn order_of(&self, leg: LegId) -> Option<&Order> {
         self.legs.get(&leg)?.order.as_ref()
+    }
+
+    /// What whoever is rung sees of a party that talks.
+    pub(crate) fn shown_of(&self, party: Party) -> Shows {
+        let first = self.view.party(party);
+        if party == Party::From && first.reached.is_none() {
+            return Shows { diverted: Vec::new(), ..self.shows.clone() };
+        }
+        let number = self.leg_of(party).map_or(&first.number, |(_, whom)| &whom.number);
+        // Whoever has called without a number stays without one.
+        let hidden = (*number == Number::anonymous()).then_some(CallerId { name: None, number: None });
+        Shows { caller_id: hidden, ..Shows::number(number.clone()) }
     }
 
     /// The call as the API shows it.

@@ -189,6 +189,8 @@ pub struct Shows {
     pub number: Number,
     /// What is shown instead.
     pub caller_id: Option<CallerId>,
+    /// Shown outside in the place of the trunk's first number, where the trunk owns it.
+    pub prefers: Option<Number>,
     /// Numbers that may be shown outside, whether the trunk owns them or not; the first one that it owns goes before its
     /// own first number.
     pub caller_ids: Vec<Number>,
@@ -199,7 +201,16 @@ pub struct Shows {
 impl Shows {
     /// The number, and outside that of the trunk.
     pub const fn number(number: Number) -> Self {
-        Self { number, caller_id: None, caller_ids: Vec::new(), diverted: Vec::new() }
+        Self { number, caller_id: None, prefers: None, caller_ids: Vec::new(), diverted: Vec::new() }
+    }
+
+    /// What `to` is to see of `from`.
+    pub fn asked_for(request: &call_control::ClickToCall) -> Self {
+        Self {
+            caller_id: request.caller_id.clone(),
+            caller_ids: request.caller_ids.clone(),
+            ..Self::number(request.from.clone())
+        }
     }
 }
 

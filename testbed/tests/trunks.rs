@@ -22,3 +22,5 @@ mod names;
 mod redirect;
 #[path = "trunks/registering.rs"]
 mod registering;
+#[path = "trunks/said_of_oneself.rs"]
+mod said_of_oneself;

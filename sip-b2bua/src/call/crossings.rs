@@ -4,7 +4,7 @@
 use super::*;
 use crate::leg::Routes;
 use crate::leg::by_hand::{gone, refused, ringing, route, two_hundred};
-use crate::scenario::{Scenarios, Standard, Whom};
+use crate::scenario::{Scenarios, Shows, Standard, Whom};
 use call_control::{CallDirection, CallId, ClickToCall, PartyType, PartyView};
 use sip_core::{Command, GoneCause};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ impl World {
         let scenario = Arc::new(Standard).click_to_call(&request, whom);
         let none = [false; 2];
         let mut world = Self {
-            call: RunningCall::new(CallNumber(1), view, clock, scenario),
+            call: RunningCall::new(CallNumber(1), view, clock, (scenario, Shows::asked_for(&request))),
             start: now,
             now,
             hung_up: none,

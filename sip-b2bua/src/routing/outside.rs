@@ -87,11 +87,16 @@ impl TrunkSettings {
 
     fn shows(&self, shows: &Shows, is_emergency: bool) -> Shown {
         let may_show = |number: &Number| self.owns(number) || shows.caller_ids.contains(number);
+        let preferred = || shows.prefers.iter().find(|number| self.owns(number)).cloned();
         let of_key = || shows.caller_ids.iter().find(|number| self.owns(number)).cloned();
         // Whoever is led on by one of ours is shown that one.
         let led_on = || shows.diverted.iter().find(|step| step.is_ours && self.owns(&step.number));
-        let ours =
-            || of_key().or_else(|| led_on().map(|step| step.number.clone())).or_else(|| self.first_number());
+        let ours = || {
+            preferred()
+                .or_else(of_key)
+                .or_else(|| led_on().map(|step| step.number.clone()))
+                .or_else(|| self.first_number())
+        };
         let shown = |number, name, is_anonymous| Shown { number, name, is_anonymous };
         match &shows.caller_id {
             // Whoever comes to help has to know whom to call back.

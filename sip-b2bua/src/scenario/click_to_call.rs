@@ -106,11 +106,7 @@ impl ClickToCall {
 
     fn call_to(&mut self, from: LegId, actions: &mut Actions) -> State {
         actions.push(Action::Show(CallState::CallingTo));
-        let shows = Shows {
-            caller_id: self.request.caller_id.clone(),
-            caller_ids: self.request.caller_ids.clone(),
-            ..Shows::number(self.request.from.clone())
-        };
+        let shows = Shows::asked_for(&self.request);
         let wanted = Wanted { party: Party::To, time: self.request.to_timeout, shows };
         let (search, end) = Search::begin(Arc::clone(&self.scenarios), from, &self.to, wanted, actions);
         self.follow(from, Box::new(search), end, actions)

@@ -67,7 +67,8 @@ impl Switchboard {
         call.caller_id = request.caller_id.clone();
         call.variables = request.variables.clone();
         let (id, key_name) = (call.call_id, request.key_name.clone());
-        let call = Box::new(RunningCall::new(number, call, clock, scenario));
+        let shows = Shows::asked_for(&request);
+        let call = Box::new(RunningCall::new(number, call, clock, (scenario, shows)));
         let origin = Origin::Asked { ticket, request };
         self.calls.add(number, id, key_name, Stage::Beginning { call, origin });
         self.open(number, local);
@@ -89,7 +90,7 @@ impl Switchboard {
                 Err(_) => facing(&self.settings, [incoming.flow]),
             },
         ];
-        let dialling = Dialling { leg: CALLER, to, shows };
+        let dialling = Dialling { leg: CALLER, to, shows: shows.clone() };
         let scenario = Arc::clone(&self.scenarios).dialled(dialling);
         let parties = parties
             .map(|(whom, trunk)| PartyView { trunk, ..PartyView::waiting(whom.number, whom.party_type) });
@@ -98,7 +99,7 @@ impl Switchboard {
         (call.state, call.direction) = (CallState::CallingTo, direction);
         let codecs = self.reaching().codecs(&from, Some(&whom));
         let id = call.call_id;
-        let mut call = Box::new(RunningCall::new(number, call, clock, scenario));
+        let mut call = Box::new(RunningCall::new(number, call, clock, (scenario, shows)));
         let reach = match by {
             Some(trunk) => Reach::ByRoute(self.trunks.settings(trunk).map(TrunkSettings::peer)),
             None => Reach::AlongFlow,

@@ -139,7 +139,7 @@ impl Switchboard {
             return Err(refused(incoming, StatusCode::BUSY_HERE, Some("This is the number that calls")));
         }
         let is_outside = view.party_type == PartyType::External;
-        let shows = Shows { caller_id: self.wish_of(incoming), ..Shows::number(from.number.clone()) };
+        let shows = self.wish_of(&from.number, incoming);
         Ok(Dials {
             shows,
             parties: [(from, None), (Whom { number: dialled, ..view }, None)],
@@ -226,16 +226,18 @@ impl Switchboard {
         Ok((whom.clone(), Ok(whom)))
     }
 
-    /// What a phone wants to be shown of itself (RFC 3323 §4.1, RFC 3325 §9.2): nothing, or one of the numbers of a trunk.
-    fn wish_of(&self, incoming: &Incoming) -> Option<CallerId> {
+    /// What a phone wants to be shown of itself: nothing (RFC 3323 §4.1), and outside one of the numbers of the trunk
+    /// (RFC 3325 §9.2). Here it is its extension, whatever it prefers.
+    fn wish_of(&self, number: &Number, incoming: &Incoming) -> Shows {
         let header = &incoming.request.header;
-        if crate::routing::is_anonymous(header) {
-            return Some(CallerId { name: None, number: None });
-        }
+        let is_anonymous = crate::routing::is_anonymous(header);
         let preferred = header.fields.addresses(&FieldName::P_PREFERRED_IDENTITY).unwrap_or_default();
-        let number = preferred.first().and_then(|address| dialled_number(&address.uri, |_| true))?;
-        let number = self.directory.international(&number)?;
-        Some(CallerId { name: None, number: Some(number) })
+        let preferred = preferred.iter().find_map(|address| dialled_number(&address.uri, |_| true));
+        Shows {
+            caller_id: is_anonymous.then_some(CallerId { name: None, number: None }),
+            prefers: preferred.and_then(|number| self.directory.international(&number)),
+            ..Shows::number(number.clone())
+        }
     }
 }
 

@@ -67,14 +67,14 @@ impl Switchboard {
         let Some(Stage::Running { call }) = self.calls.stage(number) else {
             return Shows::number(Number::anonymous());
         };
-        let waiting = call.leg_of(party).map_or(&call.view().party(party).number, |(_, whom)| &whom.number);
-        // Whoever has called without a number stays without one.
-        let hidden = (*waiting == Number::anonymous()).then_some(CallerId { name: None, number: None });
-        Shows {
-            number: waiting.clone(),
-            caller_id: hidden,
-            caller_ids: caller_ids.to_vec(),
-            diverted: Vec::new(),
+        let mut shows = call.shown_of(party);
+        if !caller_ids.is_empty() {
+            // A key shows no number but its own, whoever has placed the call.
+            let is_its =
+                |shown: &CallerId| shown.number.as_ref().is_none_or(|number| caller_ids.contains(number));
+            shows.caller_id = shows.caller_id.filter(is_its);
+            shows.caller_ids = caller_ids.to_vec();
         }
+        shows
     }
 }
