@@ -316,6 +316,24 @@ fn a_second_transfer_is_told_of_by_its_name_and_one_at_a_time() {
 }
 
 #[test]
+fn a_phone_that_has_transferred_its_call_transfers_it_no_more() {
+    for referrer_is_from in [true, false] {
+        let mut three = Three::new(answers_after(0.5));
+        let fourth = three.talk.world.phone("1004", answers_after(0.5), 2300.0);
+        three.talk.world.register_all();
+        let (referrer, other) = three.talk.parties(referrer_is_from);
+        three.refer(referrer, "Refer-To: <sip:1003@10.0.0.1>\r\n");
+        three.talk.world.run_for(seconds(0.5));
+        assert_eq!(three.told(referrer).len(), 2, "it knows that it has succeeded");
+        three.refer(referrer, "Refer-To: <sip:1004@10.0.0.1>\r\n");
+        assert_eq!(three.answer_to_refer(referrer), Some(403), "{}", three.talk.world.story());
+        three.assert_third_and(other, hertz_of(!referrer_is_from), "after the second wish");
+        assert!(!three.talk.world.is_busy(fourth));
+        three.end();
+    }
+}
+
+#[test]
 fn the_api_transfers_either_party_and_lets_the_other_one_go() {
     for party in [Party::From, Party::To] {
         let mut three = Three::new(answers_after(3.0));

@@ -89,6 +89,10 @@ impl Conversation {
         }
         match wish {
             Wish::Resume(party) if !self.held.contains(party) => Err(NotNow::NotHeld),
+            // A phone that has transferred the call has no part in it any more.
+            Wish::Transfer(transfer) if transfer.by.is_some_and(|leg| leg != self.leg(transfer.place)) => {
+                Err(NotNow::NotConnected)
+            }
             Wish::Transfer(_) if self.transfers >= TRANSFERS_MAX => Err(NotNow::TransferredTooOften),
             Wish::Hold(_) | Wish::Resume(_) | Wish::Dial(..) | Wish::Transfer(_) => Ok(()),
         }
