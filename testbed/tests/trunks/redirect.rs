@@ -26,7 +26,7 @@ fn redirected(contacts: &str, status: u16) -> (Outside, Arc<Call>, PartyState) {
 fn went_on_to(record: &Call) -> (Vec<&str>, Option<&str>) {
     let steps = record.path.iter().map(|step| {
         assert_eq!((step.step, step.party, step.sip_status), (StepKind::Forwarded, Some(Party::To), None));
-        step.number.as_ref().unwrap().as_str()
+        step.number.as_ref().expect("it names a number").as_str()
     });
     (steps.collect(), record.to.reached.as_ref().map(|reached| reached.number.as_str()))
 }
