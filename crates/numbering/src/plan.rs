@@ -112,6 +112,27 @@ impl NumberingPlan {
         }
         Number::new(&format!("+{code}{national}")).map_err(|_| Unreadable::Impossible)
     }
+
+    /// The same for what a carrier says of a caller: where it is no number of this country, the code of another one stands
+    /// in front, and the `+` was left out.
+    pub fn international_of_caller(&self, number: &Number) -> Option<Number> {
+        let with_plus =
+            || Number::new(&format!("+{number}")).ok().and_then(|number| self.international(&number).ok());
+        self.international(number).ok().or_else(with_plus)
+    }
+
+    /// A number that is one in this context only (RFC 3966 §5.1.5): in a country, or in an area of it, whose digits
+    /// `context` has.
+    pub fn in_context(context: &str, local: &Number) -> Option<Number> {
+        let digits = context.strip_prefix('+')?;
+        // Calling codes have one to three digits, and none begins another one.
+        let (plan, area) = (1..=3).find_map(|length| {
+            let (code, area) = digits.split_at_checked(length)?;
+            Some((Self::of(code).ok()?, area))
+        })?;
+        let national = Number::new(&format!("{area}{local}")).ok()?;
+        plan.international(&national).ok()
+    }
 }
 
 impl NumberingPlan {
@@ -163,15 +184,17 @@ pub(crate) fn read_tables() {
     let _tables = &*DATABASE;
 }
 
-/// Whether a plan of the code has room for such a number, in use or not: plans grow faster than releases come.
+/// Whether a plan of the code has room for such a number, in use or not: plans grow faster than releases come. Room for
+/// more is among the numbers of people; those of services begin and are as long as each kind says.
 fn is_possible(code: u16, national: &str) -> bool {
     let plans = DATABASE.by_code(&code).unwrap_or_default();
     plans.iter().any(|plan| {
-        // The pattern says how such numbers begin; how long they are is only known of each kind.
         let kinds = plan.descriptors();
-        let of_kinds = [
-            kinds.fixed_line(),
-            kinds.mobile(),
+        let is_as_long = |kind: &phonenumber::metadata::Descriptor| {
+            kind.possible_length().iter().any(|length| usize::from(*length) == national.len())
+        };
+        let of_people = [kinds.fixed_line(), kinds.mobile()];
+        let of_services = [
             kinds.toll_free(),
             kinds.premium_rate(),
             kinds.shared_cost(),
@@ -180,8 +203,9 @@ fn is_possible(code: u16, national: &str) -> bool {
             kinds.pager(),
             kinds.uan(),
         ];
-        let mut lengths = of_kinds.into_iter().flatten().flat_map(|kind| kind.possible_length());
-        kinds.general().is_match(national) && lengths.any(|length| usize::from(*length) == national.len())
+        let is_of_people =
+            of_people.into_iter().flatten().any(is_as_long) && kinds.general().is_match(national);
+        is_of_people || of_services.into_iter().flatten().any(|kind| kind.is_match(national))
     })
 }
 
@@ -253,6 +277,48 @@ mod tests {
         assert_eq!(read(&india, "+6834000").as_deref(), Ok("+6834000"), "Niue has four digits");
         assert_eq!(read(&nowhere, "9944421125"), Err(Unreadable::National));
         assert_eq!(read(&nowhere, "+919944421125").as_deref(), Ok("+919944421125"));
+    }
+
+    #[test]
+    fn a_number_of_another_country_without_its_plus_is_none_of_this_one() {
+        let india = plan("91");
+        for text in ["442079460000", "14155550123", "19005550123", "4930901820123", "971501234567"] {
+            assert_eq!(read(&india, text), Err(Unreadable::Impossible), "{text}");
+        }
+        for (text, caller) in [
+            ("442079460000", Some("+442079460000")),
+            ("14155550123", Some("+14155550123")),
+            ("00442079460000", Some("+442079460000")),
+            ("+442079460000", Some("+442079460000")),
+            ("09944421125", Some("+919944421125")),
+            ("9944421125", Some("+919944421125")),
+            ("7777", None),
+            ("999999999999999", None),
+        ] {
+            let number = Number::new(text).unwrap();
+            let read = india.international_of_caller(&number);
+            assert_eq!(read.as_ref().map(Number::as_str), caller, "{text}");
+        }
+        assert_eq!(read(&plan("1"), "18005550123").as_deref(), Ok("+18005550123"));
+        assert_eq!(read(&plan("44"), "08001111").as_deref(), Ok("+448001111"), "numbers of services");
+    }
+
+    #[test]
+    fn a_local_number_is_one_in_its_context_only() {
+        let number = |text: &str| Number::new(text).unwrap();
+        for (context, local, whole) in [
+            ("+44", "2079460000", Some("+442079460000")),
+            ("+44", "02079460000", Some("+442079460000")),
+            ("+4420", "79460000", Some("+442079460000")),
+            ("+9180", "65978015", Some("+918065978015")),
+            ("+1", "2125550123", Some("+12125550123")),
+            ("+91", "112", None),
+            ("+999", "2079460000", None),
+            ("44", "2079460000", None),
+        ] {
+            let read = NumberingPlan::in_context(context, &number(local));
+            assert_eq!(read.as_ref().map(Number::as_str), whole, "{local} in {context}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a request that calls somebody says: whom, and who calls.
 
-use crate::settings::TrunkSettings;
+use crate::settings::{IdentityField, TrunkSettings};
 use call_control::Number;
+use numbering::NumberingPlan;
 use sip_message::{FieldName, Header, Host, NameAddr, Request, Uri};
 
 /// Somebody outside who calls.
@@ -12,6 +13,8 @@ pub(crate) struct Caller {
     pub(crate) name: Option<Box<str>>,
 }
 
+/// So short a number can be that of a service in any country.
+const SHORT_MAX: usize = 6;
 /// The longest name that is shown, in characters.
 const NAME_MAX: usize = 64;
 
@@ -29,10 +32,31 @@ pub(crate) fn dialled_number(uri: &Uri, is_ours: impl Fn(&Host) -> bool) -> Opti
 }
 
 /// Carriers and phones put parameters behind the number in the user part (RFC 3261 §19.1.6, RFC 3966 §3): `;npdi`,
-/// `;phone-context=…`.
+/// `;phone-context=…`. A number that is local to a country or an area is that of nobody elsewhere (RFC 3966 §5.1.5); but
+/// short ones are those of services, or of extensions. A domain as context is that of whoever has written it.
 fn written(user: &str) -> Option<Number> {
-    let number = user.split(';').next().unwrap_or_default();
-    Number::written(number).ok()
+    let mut parts = user.split(';');
+    let number = Number::written(parts.next().unwrap_or_default()).ok()?;
+    let context = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        (name.trim().eq_ignore_ascii_case("phone-context") && value.starts_with('+')).then_some(value)
+    });
+    match context {
+        Some(context) if !number.as_str().starts_with('+') && number.digits() > SHORT_MAX => {
+            let context: String = context.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
+            NumberingPlan::in_context(&context, &number)
+        }
+        Some(_) | None => Some(number),
+    }
+}
+
+/// The caller in Remote-Party-ID, which carriers and phones used before RFC 3325.
+fn remote_parties(header: &Header) -> impl Iterator<Item = NameAddr> {
+    let parties = header.fields.addresses(&FieldName::REMOTE_PARTY_ID).unwrap_or_default();
+    let is_caller = |address: &NameAddr| {
+        address.parameters.value("party").is_none_or(|party| party.eq_ignore_ascii_case("calling"))
+    };
+    parties.into_iter().filter(is_caller)
 }
 
 /// Whether the caller wants to be shown to nobody (RFC 3323 §4.1, §4.2).
@@ -45,7 +69,11 @@ pub(crate) fn is_anonymous(header: &Header) -> bool {
     let wants = wishes.flat_map(|value| value.split([';', ','])).any(hides);
     let from = header.from.uri.as_sip();
     let is_hidden = |host: &Host| matches!(host, Host::Name(name) if name.to_ascii_lowercase().ends_with("anonymous.invalid"));
-    wants || from.is_some_and(|uri| is_hidden(&uri.host))
+    let is_private = |address: NameAddr| {
+        let privacy = address.parameters.value("privacy").unwrap_or("off");
+        !privacy.split(',').all(|word| word.trim().eq_ignore_ascii_case("off"))
+    };
+    wants || from.is_some_and(|uri| is_hidden(&uri.host)) || remote_parties(header).any(is_private)
 }
 
 /// Who calls through a trunk. What it says beside From is believed only of one that is trusted (RFC 3325 §5).
@@ -58,7 +86,12 @@ pub(crate) fn caller_of(request: &Request, trunk: &TrunkSettings) -> Caller {
         let asserted = header.fields.addresses(&FieldName::P_ASSERTED_IDENTITY).unwrap_or_default();
         asserted.into_iter().find(|address| number_of(address, trunk).is_some())
     };
-    let address = if trunk.trusted { asserted() } else { None };
+    let remote = || remote_parties(header).find(|address| number_of(address, trunk).is_some());
+    let address = match trunk.identity {
+        _ if !trunk.trusted => None,
+        IdentityField::RemotePartyId => remote().or_else(asserted),
+        IdentityField::PAssertedIdentity | IdentityField::From => asserted(),
+    };
     let address = address.as_ref().unwrap_or(&header.from);
     let name = address.display_name.as_deref().or(header.from.display_name.as_deref());
     Caller { number: number_of(address, trunk), name: name.and_then(shown) }
@@ -66,7 +99,7 @@ pub(crate) fn caller_of(request: &Request, trunk: &TrunkSettings) -> Caller {
 
 fn number_of(address: &NameAddr, trunk: &TrunkSettings) -> Option<Number> {
     let number = dialled_number(&address.uri, |_| true)?;
-    Some(trunk.writing.plan.international(&number).unwrap_or(number))
+    Some(trunk.writing.plan.international_of_caller(&number).unwrap_or(number))
 }
 
 /// A name as phones can show it: what is broken or too long is left out, and the call goes on without.
@@ -97,7 +130,15 @@ mod tests {
             ("sip:#31#017112345@pbx.example.com", Some("#31#017112345")),
             ("sip:21#@pbx.example.com", Some("21#")),
             ("tel:+91-80-6597-8015", Some("+918065978015")),
-            ("tel:0806597;phone-context=+91", Some("0806597")),
+            ("tel:08065978015;phone-context=+91", Some("+918065978015")),
+            ("tel:6597-8015;phone-context=+91-80", Some("+918065978015")),
+            ("tel:2079460000;phone-context=+44", Some("+442079460000")),
+            ("sip:2079460000;Phone-Context=+44@pbx.example.com;user=phone", Some("+442079460000")),
+            ("tel:8065978015;phone-context=+44", None),
+            ("tel:+918065978015;phone-context=+44", Some("+918065978015")),
+            ("tel:08065978015;phone-context=ims.example", Some("08065978015")),
+            ("tel:112;phone-context=+44", Some("112")),
+            ("tel:1002;phone-context=+91", Some("1002")),
             ("sip:1002@elsewhere.example", None),
             ("sip:alice@pbx.example.com", None),
             ("sip:pbx.example.com", None),

@@ -118,7 +118,7 @@ fn wants_privacy(step: &NameAddr) -> bool {
 
 fn told(uri: &Uri, reason: DiversionReason, plan: &NumberingPlan) -> Option<Diversion> {
     let number = dialled_number(uri, |_| true)?;
-    let number = plan.international(&number).unwrap_or(number);
+    let number = plan.international_of_caller(&number).unwrap_or(number);
     Some(Diversion { number, is_ours: false, reason })
 }
 

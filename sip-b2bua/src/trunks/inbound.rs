@@ -59,14 +59,20 @@ impl Trunks {
     }
 
     /// The number of this trunk that is called. It stands in the Request-URI, unless that is our Contact there; then in
-    /// P-Called-Party-ID (RFC 7315 §4.2.2) or in To.
+    /// P-Called-Party-ID (RFC 7315 §4.2.2) or in To. A number in the Request-URI that is not ours is that of somebody
+    /// else, whoever the call was for on its way (RFC 3261 §8.1.1.2).
     pub(crate) fn number_dialled(&self, id: TrunkId, request: &Request) -> Option<Number> {
         let trunk = self.settings(id)?;
+        if let Some(number) = trunk.own_number(&request.uri) {
+            return Some(number);
+        }
+        if dialled_number(&request.uri, |_| true).is_some() && !trunk.is_contact(&request.uri) {
+            return None;
+        }
         let called_party = request.header.fields.addresses(&FieldName::from_static("P-Called-Party-ID"));
         let called_party = called_party.unwrap_or_default().into_iter().map(|address| address.uri);
-        let uris =
-            [request.uri.clone()].into_iter().chain(called_party).chain([request.header.to.uri.clone()]);
-        uris.into_iter().find_map(|uri| trunk.own_number(&uri))
+        let mut uris = called_party.chain([request.header.to.uri.clone()]);
+        uris.find_map(|uri| trunk.own_number(&uri))
     }
 
     /// Whether a host is the domain of a trunk.
@@ -103,6 +109,12 @@ impl TrunkSettings {
     pub(crate) fn destination_of(&self, number: &Number) -> Option<(&Number, PartyType)> {
         let found = self.destinations.iter().find(|(pattern, _)| pattern.fits(number))?;
         Some((&found.1.number, found.1.party_type))
+    }
+
+    /// Whether a URI is what the carrier knows us by, which may look like a number.
+    fn is_contact(&self, uri: &Uri) -> bool {
+        let user = uri.as_sip().and_then(|uri| uri.decoded_user());
+        user.is_some_and(|user| self.username.as_deref() == Some(&*user) || *self.name == *user)
     }
 
     /// The number of ours that a URI names, however it is written.

@@ -3,7 +3,7 @@
 use super::carrier::numbered;
 use call_control::{Call, CallDirection, EndReason, PartyType};
 use numbering::NumberPattern;
-use sip_b2bua::{Destination, TrunkSettings};
+use sip_b2bua::{Destination, IdentityField, TrunkSettings};
 use sip_message::{FieldName, Method, StatusCode};
 use std::sync::Arc;
 use testbed::simulation::{PhoneId, World, Zone, answers_after, refuses, seconds};
@@ -108,6 +108,67 @@ fn the_number_may_stand_in_to_or_in_the_called_party() {
         let mut inbound = Inbound::with(account, answers_after(0.3));
         inbound.calls("sip:acct-77@10.0.0.1:5060", &lines);
         assert_eq!(inbound.only_record().to.number.as_str(), OURS, "{lines}");
+    }
+}
+
+#[test]
+fn a_number_in_the_request_uri_that_is_not_ours_is_that_of_somebody_else_whatever_to_says() {
+    for user in ["+918065979999", "08065979999", "+919944421125", "7777", "9944421125;npdi"] {
+        for lines in [
+            named("+442079460000"),
+            named("+442079460000") + &format!("P-Called-Party-ID: <sip:{OURS}@c>\r\n"),
+        ] {
+            let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+            inbound.calls(&format!("sip:{user}@10.0.0.1"), &lines);
+            assert_eq!(inbound.statuses(), [404], "{user}\n{lines}");
+            assert!(inbound.world.records().is_empty());
+        }
+    }
+    // An account may look like a number.
+    let account = |trunk: &mut TrunkSettings| trunk.username = Some("8065970000".into());
+    let mut inbound = Inbound::with(account, answers_after(0.3));
+    inbound.calls("sip:8065970000@10.0.0.1", &named("+442079460000"));
+    assert_eq!(inbound.only_record().to.number.as_str(), OURS);
+}
+
+#[test]
+fn the_caller_is_shown_in_one_way_however_the_carrier_writes_it() {
+    for (from, shown) in [
+        ("sip:442079460000@c", "+442079460000"),
+        ("sip:14155550123@c", "+14155550123"),
+        ("sip:00442079460000@c", "+442079460000"),
+        ("tel:2079460000;phone-context=+44", "+442079460000"),
+        ("sip:7946-0000;phone-context=+4420@c;user=phone", "+442079460000"),
+        ("sip:9944421125@c", "+919944421125"),
+        ("sip:919944421125@c", "+919944421125"),
+        ("sip:12345@c", "12345"),
+    ] {
+        let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+        let lines = format!("From: <{from}>;tag=c\r\nTo: <sip:{OURS}@c>\r\n");
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &lines);
+        assert_eq!(inbound.only_record().from.number.as_str(), shown, "{from}");
+    }
+}
+
+#[test]
+fn remote_party_id_counts_where_a_trusted_trunk_has_it_and_its_privacy_always() {
+    let calling = "Remote-Party-ID: \"Boss\" <sip:+442079469999@c>;party=calling;screen=yes";
+    for (identity, trusted, rest, shown) in [
+        (IdentityField::RemotePartyId, true, ";privacy=off", "+442079469999"),
+        (IdentityField::RemotePartyId, true, "", "+442079469999"),
+        (IdentityField::RemotePartyId, false, ";privacy=off", "+442079460000"),
+        (IdentityField::PAssertedIdentity, true, ";privacy=off", "+442079460000"),
+        (IdentityField::RemotePartyId, true, ";privacy=full", "anonymous"),
+        (IdentityField::RemotePartyId, true, ";privacy=\"name,uri\"", "anonymous"),
+        (IdentityField::PAssertedIdentity, false, ";privacy=full", "anonymous"),
+    ] {
+        let trunk = |trunk: &mut TrunkSettings| (trunk.identity, trunk.trusted) = (identity, trusted);
+        let mut inbound = Inbound::with(trunk, answers_after(0.3));
+        // Whom it calls is told there, too.
+        let called = format!("Remote-Party-ID: <sip:{OURS}@c>;party=called;privacy=full\r\n");
+        let lines = format!("{}{called}{calling}{rest}\r\n", named("+442079460000"));
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &lines);
+        assert_eq!(inbound.only_record().from.number.as_str(), shown, "{identity:?} {trusted} {rest}");
     }
 }
 
