@@ -168,6 +168,29 @@ fn each_refusal_of_a_carrier_reaches_the_phone_as_it_is() {
 }
 
 #[test]
+fn what_a_carrier_asks_of_us_is_not_asked_of_the_phone() {
+    for (status, told) in [(401, 502), (407, 502), (420, 502), (421, 502), (423, 502), (302, 480), (305, 480)]
+    {
+        let (mut world, from, _) = outside(RawScript::new([says(0.1, status)]));
+        world.press(from, &Command::Call("9944421125".into()));
+        let id = only_call(&mut world);
+        let call = world.run_until_ended(id);
+        assert_eq!(call.end.as_ref().unwrap().sip_status, Some(status), "the record has what was said");
+        let said = |status: u16| format!("10.0.1.1:5060 SIP/2.0 {status}");
+        let heard = |status| world.trace().iter().any(|line| line.contains(&said(status)));
+        // 401 it is told in our own name.
+        assert!(heard(told) && (status == 401 || !heard(status)), "{status}: {}", world.story());
+        let ladder = world.ladder(id);
+        let last = ladder
+            .messages
+            .iter()
+            .rev()
+            .find(|message| message.summary.starts_with("502 ") || message.summary.starts_with("480 "));
+        assert!(last.unwrap().text.contains(&format!("Reason: SIP;cause={status}")), "{status}: {last:?}");
+    }
+}
+
+#[test]
 fn what_the_carrier_says_while_it_rings_is_passed_on_as_what_it_is() {
     for status in [180, 181, 182, 183] {
         let (mut world, from, _) = outside(RawScript::new([says(0.1, status), says(1.0, 486)]));

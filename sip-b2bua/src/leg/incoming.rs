@@ -10,7 +10,7 @@ use audio::Codec;
 use media_relay::Description;
 use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer};
 use sip_core::{Command, Incoming, Reach};
-use sip_message::StatusCode;
+use sip_message::{FieldName, StatusCode};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -181,10 +181,27 @@ impl Leg {
     pub(super) fn refuse(&mut self, why: Why) {
         let status = match why {
             Why::Over | Why::AnsweredElsewhere => StatusCode::TEMPORARILY_UNAVAILABLE,
-            Why::Refused(status) => StatusCode::new(status).unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE),
+            Why::Refused(status) => said_to_caller(status),
         };
+        // What was said where it is not what is told (RFC 3326 §2).
+        let said = match why {
+            Why::Refused(said) if said != status.code() => super::reason(why),
+            Why::Over | Why::AnsweredElsewhere | Why::Refused(_) => None,
+        };
+        let fields = said.map(|said| (FieldName::REASON, said.to_string().into())).into_iter().collect();
         self.forks[FORK].state = ForkState::Dropped { confirmation_expected: true };
         let invite = self.invite(FORK);
-        self.sip(Command::Reject { invite, status, fields: Vec::new() });
+        self.sip(Command::Reject { invite, status, fields });
+    }
+}
+
+/// What a caller is told of a refusal. Most are passed on as they are; those that ask something of whoever has sent our
+/// INVITE are no use to the caller: it would look for a challenge (RFC 3261 §21.4.2, §21.4.8), for what is required
+/// (§21.4.15, §21.4.16) or too short (RFC 4028 §6, RFC 3261 §21.4.17), or for a place to go to (§21.3).
+fn said_to_caller(status: u16) -> StatusCode {
+    match status {
+        300..=399 => StatusCode::TEMPORARILY_UNAVAILABLE,
+        401 | 405 | 407 | 420..=423 | 489 | 494 => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::new(status).unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE),
     }
 }
