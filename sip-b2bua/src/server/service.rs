@@ -10,11 +10,13 @@ use crate::settings::{Extension, Settings};
 use crate::switchboard::{Command, Left, Switchboard};
 use call_control::{
     Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, ExtensionView,
-    HangUpRefusal, Ladder, MessagesRefusal, NumberedEvent, Readiness, Refusal, TrunkView, Wish, WishRefusal,
+    HangUpRefusal, Ladder, MessagesRefusal, Number, NumberedEvent, Readiness, Refusal, TrunkView, Wish,
+    WishRefusal,
 };
 use call_store::{Store, StoreError, Unfinished};
 use call_trace::WireMessage;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use numbering::DialPolicy;
 use parking_lot::RwLock;
 use sip_core::{CallKey, Endpoint, Transport};
 use sip_message::Host;
@@ -50,6 +52,8 @@ pub(crate) struct Shared {
     /// Things can be written.
     writable: AtomicBool,
     new_calls: DefaultDirectRateLimiter,
+    /// Numbers that pass every limit.
+    emergency: Vec<Number>,
 }
 
 /// Why the B2BUA does not start.
@@ -109,7 +113,10 @@ impl B2bua {
             let _ = relay_in.send(event);
         };
         let relay = media_relay::start(relay_config(&settings), report).map_err(StartError::Relay)?;
-        let shared = Arc::new(Shared::new(sockets.bound().to_vec(), settings.limits.calls_per_second));
+        let emergency = settings.dial_policy.iter().flat_map(DialPolicy::emergency);
+        let emergency = emergency.filter(|(_, is_allowed)| *is_allowed).map(|(number, _)| number.clone());
+        let (bound, limits) = (sockets.bound().to_vec(), settings.limits);
+        let shared = Arc::new(Shared::new(bound, limits.calls_per_second, emergency.collect()));
         let call_key = Some(CallKey(store.secret("call_key", rand::random()).await?));
         let config = sip_core::Config { call_key, ..settings.endpoint() };
         let endpoint = Endpoint::new(config, rand::random());
@@ -223,7 +230,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl Calls for B2bua {
     fn click_to_call(&self, request: ClickToCall) -> Answer<'_, Result<CallId, Refusal>> {
         Box::pin(async move {
-            if self.shared.new_calls.check().is_err() {
+            if !self.shared.emergency.contains(&request.to) && self.shared.new_calls.check().is_err() {
                 return Err(Refusal::TooManyNewCalls { retry_after: Duration::from_secs(1) });
             }
             let (answer, answered) = oneshot::channel();
@@ -304,14 +311,28 @@ impl Calls for B2bua {
 }
 
 impl Shared {
-    pub(crate) fn new(bound: Vec<(Transport, SocketAddr)>, calls_per_second: u32) -> Self {
+    pub(crate) fn new(
+        bound: Vec<(Transport, SocketAddr)>,
+        calls_per_second: u32,
+        emergency: Vec<Number>,
+    ) -> Self {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let (plain_events, _) = broadcast::channel(EVENT_QUEUE);
         let (wire, _) = broadcast::channel(EVENT_QUEUE);
         let quota = Quota::per_second(NonZeroU32::new(calls_per_second).unwrap_or(NonZeroU32::MIN));
         let new_calls = RateLimiter::direct(quota);
         let (draining, writable) = (AtomicBool::new(false), AtomicBool::new(true));
-        Self { live: RwLock::default(), events, plain_events, wire, bound, draining, writable, new_calls }
+        Self {
+            live: RwLock::default(),
+            events,
+            plain_events,
+            wire,
+            bound,
+            draining,
+            writable,
+            new_calls,
+            emergency,
+        }
     }
 
     /// Whether things can be written; the log says when that changes.

@@ -73,11 +73,15 @@ impl Admission {
         }
         of_from.and(of_to)?;
         known.may_be_shown(request, &to)?;
-        self.admit_one_more(&request.key_name, known.calls)?;
+        // Whoever calls for help passes the limits.
+        if !known.is_emergency(&to) {
+            self.admit_one_more(&request.key_name, known.calls)?;
+        }
         Ok([from, to])
     }
 
-    /// Whether one more call that somebody dials may begin: there is room, and not too many began in this second.
+    /// Whether one more call that somebody dials may begin: there is room, and not too many began in this second. One to an
+    /// emergency number is not asked.
     pub(super) fn admit_dialled(&mut self, calls: &Calls, now: Instant) -> Result<(), Refusal> {
         self.admit_one_more("", calls)?;
         let most = self.limits.calls_per_second as usize;
@@ -112,6 +116,10 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
+    fn is_emergency(self, whom: &Whom) -> bool {
+        whom.party_type == PartyType::External && self.directory.is_emergency(&whom.number)
+    }
+
     pub(super) fn can_be_rung(self, whom: &Whom, field: &'static str, now: Instant) -> Result<(), Refusal> {
         if whom.party_type != PartyType::External {
             let is_there = !self.registrar.bindings_of(whom.number.as_str(), now).is_empty();

@@ -111,7 +111,7 @@ impl Switchboard {
             if self.admission.is_draining() || !self.journal.can_write() {
                 return Err(Refused(unavailable(incoming).into()));
             }
-            if self.admission.admit_dialled(&self.calls, moment.now).is_err() {
+            if !self.is_emergency(&dials) && self.admission.admit_dialled(&self.calls, moment.now).is_err() {
                 return Err(retry_later(incoming, RETRY_AFTER.as_secs()));
             }
             self.begin_dialled(dials, incoming, moment).map_err(|status| refused(incoming, status, None))
@@ -119,6 +119,13 @@ impl Switchboard {
         if let Err(Refused(response)) = begun {
             self.endpoint.respond(incoming, *response, moment.now);
         }
+    }
+
+    /// Whether it is a phone of ours that calls for help.
+    fn is_emergency(&self, dials: &Dials) -> bool {
+        let is_outside = |to: &Whom| to.party_type == PartyType::External;
+        let to = dials.to.as_ref().ok().filter(|to| is_outside(to));
+        dials.by.is_none() && to.is_some_and(|to| self.directory.is_emergency(&to.number))
     }
 
     /// What the phone of `user` wants.

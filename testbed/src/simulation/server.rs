@@ -31,10 +31,10 @@ pub(super) fn password(user: &str) -> String {
 pub(super) fn server(
     random: &mut impl Rng,
     scenarios: Arc<dyn Scenarios>,
-    trunks: &[TrunkSettings],
+    (trunks, limits): (&[TrunkSettings], Limits),
     now: Instant,
 ) -> (Switchboard, Relay) {
-    let settings = settings(trunks);
+    let settings = settings(trunks, limits);
     // Those of one world know each other's calls.
     let config = sip_core::Config { call_key: Some(sip_core::CallKey([7; 32])), ..settings.endpoint() };
     let endpoint = Endpoint::new(config, random.random());
@@ -50,7 +50,7 @@ pub(super) fn server(
     (Switchboard::new(settings, scenarios, endpoint, registrar, random.random(), now), relay)
 }
 
-fn settings(trunks: &[TrunkSettings]) -> Settings {
+fn settings(trunks: &[TrunkSettings], limits: Limits) -> Settings {
     let has_trunks = !trunks.is_empty();
     let extension = |index: u32| {
         let user = format!("100{index}");
@@ -85,7 +85,7 @@ fn settings(trunks: &[TrunkSettings]) -> Settings {
             silence_timeout: Duration::from_secs(60),
             ringback: TonePlan::ringback("us").expect("a known tone plan"),
         },
-        limits: Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 },
+        limits,
         sockets: SocketsMax::default(),
         extensions: (1..10).map(extension).collect(),
         resolvers: Vec::new(),

@@ -18,7 +18,7 @@ use media_relay::Relay;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sip_b2bua::scenario::{Scenarios, Standard};
-use sip_b2bua::{Command, Moment, StorageState, Switchboard, Ticket, TrunkSettings};
+use sip_b2bua::{Command, Limits, Moment, StorageState, Switchboard, Ticket, TrunkSettings};
 use sip_core::{Flow, Transport};
 use sip_message::Host;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,7 @@ pub struct World {
     random: ChaCha12Rng,
     scenarios: Arc<dyn Scenarios>,
     trunks: Vec<TrunkSettings>,
+    limits: Limits,
     zone: Zone,
     switchboard: Switchboard,
     relay: Relay,
@@ -87,6 +88,8 @@ const ANSWERED: Duration = Duration::from_secs(3);
 /// comes in its last moment (64·T1, §17.1.1.2) is cancelled only then (§9.1), and its 2xx absorbed for as long again.
 const QUIET: Duration = Duration::from_secs(105);
 
+/// As many as there are ports for.
+const LIMITS: Limits = Limits { calls: 100, calls_per_second: 100, calls_per_key: 100 };
 /// The session interval (RFC 4028), and some.
 const SESSION: Duration = Duration::from_secs(2000);
 
@@ -98,18 +101,28 @@ impl World {
 
     /// The same with trunks, to whose addresses `zone` leads.
     pub fn with_trunks(seed: u64, trunks: Vec<TrunkSettings>, zone: Zone) -> Self {
-        Self::new(seed, Arc::new(Standard), trunks, zone)
+        Self::new(seed, Arc::new(Standard), (trunks, LIMITS), zone)
+    }
+
+    /// The same with limits that a story meets.
+    pub fn with_limits(seed: u64, trunks: Vec<TrunkSettings>, limits: Limits) -> Self {
+        Self::new(seed, Arc::new(Standard), (trunks, limits), Zone::default())
     }
 
     /// The same with calls and destinations of the story's own.
     pub fn with_scenarios(seed: u64, scenarios: Arc<dyn Scenarios>) -> Self {
-        Self::new(seed, scenarios, Vec::new(), Zone::default())
+        Self::new(seed, scenarios, (Vec::new(), LIMITS), Zone::default())
     }
 
-    fn new(seed: u64, scenarios: Arc<dyn Scenarios>, trunks: Vec<TrunkSettings>, zone: Zone) -> Self {
+    fn new(
+        seed: u64,
+        scenarios: Arc<dyn Scenarios>,
+        (trunks, limits): (Vec<TrunkSettings>, Limits),
+        zone: Zone,
+    ) -> Self {
         let start = Instant::now();
         let mut random = ChaCha12Rng::seed_from_u64(seed);
-        let (switchboard, relay) = server(&mut random, Arc::clone(&scenarios), &trunks, start);
+        let (switchboard, relay) = server(&mut random, Arc::clone(&scenarios), (&trunks, limits), start);
         Self {
             network: Network::default(),
             start,
@@ -117,6 +130,7 @@ impl World {
             random,
             scenarios,
             trunks,
+            limits,
             zone,
             switchboard,
             relay,

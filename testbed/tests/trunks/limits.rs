@@ -3,8 +3,10 @@
 use super::carrier::{Outside, number, numbered};
 use call_control::{EndReason, PartyState, Refusal};
 use numbering::Entry;
-use sip_b2bua::TrunkSettings;
-use testbed::simulation::{RawScript, Zone, seconds};
+use sip_b2bua::{Limits, TrunkSettings};
+use sip_message::Method;
+use test_phone::{Command, Script};
+use testbed::simulation::{RawScript, World, Zone, seconds};
 
 fn rings() -> RawScript {
     RawScript::rings()
@@ -72,6 +74,33 @@ fn a_full_trunk_takes_no_more_and_an_emergency_all_the_same() {
     outside.world.run_until_ended(first);
     outside.world.run_until_ended(emergency);
     assert_eq!(outside.world.channels_in_use(), 0);
+}
+
+#[test]
+fn whoever_calls_for_help_passes_the_servers_own_limits() {
+    let limits = Limits { calls: 1, calls_per_second: 1, calls_per_key: 1 };
+    let trunk = TrunkSettings { channels: 9, ..numbered(1, "sip:192.0.2.1") };
+    let mut world = World::with_limits(3, vec![trunk], limits);
+    let gateway = world.gateway("192.0.2.1:5060", rings());
+    let [one, two] = ["1001", "1002"].map(|user| world.phone(user, Script::default(), 700.0));
+    world.register_all();
+    world.press(one, &Command::Call("9944421125".into()));
+    world.run_for(seconds(0.3));
+    // The same second, and the only call that there may be.
+    world.press(two, &Command::Call("9944421126".into()));
+    world.run_for(seconds(0.3));
+    assert_eq!(world.raw(gateway).received(&Method::INVITE).len(), 1, "{}", world.story());
+    assert!(matches!(
+        world.click_to_call(World::request("+919900112233", "9944421125")),
+        Err(Refusal::TooManyCalls { .. })
+    ));
+    world.press(two, &Command::Call("112".into()));
+    world.run_for(seconds(0.3));
+    assert_eq!(world.raw(gateway).received(&Method::INVITE).len(), 2, "{}", world.story());
+    let help = world.click_to_call(World::request("+919900112233", "112"));
+    assert!(help.is_ok(), "{help:?}");
+    world.end_all();
+    world.run_until_nothing_is_left();
 }
 
 #[test]

@@ -61,6 +61,22 @@ fn outside_numbers_are_judged_by_the_dial_policy_before_a_trunk_is_looked_for() 
     assert!(line.contains("key=a") && line.contains("dial_policy.deny has +1900"), "{line}");
 }
 
+#[test]
+fn whoever_calls_for_help_passes_the_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let more = "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\", \"112\"]\nemergency = [\"112\"]\n\
+                [limits]\ncalls_per_second = 1\ncalls_per_key = 1\n\
+                [[trunks]]\nname = \"carrier\"\naddress = \"sip:127.0.0.1:9\"\nnumbers = [\"+918065978015\"]\n";
+    std::fs::write(&file, configuration(folder.path(), "43800-43899", KEY) + more).unwrap();
+    let running = Running::start(&file, "info");
+    assert_eq!(running.click_to_call_of(KEY, "9900112233", "9944421125"), 200);
+    assert_eq!(running.click_to_call_of(KEY, "9900112234", "9944421125"), 429);
+    for from in ["9900112235", "9900112236"] {
+        assert_eq!(running.click_to_call_of(KEY, from, "112"), 200);
+    }
+}
+
 /// 112 descriptors: 64 for files, 12 for connections, 36 for the media of 9 calls.
 #[cfg(unix)]
 #[test]

@@ -19,7 +19,7 @@ impl World {
             self.disk.commit(&round);
         }
         let (switchboard, relay) =
-            server(&mut self.random, Arc::clone(&self.scenarios), &self.trunks, self.now);
+            server(&mut self.random, Arc::clone(&self.scenarios), (&self.trunks, self.limits), self.now);
         (self.switchboard, self.relay) = (switchboard, relay);
         self.under_way.retain(|delivery| matches!(delivery, Delivery::Sip { .. } | Delivery::Rtp { .. }));
         self.bound.clear();
