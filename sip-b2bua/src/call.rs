@@ -260,6 +260,8 @@ impl RunningCall {
         in_call.whom = whom.clone();
         let order = in_call.order.as_mut()?;
         order.whom = whom.clone();
+        // Whoever was asked to open a microphone opens its own.
+        order.answers_by_itself = false;
         let (order, party, is_shown) = (order.clone(), in_call.party, in_call.is_shown);
         if is_shown {
             let reached = Reached { number: whom.number.clone(), party_type: whom.party_type };

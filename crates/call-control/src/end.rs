@@ -157,6 +157,7 @@ impl EndReason {
             603 | 607 => Self::Declined,
             404 | 410 | 484 | 604 => Self::NotFound,
             408 | 430 | 480 | 500 | 502 | 503 | 504 => Self::Unreachable,
+            482 | 483 => Self::LoopDetected,
             488 | 606 => Self::NoCommonCodec,
             _ => Self::Refused,
         }

@@ -9,7 +9,7 @@ use crate::trunks::Failure;
 use audio::Codec;
 use sdp::{Direction, Offer};
 use sip_core::{Command, Flow, Gone, GoneCause, NewInvite};
-use sip_message::{Contacts, FieldName, Reason, Response, StatusCode, Uri};
+use sip_message::{Contacts, FieldName, NameAddr, Reason, Response, StatusCode, Uri};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -129,7 +129,8 @@ impl Leg {
         match &self.state {
             State::Reaching => self.gone(why),
             State::Ringing(Ringing { more: More::Awaited, .. }) => {
-                let said = self.best_status().filter(|_| why != LegEnd::Denied);
+                let is_looped = why == LegEnd::Refused { status: StatusCode::LOOP_DETECTED.code() };
+                let said = self.best_status().filter(|_| why != LegEnd::Denied && !is_looped);
                 let is_outside = matches!(why, LegEnd::TrunkFailed { .. } | LegEnd::NoChannel);
                 let end = match said {
                     Some(status) if is_outside && Failure::refused(status).is_of_trunk() => {
@@ -354,16 +355,25 @@ impl Leg {
     }
 }
 
-/// Where else a phone that was rung says that its user is (RFC 3261 §8.1.3.4).
+/// Where else a phone that was rung says that its user is, the place that it likes best first (RFC 3261 §8.1.3.4). 305
+/// names a proxy, and 380 another service (§21.3.4, §21.3.5).
 fn contacts_of(gone: &Gone) -> Vec<Uri> {
     let redirects =
-        matches!(gone.cause, GoneCause::Refused { status } if (300..400).contains(&status.code()));
+        matches!(gone.cause, GoneCause::Refused { status } if (300..=302).contains(&status.code()));
     match gone.response.as_ref().and_then(|response| response.header.contact.as_ref()) {
         Some(Contacts::List(contacts)) if redirects => {
-            contacts.iter().map(|contact| contact.uri.clone()).collect()
+            let mut contacts: Vec<_> = contacts.iter().collect();
+            contacts.sort_by(|one, other| preference(other).total_cmp(&preference(one)));
+            contacts.into_iter().map(|contact| contact.uri.clone()).collect()
         }
         Some(Contacts::List(_) | Contacts::Star) | None => Vec::new(),
     }
+}
+
+/// Its `q`: 0 to 1. A place without one is liked as well as any (RFC 3261 §20.10 leaves that open).
+fn preference(contact: &NameAddr) -> f64 {
+    let q = contact.parameters.value("q").and_then(|q| q.trim().parse().ok());
+    q.filter(|q| (0.0..=1.0).contains(q)).unwrap_or(1.0)
 }
 
 /// Why a phone that was rung is gone.

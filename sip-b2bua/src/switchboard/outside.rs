@@ -9,7 +9,7 @@ use crate::scenario::{LegEnd, LegId, Order};
 use crate::settings::TrunkSettings;
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
 use call_control::{EndReason, PartyType, Refusal};
-use sip_message::{Host, Uri};
+use sip_message::{Host, StatusCode, Uri};
 
 impl Switchboard {
     /// Where a trunk's name leads to.
@@ -55,9 +55,14 @@ impl Switchboard {
         let whom = found.into_iter().find_map(Result::ok);
         self.trunks.end((number, leg));
         let reason = DiversionReason::Deflection;
+        let is_sent_on = whom.is_some();
         let order = whom.and_then(|whom| self.calls.machine(number)?.redirect(leg, &whom, reason, moment));
         let Some(order) = order else {
-            let why = if denied { LegEnd::Denied } else { refused };
+            let why = match (is_sent_on, denied) {
+                (true, _) => LegEnd::Refused { status: StatusCode::LOOP_DETECTED.code() },
+                (false, true) => LegEnd::Denied,
+                (false, false) => refused,
+            };
             return self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment));
         };
         if order.whom.party_type == PartyType::External {

@@ -2,6 +2,7 @@
 
 use super::carrier::Outside;
 use call_control::{Call, EndReason, Party, PartyState, StepKind};
+use sip_message::{FieldName, Method};
 use std::sync::Arc;
 use testbed::simulation::{RawScript, World, answers_after, says_with, seconds};
 
@@ -62,6 +63,51 @@ fn whoever_is_named_is_rung_in_its_place() {
 }
 
 #[test]
+fn the_place_that_is_liked_best_goes_first_whatever_stands_first() {
+    for contacts in [
+        "<sip:09944421125@pbx.example.com>;q=0.1, <sip:1003@pbx.example.com>;q=0.9",
+        "<sip:1003@pbx.example.com>;q=0.9, <sip:09944421125@pbx.example.com>;q=0.1",
+        "<sip:09944421125@pbx.example.com>;q=0.999, <sip:1003@pbx.example.com>",
+        "<sip:09944421125@pbx.example.com>;q=0.0, <sip:1003@pbx.example.com>;q=7",
+        "<sip:1003@pbx.example.com>;q=0.5, <sip:09944421125@pbx.example.com>;q=0.5",
+    ] {
+        let (outside, record, state) = redirected(contacts, 302);
+        assert_eq!((went_on_to(&record).1, state), (Some("1003"), PartyState::Answered), "{contacts}");
+        assert!(outside.invites(0).is_empty(), "{contacts}");
+    }
+}
+
+#[test]
+fn what_names_a_proxy_or_another_service_sends_nobody_elsewhere() {
+    for status in [305, 380] {
+        let (_, record, _) = redirected("<sip:1003@pbx.example.com>", status);
+        let end = record.end.as_ref().unwrap();
+        assert_eq!(
+            (end.reason, end.sip_status, record.path.is_empty()),
+            (EndReason::Refused, Some(status), true)
+        );
+    }
+}
+
+#[test]
+fn whoever_is_sent_elsewhere_opens_no_microphone_there() {
+    let mut outside = Outside::with(&[RawScript::answers_after(0.3)]);
+    let fields = "Contact: <sip:1003@pbx.example.com>\r\n";
+    let first = outside.world.raw_phone("1002", RawScript::new([says_with(fields, 0.1, 302)]));
+    let second = outside.world.raw_phone("1003", RawScript::new([says_with("", 0.1, 486)]));
+    outside.world.register_all();
+    let mut request = World::request("1002", "1001");
+    request.auto_answer = true;
+    let call = outside.world.click_to_call(request).unwrap();
+    outside.world.run_until_ended(call);
+    let wishes = |phone| {
+        let invite = outside.world.raw(phone).received(&Method::INVITE)[0];
+        invite.header.fields.get(&FieldName::CALL_INFO).is_some()
+    };
+    assert_eq!((wishes(first), wishes(second)), (true, false));
+}
+
+#[test]
 fn what_is_not_ours_or_may_not_be_dialled_is_not_followed() {
     for (contacts, reason, status) in [
         ("<sip:1003@elsewhere.example>", EndReason::Refused, 302),
@@ -90,8 +136,9 @@ fn phones_that_send_a_call_to_each_other_end_it() {
     outside.world.register_all();
     let call = outside.world.click_to_call(World::request("1001", "1002")).unwrap();
     let record = outside.world.run_until_ended(call);
-    assert_eq!(record.end.as_ref().unwrap().sip_status, Some(302));
-    let asked = outside.world.raw(there).received(&sip_message::Method::INVITE).len();
+    let end = record.end.as_ref().unwrap();
+    assert_eq!((end.reason, end.sip_status), (EndReason::LoopDetected, Some(482)));
+    let asked = outside.world.raw(there).received(&Method::INVITE).len();
     assert!((2..=4).contains(&asked), "{asked}");
 }
 
