@@ -219,7 +219,7 @@ impl Leg {
             InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
             InviteEvent::ReofferRefused { .. } => self.reoffer_refused(fork),
             InviteEvent::Requested { responder, request } => self.requested(fork, responder, *request),
-            InviteEvent::Confirmed { body } => self.confirmed(fork, body.as_deref()),
+            InviteEvent::Confirmed { body } => self.confirmed(fork, body.as_deref(), now),
         }
     }
 

@@ -5,7 +5,7 @@ use super::session::Talk;
 use super::{Leg, LegEvent, State, Termination};
 use crate::media::{self, Announced};
 use crate::place::CallNumber;
-use crate::scenario::{LegId, Progress, Why};
+use crate::scenario::{LegEnd, LegId, Progress, Why};
 use audio::Codec;
 use media_relay::Description;
 use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer};
@@ -146,7 +146,7 @@ impl Leg {
             None => self.agreed_with(taken).map(|(description, agreed)| (Some(description), agreed)),
         };
         let Some((description, Agreed { body, format, wish })) = agreed else {
-            return self.release(crate::scenario::LegEnd::NoCommonCodec, Why::Refused(488), now);
+            return self.release(LegEnd::NoCommonCodec, Why::Refused(488), now);
         };
         self.forks[FORK].state = ForkState::Answered;
         let invite = self.invite(FORK);
@@ -171,8 +171,16 @@ impl Leg {
         self.tell(LegEvent::Answered { format, status: StatusCode::OK.code() });
     }
 
-    /// The ACK of our 2xx came; where our 2xx made the offer, with its answer.
-    pub(super) fn confirmed(&mut self, fork: usize, body: Option<&[u8]>) {
+    /// The ACK of our 2xx came; where our 2xx made the offer, with its answer. A phone whose first one is missing or of no
+    /// use has no session with us (RFC 3261 §13.2.1); one that leaves out a later one keeps what it has.
+    pub(super) fn confirmed(&mut self, fork: usize, body: Option<&[u8]>, now: Instant) {
+        let flow = self.forks[fork].flow;
+        if let State::Talking(talk) = &mut self.state
+            && talk.fork == fork
+            && talk.is_left_without_answer(body, flow)
+        {
+            return self.release(LegEnd::NoCommonCodec, Why::Refused(488), now);
+        }
         if let Some(body) = body {
             self.reanswered(fork, body, false);
         }

@@ -21,20 +21,31 @@ pub(super) struct Talk {
     wish: Direction,
     /// What the other party wants to do: we speak for it.
     other: Direction,
-    /// Asked for by a re-INVITE without an offer; the ACK answers it.
+    /// Asked for by an INVITE without an offer; the ACK answers it.
     late: Option<Offer>,
+    /// That is the first INVITE: without an answer there is no session.
+    is_first: bool,
     /// Our re-INVITE.
     reoffer: Option<Offer>,
 }
 
 impl Talk {
     pub(super) fn new(fork: usize, format: Format, wish: Direction) -> Self {
-        Self { fork, format, wish, other: Direction::SendRecv, late: None, reoffer: None }
+        Self { fork, format, wish, other: Direction::SendRecv, late: None, is_first: false, reoffer: None }
     }
 
-    /// Our 2xx made this offer; its ACK answers it.
+    /// Our first 2xx made this offer; its ACK answers it.
     pub(super) fn expect_answer_to(&mut self, offer: Offer) {
-        self.late = Some(offer);
+        (self.late, self.is_first) = (Some(offer), true);
+    }
+
+    /// Whether this, in the ACK of our first 2xx, is no answer to what that has offered.
+    pub(super) fn is_left_without_answer(&mut self, body: Option<&[u8]>, flow: Flow) -> bool {
+        let Some(offer) = self.late.as_ref().filter(|_| std::mem::take(&mut self.is_first)) else {
+            return false;
+        };
+        let stream = body.and_then(|body| media::read_answer(offer, body, flow).ok());
+        stream.and_then(|stream| media::agree(&stream, &offer.stream().formats, flow)).is_none()
     }
 
     /// What a party wants that says this. What the other one does not let it do anyway it may leave out of its offers

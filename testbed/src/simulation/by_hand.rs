@@ -32,6 +32,10 @@ pub struct ByHand {
     pub sends_from: Option<SocketAddr>,
     /// What it wants of its audio.
     pub said: Said,
+    /// Calls without an offer, and answers that of the 200 in its ACK.
+    pub asks_for_offer: bool,
+    /// What its ACK has in the place of that answer.
+    pub late_answer: Option<&'static str>,
     /// Rings for so long before it answers; for ever when absent.
     pub answers_after: Option<Duration>,
     server: SocketAddr,
@@ -101,6 +105,8 @@ impl ByHand {
             contact: None,
             sends_from: None,
             said: Said::default(),
+            asks_for_offer: false,
+            late_answer: None,
             answers_after: Some(Duration::from_secs(1)),
             server,
             hertz,
@@ -124,7 +130,7 @@ impl ByHand {
             line.unwrap_or_default().to_owned()
         };
         let (call_id, sequence) = (format!("call-{}", self.sequence), self.sequence);
-        let body = self.description_of(&self.said.clone());
+        let body = if self.asks_for_offer { String::new() } else { self.description_of(&self.said.clone()) };
         let text = self.first_invite(uri, lines, &call_id, sequence, &body);
         self.voice = None;
         self.dialog = Some(Dialog {
@@ -133,7 +139,7 @@ impl ByHand {
             remote: field("To"),
             target: uri.to_owned(),
             invite: SipText::new(&text),
-            asked_for_offer: false,
+            asked_for_offer: self.asks_for_offer,
         });
         self.send(&text);
     }
@@ -372,6 +378,9 @@ impl ByHand {
             return;
         }
         let answer = match Read::new(response.body()) {
+            Some(_) if asked_for_offer && self.late_answer.is_some() => {
+                self.late_answer.unwrap_or_default().to_owned()
+            }
             Some(offer) if asked_for_offer => self.description_of(&offer.answered_by(&self.said)),
             Some(_) | None => String::new(),
         };

@@ -1,7 +1,7 @@
 //! Carriers that call in: however they write the number, from wherever they may, and to whomever it leads.
 
 use super::carrier::numbered;
-use call_control::{Call, CallDirection, EndReason, PartyType};
+use call_control::{Call, CallDirection, EndReason, Party, PartyType};
 use numbering::NumberPattern;
 use sip_b2bua::{Destination, IdentityField, TrunkSettings};
 use sip_message::{FieldName, Method, StatusCode};
@@ -413,4 +413,31 @@ fn a_call_that_comes_along_two_bindings_rings_once() {
     assert_eq!(answers.iter().filter_map(|answer| answer.status()).collect::<Vec<_>>(), [482]);
     assert_eq!(inbound.statuses(), [200]);
     assert_eq!(inbound.only_record().from.trunk.as_deref(), Some("trunk 1"));
+}
+
+#[test]
+fn a_caller_that_asks_for_our_offer_is_connected_with_its_answer_and_not_without() {
+    const NOTHING: &str = "";
+    let g729 = "v=0\r\no=c 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n";
+    let closed =
+        "v=0\r\no=c 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n";
+    for answer in [None, Some(NOTHING), Some("no description"), Some(g729), Some(closed)] {
+        let mut inbound = Inbound::with(|_| {}, answers_after(0.3));
+        inbound.world.play(inbound.carrier, |carrier, _| {
+            (carrier.asks_for_offer, carrier.late_answer) = (true, answer);
+        });
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+        let id = inbound.world.records()[0].call_id;
+        assert_eq!(inbound.world.is_live(id), answer.is_none(), "{answer:?}\n{}", inbound.world.story());
+        let record = inbound.only_record();
+        let end = record.end.as_ref().unwrap();
+        if answer.is_some() {
+            assert_eq!((end.reason, end.party), (EndReason::NoCommonCodec, Some(Party::From)), "{answer:?}");
+            let bye = inbound.world.by_hand(inbound.carrier).requests("BYE")[0];
+            assert!(bye.field("Reason").unwrap().contains("cause=488"), "{bye:?}");
+            assert!(!inbound.world.is_busy(inbound.phone));
+        } else {
+            assert_eq!(end.reason, EndReason::HungUp);
+        }
+    }
 }

@@ -41,9 +41,10 @@ impl ByHand {
         body: &str,
     ) -> String {
         let (via, contact, length) = (self.via(), self.contact(), body.len());
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
             "INVITE {uri} SIP/2.0\r\n{via}Max-Forwards: 70\r\n{lines}Call-ID: {call_id}\r\nCSeq: {number} INVITE\r\n\
-             {contact}Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}"
+             {contact}{kind}Content-Length: {length}\r\n\r\n{body}"
         )
     }
 
