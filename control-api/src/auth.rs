@@ -72,11 +72,17 @@ impl ApiKey {
         ))
     }
 
+    /// A number that is written as it is in its country the B2BUA completes, and then holds it against these.
+    ///
     /// # Errors
     /// 403 when the key is bound to other caller ids.
     pub(crate) fn must_show(&self, caller_id: Option<&CallerId>) -> Result<(), ApiError> {
+        let is_whole = |number: &Number| number.as_str().starts_with('+');
+        let may_be = |allowed: &[Number], number: &Number| {
+            allowed.iter().any(|own| own == number || !is_whole(own) || !is_whole(number))
+        };
         match (&self.caller_ids, caller_id) {
-            (Some(allowed), Some(CallerId { number: Some(number), .. })) if !allowed.contains(number) => {
+            (Some(allowed), Some(CallerId { number: Some(number), .. })) if !may_be(allowed, number) => {
                 let message =
                     format!("The API key may not show the caller_id {number}: its caller_ids do not have it");
                 Err(ApiError::new(Code::CallerIdNotAllowed, message).about("caller_id"))

@@ -197,6 +197,11 @@ impl Trunks {
         self.chosen(number).iter().any(owns)
     }
 
+    /// Whether any trunk has this number for its own.
+    pub(crate) fn owns(&self, number: &Number) -> bool {
+        self.trunks.iter().any(|trunk| trunk.settings.owns(number))
+    }
+
     /// The ways by which a number may be reached, as far as they are known.
     pub(crate) fn flows_for(&self, number: &Number) -> Vec<Flow> {
         let trunks = self.chosen(number).into_iter().filter_map(|id| self.trunk(id));
@@ -215,9 +220,14 @@ impl Trunks {
 
     /// A leg is to ring a number.
     pub(crate) fn begin(&mut self, leg: LegKey, order: Box<Order>, is_emergency: bool, now: Instant) -> Step {
-        let next = self.chosen(&order.whom.number);
+        let mut next = self.chosen(&order.whom.number);
         if next.is_empty() {
             return Step::Over(NoTrunk::None);
+        }
+        // A number that is to be shown goes only through those that may show it, if there are any.
+        let shows = |id: &TrunkId| self.settings(*id).is_some_and(|trunk| trunk.shows_wanted(&order.shows));
+        if !is_emergency && next.iter().any(shows) {
+            next.retain(shows);
         }
         let hunt = Hunt {
             order,

@@ -85,6 +85,12 @@ impl TrunkSettings {
         self.numbers.iter().any(|ours| ours.fits(number))
     }
 
+    /// Whether the far end sees the number that is wanted.
+    pub(crate) fn shows_wanted(&self, shows: &Shows) -> bool {
+        let wanted = shows.caller_id.as_ref().and_then(|caller_id| caller_id.number.as_ref());
+        wanted.is_some_and(|number| self.owns(number) || shows.caller_ids.contains(number))
+    }
+
     fn shows(&self, shows: &Shows, is_emergency: bool) -> Shown {
         let may_show = |number: &Number| self.owns(number) || shows.caller_ids.contains(number);
         let preferred = || shows.prefers.iter().find(|number| self.owns(number)).cloned();

@@ -6,7 +6,7 @@ use crate::routing::Directory;
 use crate::scenario::Whom;
 use crate::settings::Limits;
 use crate::trunks::{NoTrunk, Trunks};
-use call_control::{CallerId, ClickToCall, PartyType, Refusal};
+use call_control::{CallerId, ClickToCall, Number, PartyType, Refusal};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -139,12 +139,27 @@ impl Known<'_> {
         })
     }
 
-    /// Inside anything may be shown; outside, what the key is bound to or a trunk of ours has.
+    /// The numbers that are to be shown, as they are written everywhere, where they are numbers outside that may be.
+    pub(super) fn complete(self, request: &mut ClickToCall) {
+        let whole = |number: &Number| self.directory.international(number);
+        for own in &mut request.caller_ids {
+            *own = whole(own).unwrap_or_else(|| own.clone());
+        }
+        let Some(CallerId { number: Some(number), .. }) = &mut request.caller_id else { return };
+        let is_ours = |number: &Number| request.caller_ids.contains(number) || self.trunks.owns(number);
+        if let Some(whole) = whole(number).filter(is_ours) {
+            *number = whole;
+        }
+    }
+
+    /// Inside anything may be shown; outside, what the key is bound to or a trunk of ours has. A key that is bound shows
+    /// nothing else anywhere.
     fn may_be_shown(self, request: &ClickToCall, to: &Whom) -> Result<(), Refusal> {
         let Some(CallerId { number: Some(number), .. }) = &request.caller_id else { return Ok(()) };
-        let may = to.party_type != PartyType::External
-            || request.caller_ids.contains(number)
-            || self.trunks.own(&to.number, number);
+        let may = match request.caller_ids.is_empty() {
+            false => request.caller_ids.contains(number),
+            true => to.party_type != PartyType::External || self.trunks.own(&to.number, number),
+        };
         if may { Ok(()) } else { Err(Refusal::CallerIdNotAllowed { number: number.clone() }) }
     }
 }

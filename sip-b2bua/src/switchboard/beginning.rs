@@ -43,9 +43,10 @@ pub(super) struct Dials {
 }
 
 impl Switchboard {
-    pub(super) fn click_to_call(&mut self, ticket: Ticket, request: Box<ClickToCall>, moment: Moment) {
+    pub(super) fn click_to_call(&mut self, ticket: Ticket, mut request: Box<ClickToCall>, moment: Moment) {
         let (directory, registrar, trunks) = (&self.directory, &self.registrar, &self.trunks);
         let known = Known { calls: &self.calls, directory, registrar, trunks };
+        known.complete(&mut request);
         let admitted = self.admission.admit(&request, known, moment.now);
         let admitted = admitted.and_then(|parties| match self.journal.can_write() {
             true => Ok(parties),

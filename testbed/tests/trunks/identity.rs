@@ -97,6 +97,63 @@ fn what_is_shown_is_ours_or_the_keys() {
 }
 
 #[test]
+fn what_is_to_be_shown_may_be_written_as_people_do() {
+    for written in
+        ["+918065978021", "918065978021", "08065978021", "8065978021", "00918065978021", "(080) 6597-8021"]
+    {
+        let of_trunk = invite(|_| {}, Some(written), &[]);
+        assert_eq!(of_trunk.header.from.uri.to_string(), "sip:+918065978021@carrier.example", "{written}");
+        let of_key = invite(|_| {}, Some(written), &["08065978021"]);
+        assert_eq!(of_key.header.from.uri.to_string(), "sip:+918065978021@carrier.example", "{written}");
+        let mut outside = Outside::with(&[RawScript::answers_after(0.2)]);
+        let others = outside.ask(|request| {
+            request.caller_id = Some(CallerId::new(written).unwrap());
+            request.caller_ids = vec![number("08065978022")];
+        });
+        assert!(matches!(others, Err(Refusal::CallerIdNotAllowed { .. })), "{written}: {others:?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_bound_shows_nothing_else_inside_either() {
+    let mut outside = Outside::with(&[RawScript::answers_after(0.2)]);
+    outside.world.phone("1002", testbed::simulation::answers_after(0.2), 700.0);
+    outside.world.register_all();
+    for (shown, is_allowed) in [("08065978021", true), ("1001", false), ("8065978022", false)] {
+        let answer = outside.ask(|request| {
+            request.to = number("1002");
+            request.caller_id = Some(CallerId::new(shown).unwrap());
+            request.caller_ids = vec![number("+918065978021")];
+        });
+        assert_eq!(answer.is_ok(), is_allowed, "{shown}: {answer:?}");
+        if let Ok(call) = answer {
+            outside.end(call);
+        }
+    }
+}
+
+#[test]
+fn a_number_that_is_to_be_shown_goes_through_a_trunk_that_may_show_it() {
+    for (caller_id, trunks) in
+        [(Some("+442079460000"), [0, 1]), (None, [1, 1]), (Some("+918065978015"), [1, 0])]
+    {
+        let first = TrunkSettings { priority: 1, ..numbered(1, "sip:192.0.2.1") };
+        let british = TrunkSettings {
+            priority: 2,
+            numbers: vec![numbering::NumberPattern::new("+442079460000").unwrap()],
+            ..numbered(2, "sip:192.0.2.2")
+        };
+        let busy = RawScript::new([testbed::simulation::says(0.1, 503)]);
+        let mut outside = Outside::of(vec![first, british], Zone::default(), &[busy.clone(), busy]);
+        let call =
+            outside.ask(|request| request.caller_id = caller_id.map(|text| CallerId::new(text).unwrap()));
+        outside.end(call.unwrap());
+        let asked = [0, 1].map(|gateway| outside.invites(gateway).len().min(1));
+        assert_eq!(asked, trunks, "{caller_id:?}");
+    }
+}
+
+#[test]
 fn an_anonymous_caller_is_shown_to_nobody_and_named_to_a_trusted_trunk_alone() {
     for identity in [IdentityField::PAssertedIdentity, IdentityField::RemotePartyId, IdentityField::From] {
         for trusted in [false, true] {
