@@ -13,7 +13,7 @@ mod seats;
 mod span;
 mod statistics;
 
-use crate::leg::{Leg, Refer, Routes, Termination};
+use crate::leg::{Arrival, Leg, Refer, Routes, Termination};
 use crate::media::Announced;
 use crate::moment::{CallClock, Moment};
 use crate::place::CallNumber;
@@ -33,7 +33,7 @@ pub(crate) use legs::Dialog;
 use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
 pub(crate) use seats::Seats;
-use sip_core::{Flow, Incoming, InviteEvent, InviteId, Reach};
+use sip_core::{Flow, InviteEvent, InviteId};
 use sip_message::{StatusCode, Uri};
 use span::Span;
 use statistics::Heard;
@@ -190,22 +190,15 @@ impl RunningCall {
     }
 
     /// The phone of `from` has called: its leg. `false`: what it offers is of no use; it is not taken.
-    pub(crate) fn take(
-        &mut self,
-        leg: LegId,
-        incoming: Incoming,
-        reach: Reach,
-        codecs: &[Codec],
-        moment: Moment,
-    ) -> bool {
+    pub(crate) fn take(&mut self, leg: LegId, arrival: Arrival, codecs: &[Codec], moment: Moment) -> bool {
         // One less for each INVITE that it leads to (RFC 7332 §4).
-        self.max_forwards = incoming.request.header.max_forwards.map(|hops| hops.saturating_sub(1));
+        self.max_forwards = arrival.incoming.request.header.max_forwards.map(|hops| hops.saturating_sub(1));
         let seat = Seats::first(Party::From);
         let termination = Termination { session: self.session(), id: seat };
         let name = (self.number, leg);
         let session_id = self.session_id();
-        let sip_call_id = incoming.request.header.call_id.0.clone();
-        let Some(taken) = Leg::incoming(name, termination, session_id, (incoming, reach), codecs) else {
+        let sip_call_id = arrival.incoming.request.header.call_id.0.clone();
+        let Some(taken) = Leg::incoming(name, termination, session_id, arrival, codecs) else {
             return false;
         };
         self.script.next_leg();

@@ -24,6 +24,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::incoming::Arrival;
 use self::incoming::Offered;
 pub(crate) use self::information::Information;
 use self::outgoing::{Fork, ForkState, Ringing};

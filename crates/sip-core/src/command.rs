@@ -32,6 +32,8 @@ pub enum Command {
         incoming: Box<Incoming>,
         /// How the peer is reached from then on.
         reach: Reach,
+        /// What its challenges to requests of ours in the dialog are answered with.
+        credentials: Option<digest::Identity>,
     },
     /// 180, or 183 with a body. Sent reliably (RFC 3262) when the INVITE asks for it: then the next one and, behind a
     /// body, the 2xx wait for the PRACK; without a PRACK in 64*T1 the INVITE is answered 500.

@@ -9,6 +9,7 @@ use crate::scenario::{LegEnd, LegId, Progress, Why};
 use audio::Codec;
 use media_relay::Description;
 use sdp::{AudioStream, Direction, Format, Offer, ReceivedOffer};
+use sip_core::digest::Identity;
 use sip_core::{Command, Incoming, Reach};
 use sip_message::{FieldName, StatusCode};
 use std::net::SocketAddr;
@@ -36,15 +37,24 @@ struct Agreed {
 /// The only fork of a leg that a phone began.
 const FORK: usize = 0;
 
+/// An INVITE that came in, how its sender is reached from then on, and what its challenges are answered with.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) incoming: Incoming,
+    pub(crate) reach: Reach,
+    pub(crate) credentials: Option<Identity>,
+}
+
 impl Leg {
     /// A phone calls. `None` when its offer cannot be read, or has no codec of ours.
     pub(crate) fn incoming(
         (call, id): (CallNumber, LegId),
         termination: Termination,
         session_id: u64,
-        (incoming, reach): (Incoming, Reach),
+        arrival: Arrival,
         codecs: &[Codec],
     ) -> Option<Self> {
+        let Arrival { incoming, reach, credentials } = arrival;
         let formats = media::formats(codecs);
         let body = &incoming.request.body;
         let flow = incoming.flow;
@@ -65,7 +75,7 @@ impl Leg {
         leg.formats = formats;
         leg.forks.push(Fork { flow, announced, offer: None, early: None, state: ForkState::Proceeding });
         let invite = leg.invite(FORK);
-        leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach });
+        leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach, credentials });
         Some(leg)
     }
 

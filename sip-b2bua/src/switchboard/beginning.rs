@@ -6,11 +6,11 @@ use super::admission::{Known, RETRY_AFTER, RETRY_WRITING};
 use super::calls::{Origin, Stage};
 use super::{Action, Switchboard, Ticket};
 use crate::call::{Dialog, RunningCall, Seats};
+use crate::leg::Arrival;
 use crate::moment::{CallClock, Moment};
 use crate::place::{CallNumber, Place};
 use crate::routing::facing;
 use crate::scenario::{Dialling, LegEnd, LegId, Shows, Whom};
-use crate::settings::TrunkSettings;
 use crate::trunks::TrunkId;
 use call_control::{
     Call, CallDirection, CallEvent, CallEventKind, CallId, CallState, ClickToCall, EndReason, Party,
@@ -101,11 +101,13 @@ impl Switchboard {
         let codecs = self.reaching().codecs(&from, Some(&whom));
         let id = call.call_id;
         let mut call = Box::new(RunningCall::new(number, call, clock, (scenario, shows)));
-        let reach = match by {
-            Some(trunk) => Reach::ByRoute(self.trunks.settings(trunk).map(TrunkSettings::peer)),
-            None => Reach::AlongFlow,
+        let trunk = by.and_then(|trunk| self.trunks.settings(trunk));
+        let arrival = Arrival {
+            incoming: incoming.clone(),
+            reach: trunk.map_or(Reach::AlongFlow, |trunk| Reach::ByRoute(Some(trunk.peer()))),
+            credentials: trunk.and_then(|trunk| trunk.credentials.clone()),
         };
-        if !call.take(CALLER, incoming.clone(), reach, &codecs, moment) {
+        if !call.take(CALLER, arrival, &codecs, moment) {
             return Err(StatusCode::NOT_ACCEPTABLE_HERE);
         }
         if let Some(trunk) = by {

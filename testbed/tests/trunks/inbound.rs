@@ -6,7 +6,8 @@ use numbering::NumberPattern;
 use sip_b2bua::{Destination, IdentityField, TrunkSettings};
 use sip_message::{FieldName, Method, StatusCode};
 use std::sync::Arc;
-use testbed::simulation::{PhoneId, World, Zone, answers_after, refuses, seconds};
+use test_phone::Command;
+use testbed::simulation::{Otherwise, PhoneId, World, Zone, answers_after, refuses, seconds};
 
 const OURS: &str = "+918065978015";
 
@@ -439,5 +440,32 @@ fn a_caller_that_asks_for_our_offer_is_connected_with_its_answer_and_not_without
         } else {
             assert_eq!(end.reason, EndReason::HungUp);
         }
+    }
+}
+
+#[test]
+fn a_carrier_that_asks_who_we_are_in_its_own_call_is_told() {
+    const CHALLENGE: &str = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n\", qop=\"auth\"\r\n";
+    for (method, has_account) in [("BYE", true), ("INVITE", true), ("BYE", false)] {
+        let account = |trunk: &mut TrunkSettings| {
+            trunk.credentials = has_account.then(|| sip_core::digest::Identity::new("acct-77", "secret"));
+        };
+        let mut inbound = Inbound::with(account, answers_after(0.3));
+        inbound.calls(&format!("sip:{OURS}@10.0.0.1"), &named("+442079460000"));
+        inbound.world.play(inbound.carrier, |carrier, _| {
+            carrier.next_time(method, Otherwise::With("407 Proxy Authentication Required", CHALLENGE));
+        });
+        let key = if method == "BYE" { Command::HangUp } else { Command::Hold };
+        inbound.world.press(inbound.phone, &key);
+        inbound.world.run_for(seconds(2.0));
+        let asked = inbound.world.by_hand(inbound.carrier).requests(method);
+        let proofs: Vec<_> = asked.iter().map(|request| request.field("Proxy-Authorization")).collect();
+        let Some((Some(last), [None, ..])) = proofs.split_last().map(|(last, before)| (*last, before)) else {
+            assert!(!has_account && proofs.iter().all(Option::is_none), "{method}: {proofs:?}");
+            continue;
+        };
+        assert!(has_account && last.contains("username=\"acct-77\"") && !last.contains("secret"), "{last}");
+        inbound.world.end_all();
+        inbound.world.run_until_nothing_is_left();
     }
 }

@@ -5,15 +5,22 @@ use super::provisional::make_reliable;
 use super::transactions::Machine;
 use super::usage::{FirstInvite, Stage, Usage, contact};
 use super::{Endpoint, TransactionId};
+use crate::authentication::Authentication;
 use crate::dialog::Dialog;
 use crate::invite::{self, Answer, EstablishedEvent, IncomingEvent};
 use crate::transaction::key;
-use crate::{Incoming, InviteId, Reach};
+use crate::{Incoming, InviteId, Reach, digest};
 use sip_message::{FieldName, Header, Method, Request, Response, StatusCode};
 use std::time::{Duration, Instant};
 
 impl Endpoint {
-    pub(super) fn take(&mut self, invite: InviteId, incoming: Incoming, reach: Reach, now: Instant) {
+    pub(super) fn take(
+        &mut self,
+        invite: InviteId,
+        incoming: Incoming,
+        (reach, credentials): (Reach, Option<digest::Identity>),
+        now: Instant,
+    ) {
         let Incoming { request, flow } = incoming;
         let local_tag = self.random.number();
         let user = request.uri.as_sip().and_then(|uri| uri.decoded_user());
@@ -31,7 +38,8 @@ impl Endpoint {
         let stage = Stage::Incoming { machine, first, dialog, provisionals };
         let contact = contact(user.as_deref(), flow, is_secure);
         let usage = Usage::new(call_id, local_tag, flow, contact, stage);
-        self.add_usage(invite, Usage { reach, ..usage });
+        let authentication = Authentication::new(credentials);
+        self.add_usage(invite, Usage { reach, authentication, ..usage });
         self.send_trying(id, now);
         self.schedule_usage(invite);
     }

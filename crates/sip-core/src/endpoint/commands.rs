@@ -15,8 +15,8 @@ impl Endpoint {
     pub fn handle_command(&mut self, command: Command, now: Instant) {
         match command {
             Command::Invite { invite, new } if self.is_free(invite) => self.invite(invite, *new, now),
-            Command::Take { invite, incoming, reach } if self.is_free(invite) => {
-                self.take(invite, *incoming, reach, now);
+            Command::Take { invite, incoming, reach, credentials } if self.is_free(invite) => {
+                self.take(invite, *incoming, (reach, credentials), now);
             }
             Command::EndSaved { invite, saved, reason } if self.is_free(invite) => {
                 self.end_saved(invite, &saved, reason, now);

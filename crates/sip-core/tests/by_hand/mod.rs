@@ -194,7 +194,7 @@ impl Element {
     pub(crate) fn take_last_from(&mut self, reach: Reach) -> InviteId {
         let incoming = Box::new(self.incoming());
         let invite = self.next_id();
-        self.command(Command::Take { invite, incoming, reach });
+        self.command(Command::Take { invite, incoming, reach, credentials: None });
         invite
     }
 

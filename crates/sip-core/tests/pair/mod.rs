@@ -305,7 +305,12 @@ impl Pair {
                 self.legs[1] = Some(LEG);
                 self.command(
                     Callee,
-                    Command::Take { invite: LEG, incoming: Box::new(incoming), reach: Reach::AlongFlow },
+                    Command::Take {
+                        invite: LEG,
+                        incoming: Box::new(incoming),
+                        reach: Reach::AlongFlow,
+                        credentials: None,
+                    },
                 );
                 let body = self.story.rings_reliably.then(|| b"answer".to_vec());
                 self.command(Callee, Command::Ring { invite: LEG, status: StatusCode::RINGING, body });

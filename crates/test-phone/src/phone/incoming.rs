@@ -35,7 +35,12 @@ impl Phone {
         }));
         let invite = self.next_invite();
         self.endpoint.handle_command(
-            Command::Take { invite, incoming: Box::new(incoming), reach: Reach::AlongFlow },
+            Command::Take {
+                invite,
+                incoming: Box::new(incoming),
+                reach: Reach::AlongFlow,
+                credentials: None,
+            },
             now,
         );
         let state = State::Alerting { offer: offer.clone().and_then(Result::ok), early: None };
