@@ -57,7 +57,8 @@ impl Settings {
             user_agent: self.user_agent.clone(),
             passes_to_user: vec![Method::INFO, Method::REFER],
             serves: vec![
-                Method::INVITE.into(),
+                // RFC 3891 §4: whoever transfers looks for it. It counts in Refer-To.
+                Served { method: Method::INVITE, options: vec!["replaces".into()] },
                 Method::OPTIONS.into(),
                 // RFC 3327 §5.1: Path is understood where it means something.
                 Served { method: Method::REGISTER, options: vec!["path".into()] },

@@ -168,6 +168,16 @@ fn each_refusal_of_a_carrier_reaches_the_phone_as_it_is() {
 }
 
 #[test]
+fn a_carrier_that_says_nothing_is_not_told_as_a_phone_that_is_away() {
+    let (mut world, from, _) = outside(RawScript::new([]));
+    world.press(from, &Command::Call("9944421125".into()));
+    let id = only_call(&mut world);
+    let call = world.run_until_ended(id);
+    assert_eq!(call.end.as_ref().unwrap().reason, EndReason::TrunkFailed);
+    assert!(world.trace().iter().any(|line| line.contains("10.0.1.1:5060 SIP/2.0 504")), "{}", world.story());
+}
+
+#[test]
 fn what_a_carrier_asks_of_us_is_not_asked_of_the_phone() {
     for (status, told) in [(401, 502), (407, 502), (420, 502), (421, 502), (423, 502), (302, 480), (305, 480)]
     {

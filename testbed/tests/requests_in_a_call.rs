@@ -134,7 +134,7 @@ fn options_says_what_we_can_and_what_is_not_served_is_said_so() {
     let options = ask("OPTIONS", "");
     assert_eq!(options.status(), Some(200));
     assert_eq!(options.field("Accept"), Some("application/sdp"));
-    assert_eq!(options.field("Supported"), Some("timer, 100rel, path"));
+    assert_eq!(options.field("Supported"), Some("timer, 100rel, replaces, path"));
     let allow = Some("INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REFER, REGISTER");
     assert_eq!(options.field("Allow"), allow);
     for method in ["SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"] {

@@ -523,6 +523,34 @@ fn a_consultation_that_still_rings_is_rung_from_the_other_call() {
 }
 
 #[test]
+fn an_invite_takes_nobodys_place_by_itself_and_is_told_why() {
+    let talk = Talk::new();
+    let known = replaces(&talk.world, talk.from).replace("%3B", ";").replace("%3D", "=");
+    let mut talk = talk;
+    let caller = talk.world.phone_by_hand("1003", THIRD_HERTZ);
+    talk.world.register_all();
+    let uri = "sip:1002@10.0.0.1";
+    let named = format!("From: <sip:1003@pbx.example.com>;tag=three\r\nTo: <{uri}>\r\n");
+    for (lines, status) in [
+        (format!("Replaces: {known}\r\n"), 403),
+        (format!("Require: replaces\r\nReplaces: {known}\r\n"), 403),
+        ("Replaces: nobody;to-tag=a;from-tag=b\r\n".into(), 481),
+        ("Replaces: nonsense\r\n".into(), 400),
+        (format!("Replaces: {known}\r\nReplaces: {known}\r\n"), 400),
+    ] {
+        talk.world.play(caller, |phone, now| phone.call(uri, &named, now));
+        talk.world.run_for(seconds(0.5));
+        let proof = talk.world.by_hand(caller).proof(uri, "1003", "secret-of-1003");
+        talk.world.play(caller, |phone, now| phone.call(uri, &format!("{named}{proof}{lines}"), now));
+        talk.world.run_for(seconds(0.5));
+        let answers = talk.world.by_hand(caller).answers("INVITE");
+        assert_eq!(answers.last().unwrap().status(), Some(status), "{lines}\n{}", talk.world.story());
+    }
+    talk.assert_both_hear("after refusals");
+    talk.end();
+}
+
+#[test]
 fn a_call_of_somebody_else_cannot_be_named() {
     let mut consulting = Consulting::new(true, answers_after(1.0));
     consulting.three.talk.world.run_for(seconds(5.0));

@@ -3,7 +3,7 @@
 use super::legs::media_of;
 use super::*;
 use crate::scenario::{Action, Foreign, Why};
-use call_control::Reached;
+use call_control::{EndReason, Reached};
 use media_relay::{Command, Playback, Sound, TerminationId, Topology};
 use sdp::Direction;
 
@@ -194,12 +194,39 @@ impl RunningCall {
 
     fn finish(&mut self, end: End, moment: Moment) {
         self.span.decided(moment.now);
-        let refused = end.sip_status.filter(|status| *status >= 300);
+        let refused = end.sip_status.filter(|status| *status >= 300).or_else(|| status_for(end.reason));
         for in_call in self.legs.values_mut() {
             // What the other one said is of no concern to the one who said it.
             let refused = refused.filter(|_| end.party.is_some_and(|party| party != in_call.party));
             in_call.leg.hang_up(refused.map_or(Why::Over, Why::Refused), moment.now);
         }
         self.phase = Phase::Ending(end);
+    }
+}
+
+/// What a party is told of an end of which nobody has said anything: whoever was called is not the one who is away.
+const fn status_for(reason: EndReason) -> Option<u16> {
+    match reason {
+        EndReason::TrunkFailed => Some(504),
+        EndReason::LimitReached => Some(503),
+        EndReason::LoopDetected => Some(482),
+        EndReason::PolicyDenied => Some(403),
+        EndReason::HungUp
+        | EndReason::Cancelled
+        | EndReason::NoAnswer
+        | EndReason::Busy
+        | EndReason::Declined
+        | EndReason::Unreachable
+        | EndReason::NotFound
+        | EndReason::Refused
+        | EndReason::NoCommonCodec
+        | EndReason::MediaTimeout
+        | EndReason::SessionExpired
+        | EndReason::MaxDuration
+        | EndReason::Transferred
+        | EndReason::TransferFailed
+        | EndReason::ServerStopped
+        | EndReason::ServerCrashed
+        | EndReason::InternalError => None,
     }
 }

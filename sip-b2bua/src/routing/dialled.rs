@@ -134,7 +134,7 @@ mod tests {
             ("tel:6597-8015;phone-context=+91-80", Some("+918065978015")),
             ("tel:2079460000;phone-context=+44", Some("+442079460000")),
             ("sip:2079460000;Phone-Context=+44@pbx.example.com;user=phone", Some("+442079460000")),
-            ("tel:8065978015;phone-context=+44", None),
+            ("tel:8065978015;phone-context=+44", Some("+448065978015")),
             ("tel:+918065978015;phone-context=+44", Some("+918065978015")),
             ("tel:08065978015;phone-context=ims.example", Some("08065978015")),
             ("tel:112;phone-context=+44", Some("112")),

@@ -23,7 +23,7 @@ use crate::trunks::{NoTrunk, Source, TrunkId};
 use call_control::{CallDirection, CallerId, Number, PartyType, Refusal};
 use rand::RngCore;
 use sip_core::{Flow, Incoming};
-use sip_message::{FieldName, Host, Response, StatusCode};
+use sip_message::{FieldName, Host, Replaces, Response, StatusCode};
 use std::time::{Duration, Instant};
 
 /// Between two lines of the log about calls of strangers to our numbers.
@@ -136,6 +136,7 @@ impl Switchboard {
         moment: Moment,
     ) -> Result<Dials, Refused> {
         check_content(incoming)?;
+        self.check_replaces(incoming)?;
         let nobody = || refused(incoming, StatusCode::NOT_FOUND, None);
         let from = Number::new(user).map_err(|_| nobody())?;
         let is_ours = |host: &Host| self.is_ours(host, incoming.flow);
@@ -159,6 +160,7 @@ impl Switchboard {
     /// What somebody outside wants, through the trunk one of whose numbers it calls.
     fn trunk_dials(&self, id: TrunkId, incoming: &Incoming, moment: Moment) -> Result<Dials, Refused> {
         check_content(incoming)?;
+        self.check_replaces(incoming)?;
         let nobody = || refused(incoming, StatusCode::NOT_FOUND, None);
         let trunk = self.trunks.settings(id).ok_or_else(nobody)?;
         let ours = self.trunks.number_dialled(id, &incoming.request).ok_or_else(nobody)?;
@@ -185,6 +187,27 @@ impl Switchboard {
             direction: CallDirection::Inbound,
             by: Some(id),
         })
+    }
+
+    /// An INVITE takes nobody's place by itself: a phone asks for that by REFER, in a call of its own (RFC 3891 §3, §8.1).
+    fn check_replaces(&self, incoming: &Incoming) -> Result<(), Refused> {
+        let fields = &incoming.request.header.fields;
+        let values: Vec<_> = fields.get_all(&FieldName::REPLACES).collect();
+        let status = match values[..] {
+            [] => return Ok(()),
+            [value] => match Replaces::read(value) {
+                None => StatusCode::BAD_REQUEST,
+                Some(replaces) => {
+                    let tags = [&*replaces.to_tag, &*replaces.from_tag];
+                    match self.endpoint.dialog_of(&replaces.call_id, tags) {
+                        Some(_) => StatusCode::FORBIDDEN,
+                        None => StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST,
+                    }
+                }
+            },
+            [_, _, ..] => StatusCode::BAD_REQUEST,
+        };
+        Err(refused(incoming, status, None))
     }
 
     /// Whether this host is us for a phone along `flow`: our domain, an address of ours, or the one that it speaks to.

@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::compose::SDP;
-use super::provisional::RELIABLE;
+use super::provisional::{RELIABLE, has_option};
 use super::session_timer::TIMER;
 use sip_message::{FieldName, Header, Method, Request, Response, StatusCode};
 
@@ -147,4 +147,39 @@ pub(super) const fn refusal_of(method: &Method) -> StatusCode {
         Method::Known(_) => StatusCode::METHOD_NOT_ALLOWED,
         Method::Extension(_) => StatusCode::NOT_IMPLEMENTED,
     }
+}
+/// The request once more, when a response wants other options than it has: what is required and can be, is (421, RFC 3261
+/// §21.4.16); what the peer does not know is left out (420, §8.1.3.5). `None`: nothing would be other than before.
+pub(super) fn with_other_options(request: &Request, response: &Response) -> Option<Request> {
+    let mut mended = request.clone();
+    let (ours, theirs) = (&mut mended.header.fields, &response.header.fields);
+    let is_among =
+        |options: &[&str], option: &str| options.iter().any(|other| other.eq_ignore_ascii_case(option));
+    if response.status == StatusCode::EXTENSION_REQUIRED {
+        let wanted = theirs.tokens(&FieldName::REQUIRE);
+        let can_be = |option: &&str| has_option(&request.header, &FieldName::SUPPORTED, option);
+        let is_new = |option: &&str| !has_option(&request.header, &FieldName::REQUIRE, option);
+        if wanted.is_empty() || !wanted.iter().all(can_be) || !wanted.iter().any(is_new) {
+            return None;
+        }
+        ours.set(FieldName::REQUIRE, wanted.join(", "));
+        return Some(mended);
+    }
+    let unknown = theirs.tokens(&FieldName::UNSUPPORTED);
+    let mut is_other = false;
+    for field in [FieldName::SUPPORTED, FieldName::REQUIRE] {
+        let before = request.header.fields.tokens(&field);
+        let left: Vec<&str> = before.iter().copied().filter(|option| !is_among(&unknown, option)).collect();
+        is_other |= left.len() < before.len();
+        if left.is_empty() {
+            ours.remove(&field);
+        } else {
+            ours.set(field, left.join(", "));
+        }
+    }
+    if is_among(&unknown, TIMER) {
+        ours.remove(&FieldName::SESSION_EXPIRES);
+        ours.remove(&FieldName::MIN_SE);
+    }
+    is_other.then_some(mended)
 }

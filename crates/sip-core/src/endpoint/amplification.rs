@@ -75,7 +75,7 @@ mod tests {
             response.header.fields.push(FieldName::WWW_AUTHENTICATE, value);
         }
         response.header.fields.push(FieldName::SERVER, "dialbridge");
-        response.header.fields.push(FieldName::SUPPORTED, "timer, 100rel, path");
+        response.header.fields.push(FieldName::SUPPORTED, "timer, 100rel, replaces, path");
         response
     }
 

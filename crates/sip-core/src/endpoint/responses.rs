@@ -1,5 +1,6 @@
 //! Responses that come in, and responses that never come (RFC 3261 §8.1.3, §17.1.3).
 
+use super::abilities::with_other_options;
 use super::compose::body_of;
 use super::transactions::{Failure, Machine, Owner};
 use super::usage::Stage;
@@ -205,10 +206,13 @@ impl Endpoint {
 
     /// The request of a transaction once more, without what the response did not like.
     fn mended_request(&mut self, id: TransactionId, invite: InviteId, response: &Response) -> Option<Retry> {
-        if response.status == StatusCode::SESSION_INTERVAL_TOO_SMALL {
-            self.request_with_larger_interval(id, invite, response)
-        } else {
-            self.request_with_credentials(id, invite, response)
+        match response.status {
+            StatusCode::SESSION_INTERVAL_TOO_SMALL => self.request_with_larger_interval(id, invite, response),
+            StatusCode::BAD_EXTENSION | StatusCode::EXTENSION_REQUIRED => {
+                let (request, attempts) = self.transactions.get_mut(&id)?.machine.take_attempts()?;
+                Some(Retry { request: with_other_options(request, response)?, attempts })
+            }
+            _ => self.request_with_credentials(id, invite, response),
         }
     }
 
