@@ -1,4 +1,5 @@
 //! Peers that want other options than our INVITE has (RFC 3261 §21.4.15, §21.4.16).
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails it")]
 
 mod by_hand;
 
