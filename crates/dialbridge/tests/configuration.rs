@@ -328,6 +328,29 @@ fn trunk(lines: &str) -> String {
 }
 
 #[test]
+fn whoever_does_not_answer_leads_on_to_somebody_who_can_be_rung() {
+    let file = |to: &str, rest: &str| {
+        format!(
+            "[[extensions]]\nnumber = \"1003\"\npassword = \"a\"\nforward_to = \"{to}\"\n\
+             [[extensions]]\nnumber = \"1002\"\npassword = \"b\"\n{rest}"
+        )
+    };
+    let policy = "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\ndeny = [\"+91900\"]\n";
+    for (to, rest) in [("1002", ""), ("1002", policy), ("099 0011 2233", policy)] {
+        assert!(config::parse(&file(to, rest)).is_ok(), "{to}");
+    }
+    for (to, rest, why) in [
+        ("1003", policy, "it is the number of this extension"),
+        ("1009", policy, "a short number is dialled only if dial_policy.allow names it, and it has no 1009"),
+        ("+919001112233", policy, "dial_policy.deny has +91900"),
+        ("+442079460000", policy, "dial_policy.allow has no beginning of +442079460000"),
+        ("9900112233", "", "no extension has it, and without [dial_policy] nothing outside is dialled"),
+    ] {
+        assert_eq!(mistakes(&file(to, rest)), [format!("4 extensions[0].forward_to: is never rung: {why}")]);
+    }
+}
+
+#[test]
 fn a_trunk_is_held_to_what_a_carrier_can_use() {
     let plain = config::parse(&trunk("")).unwrap();
     assert_eq!((plain.trunks[0].channels, plain.trunks[0].priority), (30, 10));

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Forwards of forwards that are followed; those of two extensions may lead to each other.
+const FORWARDS_MAX: u8 = 5;
 /// When a client that met a limit may try again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// When a client may try again whose call could not be written.
@@ -121,18 +123,18 @@ impl Known<'_> {
     }
 
     pub(super) fn can_be_rung(self, whom: &Whom, field: &'static str, now: Instant) -> Result<(), Refusal> {
-        if whom.party_type != PartyType::External {
-            let is_there = !self.registrar.bindings_of(whom.number.as_str(), now).is_empty();
-            return match self.directory.forward_of(&whom.number).filter(|_| !is_there) {
-                Some(forward) => {
-                    let outside = self.directory.find(&forward.to, Some(PartyType::External), field)?;
-                    self.can_be_rung(&outside, field, now)
-                }
-                None if is_there => Ok(()),
-                None => Err(Refusal::NotRegistered { field }),
-            };
+        let mut whom = whom.clone();
+        let mut forwards = 0;
+        while whom.party_type != PartyType::External {
+            if !self.registrar.bindings_of(whom.number.as_str(), now).is_empty() {
+                return Ok(());
+            }
+            let forward = self.directory.forward_of(&whom.number).filter(|_| forwards < FORWARDS_MAX);
+            let forward = forward.ok_or(Refusal::NotRegistered { field })?;
+            whom = self.directory.find(&forward.to, None, field)?;
+            forwards += 1;
         }
-        let number = whom.number.clone();
+        let number = whom.number;
         self.trunks.can_take(&number, self.directory.is_emergency(&number), now).map_err(|why| match why {
             NoTrunk::Full => Refusal::NoChannel { number, retry_after: RETRY_AFTER },
             NoTrunk::None | NoTrunk::AllFailed => Refusal::NoTrunk { number, field },

@@ -11,6 +11,9 @@ use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, Tr
 use call_control::{EndReason, PartyType, Refusal};
 use sip_message::{Host, StatusCode, Uri};
 
+/// A leg was sent on more often than it may be.
+const LOOPED: LegEnd = LegEnd::Refused { status: StatusCode::LOOP_DETECTED.code() };
+
 impl Switchboard {
     /// Where a trunk's name leads to.
     pub fn handle_located(&mut self, trunk: TrunkId, result: Result<Located, NotLocated>, moment: Moment) {
@@ -59,21 +62,17 @@ impl Switchboard {
         let order = whom.and_then(|whom| self.calls.machine(number)?.redirect(leg, &whom, reason, moment));
         let Some(order) = order else {
             let why = match (is_sent_on, denied) {
-                (true, _) => LegEnd::Refused { status: StatusCode::LOOP_DETECTED.code() },
+                (true, _) => LOOPED,
                 (false, true) => LegEnd::Denied,
                 (false, false) => refused,
             };
             return self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment));
         };
-        if order.whom.party_type == PartyType::External {
-            return self.ring_outside(number, leg, Box::new(order), moment);
-        }
-        let routes = self.routes(number, leg, &order, moment);
-        self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
+        self.ring_elsewhere(number, leg, order, moment);
     }
 
-    /// The phones of an extension did not answer, or it has none: its number outside is rung in their place, if the dial
-    /// policy lets it be.
+    /// The phones of an extension did not answer, or it has none: another number is rung in their place, one of ours or,
+    /// where the dial policy lets it be, one outside.
     fn forward(&mut self, number: CallNumber, leg: LegId, failure: Failure, moment: Moment) {
         let reason = match failure {
             Failure::NoAnswer => DiversionReason::NoAnswer,
@@ -88,7 +87,7 @@ impl Switchboard {
                 Err(LegEnd::Refused { status })
             }
             Failure::Refused { .. } | Failure::Silent | Failure::Unreachable | Failure::NoAnswer => {
-                self.directory.find(&to.to, Some(PartyType::External), "forward_to").map_err(|refusal| {
+                self.directory.find(&to.to, None, "forward_to").map_err(|refusal| {
                     tracing::warn!(extension = %order.whom.number, %refusal, "an extension is not forwarded");
                     LegEnd::Denied
                 })
@@ -96,12 +95,21 @@ impl Switchboard {
         };
         let order = forwarded.and_then(|whom| {
             let order = self.calls.machine(number).and_then(|call| call.redirect(leg, &whom, reason, moment));
-            order.ok_or(LegEnd::Unreachable)
+            order.ok_or(LOOPED)
         });
         match order {
-            Ok(order) => self.ring_outside(number, leg, Box::new(order), moment),
+            Ok(order) => self.ring_elsewhere(number, leg, order, moment),
             Err(why) => self.with_call(number, moment, |call| call.handle_routes(leg, Err(why), moment)),
         }
+    }
+
+    /// A leg that was sent on rings whom that leads to.
+    fn ring_elsewhere(&mut self, number: CallNumber, leg: LegId, order: Order, moment: Moment) {
+        if order.whom.party_type == PartyType::External {
+            return self.ring_outside(number, leg, Box::new(order), moment);
+        }
+        let routes = self.routes(number, leg, &order, moment);
+        self.with_call(number, moment, |call| call.handle_routes(leg, routes, moment));
     }
 
     pub(super) fn drain_trunks(&mut self, moment: Moment) {

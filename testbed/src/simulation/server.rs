@@ -50,6 +50,18 @@ pub(super) fn server(
     (Switchboard::new(settings, scenarios, endpoint, registrar, random.random(), now), relay)
 }
 
+/// 1007 leads outside; 1005 and 1006 to each other, where there are trunks.
+fn forward_of(index: u32, has_trunks: bool) -> Option<Forward> {
+    let to = match index {
+        5 => "1006",
+        6 => "1005",
+        7 => FORWARD_OF_1007,
+        _ => return None,
+    };
+    let to = Number::new(to).expect("a number");
+    has_trunks.then(|| Forward { to, after: Duration::from_secs(5) })
+}
+
 fn settings(trunks: &[TrunkSettings], limits: Limits) -> Settings {
     let has_trunks = !trunks.is_empty();
     let extension = |index: u32| {
@@ -59,10 +71,7 @@ fn settings(trunks: &[TrunkSettings], limits: Limits) -> Settings {
             name: None,
             secret: Secret::new(&user, DOMAIN, &password(&user)),
             codecs: (index >= 8).then(|| Codec::ALL.to_vec()),
-            forward: (index == 7 && has_trunks).then(|| Forward {
-                to: Number::new(FORWARD_OF_1007).expect("a number"),
-                after: Duration::from_secs(5),
-            }),
+            forward: forward_of(index, has_trunks),
             auto_answer: None,
         }
     };

@@ -154,3 +154,35 @@ fn a_phone_that_answers_in_time_is_the_one_that_talks() {
     let _ = number("1007");
     outside.end(call);
 }
+
+#[test]
+fn an_extension_may_lead_on_to_another_one_and_circles_end() {
+    for is_there in [true, false] {
+        let mut outside = Outside::with(&[RawScript::answers_after(0.5)]);
+        // 1005 leads on to 1006, and that back.
+        let colleague =
+            outside.world.phone("1006", if is_there { answers_after(0.5) } else { rings_for_ever() }, 600.0);
+        let desk = outside.world.phone("1005", rings_for_ever(), 800.0);
+        outside.world.register_all();
+        let call = outside.world.click_to_call(World::request("1001", "1005")).unwrap();
+        outside.world.run_for(seconds(9.0));
+        let view = outside.world.call(call);
+        if is_there {
+            assert_eq!(view.to.state, PartyState::Answered, "{}", outside.world.story());
+            assert_eq!(view.to.reached.as_ref().unwrap().number.as_str(), "1006");
+            assert!(outside.world.is_busy(colleague) && !outside.world.is_busy(desk));
+            outside.end(call);
+        } else {
+            let record = outside.world.run_until_ended(call);
+            let end = record.end.as_ref().unwrap();
+            assert_eq!((end.reason, end.sip_status), (EndReason::LoopDetected, Some(482)));
+            assert_eq!(record.path.len(), 5, "{:?}", record.path);
+        }
+    }
+    // Neither has a phone.
+    let mut away = Outside::with(&[RawScript::answers_after(0.5)]);
+    assert_eq!(
+        away.world.click_to_call(World::request("1001", "1005")),
+        Err(Refusal::NotRegistered { field: "to" })
+    );
+}

@@ -1,12 +1,13 @@
 //! The tables that are there many times: API keys and extensions.
 
 use super::mistake::Fault;
-use super::reader::Table;
+use super::reader::{Table, Value};
 use super::values;
 use crate::Secret;
 use audio::Codec;
 use call_control::Number;
 use control_api::ApiKey;
+use numbering::{Denial, DialPolicy};
 use sip_b2bua::{AutoAnswer, Extension, Forward};
 use sip_core::digest;
 use std::collections::HashMap;
@@ -54,8 +55,9 @@ impl ExtensionEntry {
     }
 }
 
-pub(super) fn extensions(tables: Vec<Table<'_>>) -> Vec<ExtensionEntry> {
+pub(super) fn extensions(tables: Vec<Table<'_>>, policy: Option<&DialPolicy>) -> Vec<ExtensionEntry> {
     let mut read: Vec<ExtensionEntry> = Vec::new();
+    let mut forwards = Vec::new();
     let mut seen: Seen<Number> = Seen::default();
     for mut table in tables {
         let number = table.required("number").and_then(|value| {
@@ -79,19 +81,48 @@ pub(super) fn extensions(tables: Vec<Table<'_>>) -> Vec<ExtensionEntry> {
         });
         let name = table.optional("name").and_then(|value| value.parsed(values::display_name));
         let codecs = table.optional("codecs").and_then(|value| value.set("a list of codecs", values::codec));
-        let forward = forward(&mut table);
+        let forward = forward(&mut table).map(|(value, forward)| {
+            forwards.push((number.clone(), value, forward.to.clone()));
+            forward
+        });
         let auto_answer = table.optional("auto_answer").and_then(|value| value.parsed(values::auto_answer));
         table.end();
         if let (Some(number), Some(password)) = (number, password) {
             read.push(ExtensionEntry { number, password, name, codecs, forward, auto_answer });
         }
     }
+    for (own, value, to) in forwards {
+        must_be_rung(&read, policy, own.as_ref(), (&value, &to));
+    }
     read
 }
 
+/// Another extension, or a number that the dial policy lets be dialled.
+fn must_be_rung(
+    extensions: &[ExtensionEntry],
+    policy: Option<&DialPolicy>,
+    own: Option<&Number>,
+    (value, to): (&Value<'_>, &Number),
+) {
+    let why = if own == Some(to) {
+        "it is the number of this extension".into()
+    } else if extensions.iter().any(|extension| extension.number == *to) {
+        return;
+    } else {
+        match policy.map(|policy| policy.judge(to)) {
+            Some(Ok(_)) => return,
+            Some(Err(Denial::Unreadable(why))) => format!("it {why}"),
+            Some(Err(Denial::Forbidden(rule))) => rule.to_string(),
+            None => "no extension has it, and without [dial_policy] nothing outside is dialled".into(),
+        }
+    };
+    value.refuse(Fault::NeverRung(why));
+}
+
 /// Where else an extension is reached.
-fn forward(table: &mut Table<'_>) -> Option<Forward> {
-    let to = table.optional("forward_to").map(|value| value.parsed(Number::written));
+fn forward<'d>(table: &mut Table<'d>) -> Option<(Value<'d>, Forward)> {
+    let value = table.optional("forward_to");
+    let to = value.as_ref().map(|value| value.parsed(Number::written));
     let after = table.optional("forward_after_seconds").map(|value| value.seconds(1..=600));
     if after.is_some() && to.is_none() {
         table.refuse("forward_to", Fault::Missing);
@@ -100,7 +131,7 @@ fn forward(table: &mut Table<'_>) -> Option<Forward> {
         Some(after) => after?,
         None => FORWARD_AFTER,
     };
-    Some(Forward { to: to??, after })
+    Some((value?, Forward { to: to??, after }))
 }
 
 pub(super) fn api_keys(tables: Vec<Table<'_>>) -> Vec<KeyEntry> {

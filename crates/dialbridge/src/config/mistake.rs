@@ -159,6 +159,9 @@ pub enum Fault {
     /// A destination that is not there.
     #[error("there is no extension {0}")]
     NoSuchExtension(String),
+    /// A number that an extension leads on to, and that is never rung.
+    #[error("is never rung: {0}")]
+    NeverRung(String),
     /// Two trunks at one address that both have a number.
     #[error("has a number that the trunk {0} has at the same address: their calls could not be told apart")]
     NumberOfAnother(String),

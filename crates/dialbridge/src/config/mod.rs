@@ -260,9 +260,9 @@ fn configuration(mut root: Table<'_>) -> Configuration {
     let data_folder = sections::data(root.table("data"), default.data_folder);
     let limits = sections::limits(root.table("limits"), default.limits);
     let api_keys = entries::api_keys(root.tables("api_keys"));
-    let extensions = entries::extensions(root.tables("extensions"));
     let dial_policy = root.optional("dial_policy");
     let dial_policy = dial_policy.and_then(|value| value.table("a table")).and_then(sections::dial_policy);
+    let extensions = entries::extensions(root.tables("extensions"), dial_policy.as_ref());
     let speaks_tls = sip.listen.iter().any(|(transport, _)| *transport == Transport::Tls);
     let surroundings =
         trunks::Surroundings { policy: dial_policy.as_ref(), extensions: &extensions, speaks_tls };
