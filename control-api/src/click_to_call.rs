@@ -56,5 +56,9 @@ fn must_be_allowed(key: &ApiKey, request: &ClickToCall) -> Result<(), ApiError> 
     if !to_an_agent {
         key.must(CLICK_TO_CALL)?;
     }
-    key.must_show(request.caller_id.as_ref())
+    key.must_show(request.caller_id.as_ref()).inspect_err(|_| {
+        if let Some(number) = request.caller_id.as_ref().and_then(|caller_id| caller_id.number.as_ref()) {
+            placed::log_caller_id(&key.name, number);
+        }
+    })
 }

@@ -277,8 +277,11 @@ impl RunningCall {
             return Shows { diverted: Vec::new(), ..self.shows.clone() };
         }
         let number = self.leg_of(party).map_or(&first.number, |(_, whom)| &whom.number);
+        let is_hidden =
+            self.legs.values().any(|in_call| in_call.is_shown && in_call.party == party && in_call.is_hidden);
         // Whoever has called without a number stays without one.
-        let hidden = (*number == Number::anonymous()).then_some(CallerId { name: None, number: None });
+        let is_hidden = is_hidden || *number == Number::anonymous();
+        let hidden = is_hidden.then_some(CallerId { name: None, number: None });
         Shows { caller_id: hidden, ..Shows::number(number.clone()) }
     }
 

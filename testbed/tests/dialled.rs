@@ -1,7 +1,7 @@
 //! Stories: phones dial each other, and numbers outside.
 
 use audio::tone_milliseconds;
-use call_control::{CallDirection, CallEventKind, CallId, EndReason, EndedBy};
+use call_control::{CallDirection, CallEventKind, CallId, EndReason, EndedBy, Party};
 use sip_message::StatusCode;
 use std::time::Duration;
 use test_phone::{Command, PhoneEvent, Script};
@@ -175,6 +175,24 @@ fn a_carrier_that_says_nothing_is_not_told_as_a_phone_that_is_away() {
     let call = world.run_until_ended(id);
     assert_eq!(call.end.as_ref().unwrap().reason, EndReason::TrunkFailed);
     assert!(world.trace().iter().any(|line| line.contains("10.0.1.1:5060 SIP/2.0 504")), "{}", world.story());
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_told_as_such_on_both_sides() {
+    let g729 = "v=0\r\no=c 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n";
+    let mut world = World::with_trunks(5, vec![trunk("carrier", "sip:192.0.2.1")], Zone::default());
+    let from = world.phone("1001", Script::default(), 700.0);
+    let carrier = world.caller("192.0.2.1:5060", 900.0);
+    world.register_all();
+    world.play(carrier, |carrier, _| carrier.answers_with = Some(g729));
+    world.press(from, &Command::Call("9944421125".into()));
+    let id = only_call(&mut world);
+    let call = world.run_until_ended(id);
+    let end = call.end.as_ref().unwrap();
+    assert_eq!((end.reason, end.party), (EndReason::NoCommonCodec, Some(Party::To)));
+    assert!(world.trace().iter().any(|line| line.contains("10.0.1.1:5060 SIP/2.0 488")), "{}", world.story());
+    let bye = world.by_hand(carrier).requests("BYE")[0];
+    assert!(bye.field("Reason").unwrap().contains("cause=488"), "{bye:?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ mod talk;
 
 use audio::tone_share;
 use call_control::{
-    Call, CallEventKind, CallId, EndReason, EndedBy, NotNow, Number, Party, Refusal, Step, StepKind,
-    Transfer, Wish, WishRefusal,
+    Call, CallEventKind, CallId, EndReason, EndedBy, NotNow, Number, Party, PartyState, Refusal, Step,
+    StepKind, Transfer, Wish, WishRefusal,
 };
 use std::sync::Arc;
 use talk::Talk;
@@ -362,6 +362,26 @@ fn the_api_transfers_either_party_and_lets_the_other_one_go() {
 }
 
 #[test]
+fn a_hold_of_the_api_ends_with_a_transfer_and_that_is_told() {
+    for script in [answers_after(1.0), refuses(sip_message::StatusCode::BUSY_HERE)] {
+        let mut three = Three::new(script);
+        let id = three.talk.id;
+        assert_eq!(three.talk.world.wish(id, Wish::Hold(Party::To)), Ok(()));
+        three.talk.world.run_for(seconds(1.0));
+        assert_eq!(three.talk.world.wish(id, transfer(Party::To, "1003")), Ok(()));
+        three.talk.world.run_for(seconds(4.0));
+        assert_eq!(three.talk.world.wish(id, Wish::Resume(Party::To)), Err(NotNow::NotHeld.into()));
+        let held_and_not: Vec<_> = three.path().into_iter().map(|(step, party, _)| (step, party)).collect();
+        assert_eq!(
+            held_and_not[..2],
+            [(StepKind::Held, Some(Party::To)), (StepKind::Resumed, Some(Party::To))]
+        );
+        assert!(three.talk.world.events_of(id).contains(&CallEventKind::Resumed));
+        three.end();
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_is_said_before_anybody_is_rung() {
     let mut three = Three::new(answers_after(1.0));
     let id = three.talk.id;
@@ -489,6 +509,9 @@ fn an_attended_transfer_makes_one_call_of_two() {
         let merged = three.talk.world.run_until_written(consultation);
         let end = merged.end.as_ref().unwrap();
         assert_eq!((end.reason, end.into), (EndReason::Transferred, Some(three.talk.id)));
+        for party in [&merged.from, &merged.to] {
+            assert!(party.state == PartyState::Gone && party.ended_at.is_some(), "{party:?}");
+        }
         let place = if referrer_is_from { Party::From } else { Party::To };
         let call = three.talk.world.call(three.talk.id);
         assert_eq!(call.party(place).reached.as_ref().unwrap().number.as_str(), "1003");

@@ -5,7 +5,7 @@ use crate::click_to_call::settled::Waiting;
 use crate::error::ApiError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use call_control::{Call, CallId, ClickToCall, Refusal};
+use call_control::{Call, CallId, ClickToCall, Number, Refusal};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,11 @@ struct Body<'a> {
     call: Option<&'a Call>,
 }
 
+/// A key wanted to show a number that is not its own.
+pub(super) fn log_caller_id(key: &str, number: &Number) {
+    tracing::warn!(key, %number, "a caller_id that may not be shown");
+}
+
 impl Placed {
     /// Asks the B2BUA for the call.
     ///
@@ -40,6 +45,9 @@ impl Placed {
             // Who tries what is not allowed is looked for in the log; the other refusals are the client's to read.
             if let Refusal::PolicyDenied { number, rule, .. } = refusal {
                 tracing::warn!(key = %key_name, %number, %rule, "a number that may not be dialled");
+            }
+            if let Refusal::CallerIdNotAllowed { number } = refusal {
+                log_caller_id(&key_name, number);
             }
         })?;
         tracing::info!(%call_id, key = %key_name, "click-to-call");

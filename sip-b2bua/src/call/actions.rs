@@ -211,6 +211,7 @@ const fn status_for(reason: EndReason) -> Option<u16> {
         EndReason::LimitReached => Some(503),
         EndReason::LoopDetected => Some(482),
         EndReason::PolicyDenied => Some(403),
+        EndReason::NoCommonCodec => Some(488),
         EndReason::HungUp
         | EndReason::Cancelled
         | EndReason::NoAnswer
@@ -219,7 +220,6 @@ const fn status_for(reason: EndReason) -> Option<u16> {
         | EndReason::Unreachable
         | EndReason::NotFound
         | EndReason::Refused
-        | EndReason::NoCommonCodec
         | EndReason::MediaTimeout
         | EndReason::SessionExpired
         | EndReason::MaxDuration

@@ -24,8 +24,16 @@ impl Given {
 
 impl RunningCall {
     /// Gives a leg away: [`RunningCall::lose`] follows.
-    pub(crate) fn give(&mut self, leg: LegId) -> Option<Given> {
-        let in_call = self.legs.remove(&leg)?;
+    pub(crate) fn give(&mut self, leg: LegId, moment: Moment) -> Option<Given> {
+        let at = self.clock.at(moment.now);
+        let is_hidden = |shows: Shows| shows.caller_id.is_some_and(|shown| shown.number.is_none());
+        let hides = self.legs.get(&leg).is_some_and(|in_call| is_hidden(self.shown_of(in_call.party)));
+        let mut in_call = self.legs.remove(&leg)?;
+        in_call.is_hidden = hides;
+        if in_call.is_shown {
+            let view = self.view.party_mut(in_call.party);
+            (view.state, view.ended_at) = (PartyState::Gone, Some(at));
+        }
         self.sounds.remove(&leg);
         self.connected = None;
         let rtp = self.seats.remove(in_call.seat);

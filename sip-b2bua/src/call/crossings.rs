@@ -246,7 +246,7 @@ fn from_calling() {
         &[
             ("from rings", FROM_RINGS, "from ringing"),
             ("from answers", FROM_ANSWERS, "describe, from answered, play, INVITE to"),
-            ("from answers without a codec", FROM_ANSWERS_BADLY, "hang up from"),
+            ("from answers without a codec", FROM_ANSWERS_BADLY, "hang up from because of 488"),
             ("from refuses", FROM_REFUSES, "ends: busy by from"),
             ("from is not reached", FROM_IS_NOT_REACHED, "ends: unreachable by server"),
             ("from is silent", FROM_IS_SILENT, "ends: unreachable by server"),
@@ -271,7 +271,7 @@ fn from_ringing() {
         &[
             ("from rings", FROM_RINGS, "–"),
             ("from answers", FROM_ANSWERS, "describe, from answered, play, INVITE to"),
-            ("from answers without a codec", FROM_ANSWERS_BADLY, "hang up from"),
+            ("from answers without a codec", FROM_ANSWERS_BADLY, "hang up from because of 488"),
             ("from refuses", FROM_REFUSES, "ends: busy by from"),
             ("from is not reached", FROM_IS_NOT_REACHED, "ends: unreachable by server"),
             ("from is silent", FROM_IS_SILENT, "ends: unreachable by server"),
@@ -320,7 +320,7 @@ fn to_calling() {
         &[
             ("to rings", TO_RINGS, "to ringing"),
             ("to answers", TO_ANSWERS, "describe, to answered, stop, link, connected"),
-            ("to answers without a codec", TO_ANSWERS_BADLY, "hang up to"),
+            ("to answers without a codec", TO_ANSWERS_BADLY, "hang up to because of 488"),
             ("to refuses", TO_REFUSES, "hang up from because of 486"),
             ("to is not reached", TO_IS_NOT_REACHED, "hang up from"),
             ("to is silent", TO_IS_SILENT, "hang up from"),
@@ -347,7 +347,7 @@ fn to_ringing() {
         &[
             ("to rings", TO_RINGS, "–"),
             ("to answers", TO_ANSWERS, "describe, to answered, stop, link, connected"),
-            ("to answers without a codec", TO_ANSWERS_BADLY, "hang up to"),
+            ("to answers without a codec", TO_ANSWERS_BADLY, "hang up to because of 488"),
             ("to refuses", TO_REFUSES, "hang up from because of 486"),
             ("to is not reached", TO_IS_NOT_REACHED, "hang up from"),
             ("to is silent", TO_IS_SILENT, "hang up from"),

@@ -22,6 +22,8 @@ pub(super) struct LegInCall {
     pub(super) trunk: Option<Box<str>>,
     /// The view shows this one of the legs of its party.
     pub(super) is_shown: bool,
+    /// Its user wants to be shown to nobody.
+    pub(super) is_hidden: bool,
     /// How often it was sent elsewhere.
     pub(super) redirected: u8,
     /// What it was told to do, where it rings somebody.
@@ -57,6 +59,7 @@ impl LegInCall {
             sip_call_id: None,
             trunk: None,
             is_shown: true,
+            is_hidden: false,
             redirected: 0,
             order: None,
             format: None,

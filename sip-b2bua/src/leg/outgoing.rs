@@ -261,7 +261,7 @@ impl Leg {
         };
         self.forks[fork].state = ForkState::Answered;
         let Some((description, format)) = self.forks[fork].agreed(response) else {
-            return self.release(LegEnd::NoCommonCodec, Why::Over, now);
+            return self.release(LegEnd::NoCommonCodec, Why::Refused(488), now);
         };
         self.deadlines.clear_all();
         let elsewhere = reason(Why::AnsweredElsewhere);

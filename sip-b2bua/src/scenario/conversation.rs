@@ -207,7 +207,10 @@ impl Conversation {
         if self.held.is_empty() {
             actions.push(Action::Part(self.from, self.to));
         }
-        self.held.clear();
+        // A hold ends with it, however it ends.
+        for party in std::mem::take(&mut self.held) {
+            note(StepKind::Resumed, party, None, None, actions);
+        }
         actions.push(Action::Hold(waits));
         actions.play(leaves, Sound::Hold);
         let (by, place) = (*by, *place);

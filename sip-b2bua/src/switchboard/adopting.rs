@@ -58,7 +58,7 @@ impl Switchboard {
     ) {
         let before = (foreign.call, foreign.leg);
         let into = self.calls.id_of(number);
-        let given = self.calls.machine(foreign.call).and_then(|call| call.give(foreign.leg));
+        let given = self.calls.machine(foreign.call).and_then(|call| call.give(foreign.leg, moment));
         let (Some(given), Some(into)) = (given, into) else {
             return self.with_call(number, moment, |call| call.cannot_take_over(leg, moment));
         };

@@ -34,6 +34,8 @@ pub struct ByHand {
     pub said: Said,
     /// Calls without an offer, and answers that of the 200 in its ACK.
     pub asks_for_offer: bool,
+    /// What it says in the place of an answer to an INVITE.
+    pub answers_with: Option<&'static str>,
     /// What its ACK has in the place of that answer.
     pub late_answer: Option<&'static str>,
     /// Rings for so long before it answers; for ever when absent.
@@ -106,6 +108,7 @@ impl ByHand {
             sends_from: None,
             said: Said::default(),
             asks_for_offer: false,
+            answers_with: None,
             late_answer: None,
             answers_after: Some(Duration::from_secs(1)),
             server,
@@ -305,6 +308,9 @@ impl ByHand {
         match method {
             "INVITE" | "UPDATE" => {
                 let answer = match Read::new(request.body()) {
+                    Some(_) if self.answers_with.is_some() => {
+                        self.answers_with.unwrap_or_default().to_owned()
+                    }
                     Some(offer) => self.description_of(&offer.answered_by(&self.said)),
                     None if method == "INVITE" => self.description_of(&self.said.clone()),
                     None => String::new(),
