@@ -57,6 +57,11 @@ impl Api {
         self.send(self.client.post(self.at(&format!("/calls/{call}/hangup"))))
     }
 
+    /// POST /calls/{id}/hold and the like, with this body.
+    pub fn ask(&self, call: &str, wish: &str, body: &Value) -> Answer {
+        self.send(self.client.post(self.at(&format!("/calls/{call}/{wish}"))).json(body))
+    }
+
     /// GET /calls/{id}.
     pub fn call(&self, call: &str) -> Answer {
         self.send(self.client.get(self.at(&format!("/calls/{call}"))))

@@ -125,6 +125,32 @@ impl Recording {
     pub fn tone_milliseconds(&self, hertz: f64) -> u64 {
         audio::tone_milliseconds(&self.samples, self.sample_rate, hertz)
     }
+
+    /// Which of these tones was heard after which, and for how many milliseconds each: one that returns after a
+    /// silence goes on, and less than 60 ms at a time is none.
+    pub fn course(&self, tones: &[f64]) -> Vec<(f64, u64)> {
+        let window = (self.sample_rate / 50) as usize;
+        let heard = self.samples.chunks_exact(window).map(|samples| {
+            let dominates = |hertz: &f64| audio::tone_milliseconds(samples, self.sample_rate, *hertz) > 0;
+            tones.iter().position(dominates)
+        });
+        let mut runs: Vec<(Option<usize>, u64)> = Vec::new();
+        for tone in heard {
+            match runs.last_mut() {
+                Some((last, milliseconds)) if *last == tone => *milliseconds += 20,
+                Some(_) | None => runs.push((tone, 20)),
+            }
+        }
+        let mut course: Vec<(f64, u64)> = Vec::new();
+        for (tone, milliseconds) in runs.into_iter().filter(|(_, milliseconds)| *milliseconds >= 60) {
+            let Some(hertz) = tone.map(|position| tones[position]) else { continue };
+            match course.last_mut() {
+                Some((last, whole)) if last.total_cmp(&hertz).is_eq() => *whole += milliseconds,
+                Some(_) | None => course.push((hertz, milliseconds)),
+            }
+        }
+        course
+    }
 }
 
 /// Half a minute of a sine as a WAV file, the same on every channel.

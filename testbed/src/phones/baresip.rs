@@ -70,6 +70,16 @@ impl Baresip {
         self.command("resume");
     }
 
+    /// Answers the call that rings.
+    pub fn answer(&self) {
+        self.command("accept");
+    }
+
+    /// Wants this number to take its place in its call (RFC 3515).
+    pub fn transfer(&self, number: &str) {
+        self.command_with("transfer", &format!(",\"params\":\"sip:{number}@{}\"", crate::server::DOMAIN));
+    }
+
     /// Hangs up.
     pub fn hang_up(&self) {
         self.command("hangup");
@@ -82,7 +92,8 @@ impl Baresip {
         assert!(ended.is_some(), "baresip does not end:\n{}", self.process.output_tail(40));
     }
 
-    /// What it has heard in the only call that it has had.
+    /// What it has heard in the only call that it has had. A re-INVITE that holds it ends that: its recorder is taken
+    /// out of its sound then, and is not put back when its loudspeaker is.
     pub fn recording(&self) -> Recording {
         let files = std::fs::read_dir(self.folder.join("heard")).expect("the folder of recordings");
         let mut files = files.filter_map(Result::ok).map(|entry| entry.path());

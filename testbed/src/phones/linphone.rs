@@ -53,6 +53,21 @@ impl Linphone {
         self.process.type_line(&format!("call sip:{number}@{}", crate::server::DOMAIN));
     }
 
+    /// Holds its call of this number: it counts them from one.
+    pub fn hold(&mut self, call: u32) {
+        self.process.type_line(&format!("pause {call}"));
+    }
+
+    /// Wants this number to take its place in its only call (RFC 3515).
+    pub fn transfer(&mut self, number: &str) {
+        self.process.type_line(&format!("transfer sip:{number}@{}", crate::server::DOMAIN));
+    }
+
+    /// Wants whoever it talks to in the second of these calls to take its place in the first one (RFC 3891).
+    pub fn transfer_to_call(&mut self, call: u32, second: u32) {
+        self.process.type_line(&format!("transfer {call} to-call {second}"));
+    }
+
     /// Hangs up.
     pub fn hang_up(&mut self) {
         self.process.type_line("terminate");

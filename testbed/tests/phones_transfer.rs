@@ -1,0 +1,174 @@
+//! baresip and linphone hold, transfer and are transferred, with real sound.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use testbed::{
+    Api, Baresip, Extension, Linphone, Loopback, PhoneAccount, Recording, RtpPeer, Server, ServerOptions, Sipp,
+};
+
+const SOON: Duration = Duration::from_secs(8);
+/// What the phones of 1001, 1002 and 1003 play, in hertz.
+const TONES: [f64; 3] = [600.0, 950.0, 1700.0];
+/// What plays somebody outside.
+const OUTSIDE_TONE: f64 = 1250.0;
+/// What the server plays to whoever is held.
+const HOLD_TONE: f64 = 800.0;
+
+/// The server with three extensions.
+struct Office {
+    server: Server,
+    api: Api,
+}
+
+impl Office {
+    fn open(tables: &str) -> Self {
+        let extensions = [("1001", "Asha"), ("1002", "Ravi"), ("1003", "Meera")];
+        let extensions = extensions.map(|(number, name)| Extension::new(number, name)).to_vec();
+        let tables = tables.to_owned();
+        let server = Server::start_with(&ServerOptions { extensions, tables, ..ServerOptions::default() });
+        Self { api: server.api(), server }
+    }
+
+    fn account(&self, position: usize) -> PhoneAccount {
+        PhoneAccount::of(&self.server, position, TONES[position])
+    }
+
+    fn baresip(&self, account: &PhoneAccount) -> Baresip {
+        Baresip::start(account, &self.server.folder().join(&account.extension.number))
+    }
+
+    fn linphone(&self, position: usize) -> Linphone {
+        let account = self.account(position);
+        Linphone::start(&account, &self.server.folder().join(&account.extension.number))
+    }
+
+    fn talking(&self, call: &str) {
+        self.api.wait_for_state(call, "talking", SOON);
+        talk();
+    }
+
+    /// The API hangs up: the call at its end, once the phones have written what they heard.
+    fn end(&self, call: &str) -> Value {
+        assert_eq!(self.api.hang_up(call).status, 200);
+        let ended = self.api.wait_for_state(call, "ended", SOON);
+        assert_eq!(ended["end"]["reason"], json!("hung_up"), "{ended:#}");
+        std::thread::sleep(Duration::from_millis(500));
+        ended
+    }
+
+    fn path(&self, call: &str) -> Vec<String> {
+        path_of(&self.api.call(call).body)
+    }
+
+    /// Waits until the call has gone through this step.
+    fn wait_for_step(&self, call: &str, step: &str) -> Value {
+        self.api.wait(call, SOON, step, |call| path_of(call).iter().any(|gone| gone.starts_with(step)))
+    }
+}
+
+/// The steps of a call, each with its party, number and status.
+fn path_of(call: &Value) -> Vec<String> {
+    let steps = call["path"].as_array().into_iter().flatten();
+    let word = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => "-".to_owned(),
+    };
+    steps
+        .map(|step| ["step", "party", "number", "sip_status"].map(|key| word(&step[key])).join(" "))
+        .collect()
+}
+
+/// Long enough to be found in what is recorded.
+fn talk() {
+    std::thread::sleep(Duration::from_millis(1500));
+}
+
+/// These tones were heard, one after the other, for a second each (or for a tenth, the beeps of a hold), and no other.
+fn assert_heard(who: &str, recording: &Recording, tones: &[f64]) {
+    let course = recording.course(&[&TONES[..], &[HOLD_TONE, OUTSIDE_TONE]].concat());
+    let is_long = |(hertz, milliseconds): &(f64, u64)| {
+        *milliseconds >= if hertz.total_cmp(&HOLD_TONE).is_eq() { 100 } else { 1000 }
+    };
+    let heard: Vec<f64> = course.iter().map(|(hertz, _)| *hertz).collect();
+    assert!(heard == tones && course.iter().all(is_long), "{who} heard {course:?} instead of {tones:?}");
+}
+
+#[test]
+fn linphone_transfers_a_call_that_it_dialled_and_the_two_that_are_left_hear_each_other() {
+    let office = Office::open("");
+    let (mut transferor, mut other) = (office.linphone(0), office.linphone(1));
+    let mut third = office.baresip(&office.account(2).that_rings());
+    transferor.wait_until_registered();
+    other.wait_until_registered();
+    third.wait_until_registered();
+    transferor.dial("1002");
+    let call = office.api.only_call();
+    office.talking(&call);
+    transferor.transfer("1003");
+    third.process().wait_for_output("180 Ringing", SOON);
+    assert_eq!(office.path(&call), ["transfer.started from 1003 -"]);
+    std::thread::sleep(Duration::from_millis(1000));
+    third.answer();
+    let after = office.wait_for_step(&call, "transfer.completed");
+    assert_eq!(after["from"]["reached"], json!({"number": "1003", "type": "extension"}), "{after:#}");
+    assert_eq!(after["from"]["number"], json!("1001"));
+    transferor.process().wait_for_output("has been transfered, you can safely close the call", SOON);
+    transferor.process().wait_for_output("LinphoneCallReleased", SOON);
+    talk();
+    let ended = office.end(&call);
+    assert_eq!(path_of(&ended), ["transfer.started from 1003 -", "transfer.completed from 1003 -"]);
+    assert_heard("1001", &transferor.recording(), &[TONES[1], HOLD_TONE]);
+    assert_heard("1002", &other.recording(), &[TONES[0], TONES[2]]);
+    assert_heard("1003", &third.recording(), &[TONES[1]]);
+    third.process().wait_for_output("session closed", SOON);
+    other.process().wait_for_output("LinphoneCallReleased", SOON);
+}
+
+#[test]
+fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() {
+    let ip = Loopback::claim();
+    let carrier = ip.free_port();
+    let tables = format!(
+        "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\n[[trunks]]\nname = \"carrier\"\n\
+         address = \"sip:{carrier}\"\nnumbers = [\"+918065978015\"]\n"
+    );
+    let office = Office::open(&tables);
+    let audio = RtpPeer::bind(ip.ip());
+    let mut gateway = Sipp::start("answer", carrier, audio.address(), "-", office.server.folder());
+    let (mut other, mut transferor) = (office.linphone(0), office.linphone(1));
+    other.wait_until_registered();
+    transferor.wait_until_registered();
+    let call = office.api.place(&json!({"from": "1001", "to": "1002"}));
+    office.talking(&call);
+
+    transferor.transfer("0019005550123");
+    transferor.process().wait_for_output("SIP/2.0 403 Forbidden", SOON);
+    let goes_on = office.wait_for_step(&call, "transfer.denied");
+    assert_eq!((path_of(&goes_on), &goes_on["state"]), (vec!["transfer.denied to 0019005550123 403".to_owned()], &json!("talking")));
+    talk();
+
+    transferor.transfer("09944421125");
+    let invite = gateway.received("INVITE", SOON).message;
+    assert!(invite.start_line().starts_with("INVITE sip:+919944421125@"), "{}", invite.start_line());
+    assert!(invite.field("From").is_some_and(|from| from.contains("sip:+918065978015@")), "{invite:?}");
+    let talking = audio.talk(invite.audio_address().expect("an offer of audio"), OUTSIDE_TONE);
+    let after = office.wait_for_step(&call, "transfer.completed");
+    assert_eq!(after["to"]["reached"], json!({"number": "+919944421125", "type": "external"}), "{after:#}");
+    assert_eq!((&after["to"]["trunk"], &after["direction"]), (&json!("carrier"), &json!("outbound")));
+    transferor.process().wait_for_output("LinphoneCallReleased", SOON);
+    talk();
+    let ended = office.end(&call);
+    let steps = [
+        "transfer.denied to 0019005550123 403",
+        "transfer.started to +919944421125 -",
+        "transfer.completed to +919944421125 -",
+    ];
+    assert_eq!(path_of(&ended), steps);
+    gateway.succeeds(SOON);
+    let outside = talking.stop();
+    assert!(outside.tone_milliseconds(TONES[0]) >= 1000 && outside.tone_milliseconds(TONES[1]) == 0);
+    assert_heard("1001", &other.recording(), &[TONES[1], OUTSIDE_TONE]);
+    let heard = transferor.recording();
+    assert!(heard.tone_milliseconds(TONES[0]) >= 2500 && heard.tone_milliseconds(OUTSIDE_TONE) == 0);
+}
