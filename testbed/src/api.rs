@@ -67,13 +67,19 @@ impl Api {
         self.send(self.client.get(self.at(&format!("/calls/{call}"))))
     }
 
+    /// The ids of all calls, the newest one first.
+    pub fn calls(&self) -> Vec<String> {
+        let answer = self.send(self.client.get(self.at("/calls")));
+        let calls = answer.body["data"].as_array().expect("calls");
+        calls.iter().map(|call| call["call_id"].as_str().expect("a call_id").to_owned()).collect()
+    }
+
     /// The id of the only call that there is, once there is one.
     pub fn only_call(&self) -> String {
         let found = crate::wait_for(Duration::from_secs(5), || {
-            let answer = self.send(self.client.get(self.at("/calls")));
-            let calls = answer.body["data"].as_array().expect("calls").clone();
+            let calls = self.calls();
             assert!(calls.len() < 2, "there are several calls: {calls:#?}");
-            calls.first().map(|call| call["call_id"].as_str().expect("a call_id").to_owned())
+            calls.first().cloned()
         });
         found.expect("a call")
     }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use testbed::{
-    Api, Baresip, Extension, Linphone, Loopback, PhoneAccount, Recording, RtpPeer, Server, ServerOptions, Sipp,
+    Api, Baresip, Extension, Linphone, Loopback, PhoneAccount, Recording, RtpPeer, Server, ServerOptions,
+    Sipp,
 };
 
 const SOON: Duration = Duration::from_secs(8);
@@ -145,7 +146,10 @@ fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() 
     transferor.transfer("0019005550123");
     transferor.process().wait_for_output("SIP/2.0 403 Forbidden", SOON);
     let goes_on = office.wait_for_step(&call, "transfer.denied");
-    assert_eq!((path_of(&goes_on), &goes_on["state"]), (vec!["transfer.denied to 0019005550123 403".to_owned()], &json!("talking")));
+    assert_eq!(
+        (path_of(&goes_on), &goes_on["state"]),
+        (vec!["transfer.denied to 0019005550123 403".to_owned()], &json!("talking"))
+    );
     talk();
 
     transferor.transfer("09944421125");
@@ -171,4 +175,74 @@ fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() 
     assert_heard("1001", &other.recording(), &[TONES[1], OUTSIDE_TONE]);
     let heard = transferor.recording();
     assert!(heard.tone_milliseconds(TONES[0]) >= 2500 && heard.tone_milliseconds(OUTSIDE_TONE) == 0);
+}
+
+#[test]
+fn linphone_consults_and_makes_one_call_of_two() {
+    let office = Office::open("");
+    let (mut transferor, mut other) = (office.linphone(0), office.linphone(1));
+    let mut third = office.baresip(&office.account(2));
+    transferor.wait_until_registered();
+    other.wait_until_registered();
+    third.wait_until_registered();
+    transferor.dial("1002");
+    let call = office.api.only_call();
+    office.talking(&call);
+    transferor.hold(1);
+    office.wait_for_step(&call, "held");
+    transferor.dial("1003");
+    let newest = || office.api.calls().into_iter().find(|id| *id != call);
+    let consultation = testbed::wait_for(SOON, newest).expect("a second call");
+    office.talking(&consultation);
+    transferor.transfer_to_call(1, 2);
+    let after = office.wait_for_step(&call, "transfer.completed");
+    assert_eq!(after["from"]["reached"], json!({"number": "1003", "type": "extension"}), "{after:#}");
+    let merged = office.api.wait_for_state(&consultation, "ended", SOON);
+    let end = &merged["end"];
+    assert_eq!((&end["reason"], &end["into"]), (&json!("transferred"), &json!(call)), "{merged:#}");
+    // Both of its calls are over: it is told of the one, and hung up on in the other.
+    transferor.process().wait_for_output("Call 1 with sip:1002@pbx.test ended (No error)", SOON);
+    transferor.process().wait_for_output("Call 2 with sip:1003@pbx.test ended (No error)", SOON);
+    talk();
+    let ended = office.end(&call);
+    assert_eq!(
+        path_of(&ended),
+        ["held to - -", "transfer.started from 1003 -", "transfer.completed from 1003 -"]
+    );
+    assert_heard("1001", &transferor.recording(), &[TONES[1], TONES[2]]);
+    // This phone plays its file to whom it holds.
+    assert_heard("1002", &other.recording(), &[TONES[0], TONES[2]]);
+    assert_heard("1003", &third.recording(), &[TONES[0], TONES[1]]);
+}
+
+#[test]
+fn baresip_transfers_its_call_and_is_transferred() {
+    let office = Office::open("");
+    let (mut transferor, mut third) =
+        (office.baresip(&office.account(0)), office.baresip(&office.account(2)));
+    let mut other = office.linphone(1);
+    transferor.wait_until_registered();
+    other.wait_until_registered();
+    third.wait_until_registered();
+    transferor.dial("1002");
+    let call = office.api.only_call();
+    office.talking(&call);
+    transferor.transfer("1003");
+    office.wait_for_step(&call, "transfer.completed");
+    transferor.process().wait_for_output("audio: destroyed", SOON);
+    talk();
+    assert_heard("1001", &transferor.recording(), &[TONES[1]]);
+    // Whoever has taken its place is transferred to it.
+    other.transfer("1001");
+    let wanted = |call: &Value| call["to"]["reached"]["number"] == json!("1001");
+    office.api.wait(&call, SOON, "with 1001 again", wanted);
+    other.process().wait_for_output("LinphoneCallReleased", SOON);
+    talk();
+    let ended = office.end(&call);
+    let steps = ["started from 1003", "completed from 1003", "started to 1001", "completed to 1001"];
+    assert_eq!(path_of(&ended), steps.map(|step| format!("transfer.{step} -")));
+    assert_eq!(ended["from"]["reached"]["number"], json!("1003"), "{ended:#}");
+    assert_heard("1002", &other.recording(), &[TONES[0], TONES[2]]);
+    assert_heard("1003", &third.recording(), &[TONES[1]]);
+    assert_heard("1001, in its second call,", &transferor.recording(), &[TONES[2]]);
 }

@@ -92,13 +92,14 @@ impl Baresip {
         assert!(ended.is_some(), "baresip does not end:\n{}", self.process.output_tail(40));
     }
 
-    /// What it has heard in the only call that it has had. A re-INVITE that holds it ends that: its recorder is taken
-    /// out of its sound then, and is not put back when its loudspeaker is.
+    /// What it has heard in its last call. A re-INVITE that holds it ends that: its recorder is taken out of its sound
+    /// then, and is not put back when its loudspeaker is.
     pub fn recording(&self) -> Recording {
         let files = std::fs::read_dir(self.folder.join("heard")).expect("the folder of recordings");
-        let mut files = files.filter_map(Result::ok).map(|entry| entry.path());
-        let heard = files.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
-        Recording::read(&heard.unwrap_or_else(|| panic!("no recording:\n{}", self.process.output_tail(60))))
+        let files = files.filter_map(Result::ok).map(|entry| entry.path());
+        let heard = files.filter(|path| path.to_string_lossy().ends_with("-dec.wav"));
+        let last = heard.max_by_key(|path| path.metadata().and_then(|file| file.modified()).ok());
+        Recording::read(&last.unwrap_or_else(|| panic!("no recording:\n{}", self.process.output_tail(60))))
     }
 
     /// One command, as a netstring of JSON.

@@ -65,7 +65,7 @@ impl Linphone {
 
     /// Wants whoever it talks to in the second of these calls to take its place in the first one (RFC 3891).
     pub fn transfer_to_call(&mut self, call: u32, second: u32) {
-        self.process.type_line(&format!("transfer {call} to-call {second}"));
+        self.process.type_line(&format!("transfer {call} --to-call {second}"));
     }
 
     /// Hangs up.
