@@ -36,7 +36,7 @@ pub use nat::{Elsewhere, Nat};
 pub use phones::{Baresip, Linphone, PhoneAccount, Recording, Wire};
 pub use process::Running;
 pub use registration::{Registration, Transport};
-pub use rtp_peer::{Heard, RtpPeer, Talking};
+pub use rtp_peer::{Heard, KeyPacket, RtpPeer, Talking};
 pub use server::{Extension, Server, ServerOptions, binary};
 pub use sip_text::SipText;
 pub use sipp::{Audio, Caller, Content, Seen, Sipp, Step};

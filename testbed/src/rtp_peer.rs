@@ -16,6 +16,25 @@ const HEADER: usize = 12;
 pub struct RtpPeer {
     socket: Arc<UdpSocket>,
     codec: Codec,
+    /// The payload type of keys.
+    keys: Option<u8>,
+}
+
+/// A packet of a key (RFC 4733 §2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPacket {
+    /// Its place in the stream.
+    pub sequence: u16,
+    /// When the key began.
+    pub timestamp: u32,
+    /// Whether it is the first packet of the key.
+    pub marker: bool,
+    /// Which key: 0 to 9, 10 for `*`, 11 for `#`.
+    pub code: u8,
+    /// Whether the key is over.
+    pub is_end: bool,
+    /// How long it lasted until now, in units of the timestamp.
+    pub duration: u16,
 }
 
 /// What was heard until now.
@@ -29,6 +48,8 @@ pub struct Heard {
     pub sources: Vec<u32>,
     /// RTP packets of our payload type.
     pub packets: u64,
+    /// Packets of keys, in the order of arrival, where they are heard.
+    pub keys: Vec<KeyPacket>,
     /// Times that the sequence number did not run on by one, while the source was the same.
     pub sequence_jumps: u64,
     /// Times that the timestamp fell behind the sequence number, or ran more than half a second ahead of it: a pause
@@ -75,7 +96,12 @@ impl RtpPeer {
         let socket =
             (0..100).filter_map(|_| UdpSocket::bind((ip, 0)).ok()).find(even).expect("an even UDP port");
         socket.set_read_timeout(Some(PACKET)).expect("a limit");
-        Self { socket: Arc::new(socket), codec: Codec::Pcmu }
+        Self { socket: Arc::new(socket), codec: Codec::Pcmu, keys: None }
+    }
+
+    /// Hears keys of this payload type as well.
+    pub fn with_keys(self, payload_type: u8) -> Self {
+        Self { keys: Some(payload_type), ..self }
     }
 
     /// Speaks and hears this codec instead, one with a payload type of its own.
@@ -93,17 +119,20 @@ impl RtpPeer {
         let ended = Arc::new(AtomicBool::new(false));
         let (socket, codec, over) = (self.socket.clone(), self.codec, ended.clone());
         let speaker = std::thread::spawn(move || speak(&socket, to, codec, hertz, &over));
-        let (socket, over) = (self.socket.clone(), ended.clone());
-        let listener = std::thread::spawn(move || listen(&socket, codec, &over));
+        let listener = self.listener(ended.clone());
         Talking { ended, threads: Some((speaker, listener)) }
     }
 
     /// Only listens, until it is stopped.
     pub fn listen(&self) -> Talking {
         let ended = Arc::new(AtomicBool::new(false));
-        let (socket, codec, over) = (self.socket.clone(), self.codec, ended.clone());
-        let listener = std::thread::spawn(move || listen(&socket, codec, &over));
+        let listener = self.listener(ended.clone());
         Talking { ended, threads: Some((std::thread::spawn(|| ()), listener)) }
+    }
+
+    fn listener(&self, ended: Arc<AtomicBool>) -> JoinHandle<Heard> {
+        let (socket, codec, keys) = (self.socket.clone(), self.codec, self.keys);
+        std::thread::spawn(move || listen(&socket, codec, keys, &ended))
     }
 }
 
@@ -132,13 +161,14 @@ fn speak(socket: &UdpSocket, to: SocketAddr, codec: Codec, hertz: f64, ended: &A
     }
 }
 
-fn listen(socket: &UdpSocket, codec: Codec, ended: &AtomicBool) -> Heard {
+fn listen(socket: &UdpSocket, codec: Codec, keys: Option<u8>, ended: &AtomicBool) -> Heard {
     let mut decoder = Decoder::new(codec);
     let mut heard = Heard {
         samples: Vec::new(),
         sample_rate: codec.sample_rate(),
         sources: Vec::new(),
         packets: 0,
+        keys: Vec::new(),
         sequence_jumps: 0,
         timestamp_jumps: 0,
         first: None,
@@ -148,7 +178,12 @@ fn listen(socket: &UdpSocket, codec: Codec, ended: &AtomicBool) -> Heard {
     while !ended.load(Ordering::Relaxed) {
         let Ok(length) = socket.recv(&mut octets) else { continue };
         let packet = &octets[..length];
-        if length <= HEADER || packet[0] != 0x80 || Some(packet[1] & 0x7f) != codec.static_payload_type() {
+        if length <= HEADER || packet[0] != 0x80 {
+            continue;
+        }
+        let payload_type = Some(packet[1] & 0x7f);
+        let is_key = keys.is_some() && payload_type == keys && length == HEADER + 4;
+        if !is_key && payload_type != codec.static_payload_type() {
             continue;
         }
         let word =
@@ -157,16 +192,28 @@ fn listen(socket: &UdpSocket, codec: Codec, ended: &AtomicBool) -> Heard {
         if !heard.sources.contains(&source) {
             heard.sources.push(source);
         }
+        // All packets of a key have the timestamp of its beginning.
+        let goes_on = is_key && heard.keys.last().is_some_and(|key| key.timestamp == timestamp);
+        let mut now = timestamp;
         if let Some((from, before, at)) = last
             && from == source
         {
             let step = sequence.wrapping_sub(before);
             heard.sequence_jumps += u64::from(step != 1);
-            let expected = u32::from(step).wrapping_mul(codec.clock_rate() / 50);
-            let ahead = timestamp.wrapping_sub(at).wrapping_sub(expected);
-            heard.timestamp_jumps += u64::from(ahead > codec.clock_rate() / 2);
+            let expected = at.wrapping_add(u32::from(step).wrapping_mul(codec.clock_rate() / 50));
+            if goes_on {
+                now = expected;
+            }
+            heard.timestamp_jumps += u64::from(now.wrapping_sub(expected) > codec.clock_rate() / 2);
         }
-        last = Some((source, sequence, timestamp));
+        last = Some((source, sequence, now));
+        if is_key {
+            let [code, flags, high, low] = [0, 1, 2, 3].map(|at| packet[HEADER + at]);
+            let (marker, is_end) = (packet[1] & 0x80 != 0, flags & 0x80 != 0);
+            let duration = u16::from_be_bytes([high, low]);
+            heard.keys.push(KeyPacket { sequence, timestamp, marker, code, is_end, duration });
+            continue;
+        }
         heard.packets += 1;
         heard.first.get_or_insert_with(Instant::now);
         decoder.decode(&packet[HEADER..], &mut heard.samples);

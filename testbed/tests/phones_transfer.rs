@@ -1,10 +1,12 @@
 //! baresip and linphone hold, transfer and are transferred, with real sound.
 
+use Step::{Answer, Await, Invited, Respond};
 use serde_json::{Value, json};
 use std::time::Duration;
+use testbed::line::{FROM_TONE, Line, TO_TONE};
 use testbed::{
-    Api, Baresip, Extension, Linphone, Loopback, PhoneAccount, Recording, RtpPeer, Server, ServerOptions,
-    Sipp,
+    Api, Audio, Baresip, Extension, KeyPacket, Linphone, Loopback, PhoneAccount, Recording, RtpPeer, Server,
+    ServerOptions, Sipp, Step,
 };
 
 const SOON: Duration = Duration::from_secs(8);
@@ -245,4 +247,114 @@ fn baresip_transfers_its_call_and_is_transferred() {
     assert_heard("1002", &other.recording(), &[TONES[0], TONES[2]]);
     assert_heard("1003", &third.recording(), &[TONES[1]]);
     assert_heard("1001, in its second call,", &transferor.recording(), &[TONES[2]]);
+}
+
+#[test]
+fn the_api_holds_transfers_and_sends_keys_to_phones_and_they_hear_it() {
+    let office = Office::open("");
+    let (mut from, mut third) = (office.baresip(&office.account(0)), office.baresip(&office.account(2)));
+    let mut to = office.linphone(1);
+    from.wait_until_registered();
+    to.wait_until_registered();
+    third.wait_until_registered();
+    let call = office.api.place(&json!({"from": "1001", "to": "1002"}));
+    office.talking(&call);
+    let ask = |wish: &str, body: Value| {
+        let answer = office.api.ask(&call, wish, &body);
+        assert_eq!(answer.status, 200, "{wish}: {answer:?}");
+    };
+    for party in ["from", "to"] {
+        ask("hold", json!({"party": party}));
+        talk();
+        ask("unhold", json!({"party": party}));
+        talk();
+    }
+    assert!(from.process().output().contains("a=recvonly"), "baresip has not been held");
+    ask("transfer", json!({"party": "to", "to": "1003", "to_type": "extension"}));
+    let after = office.wait_for_step(&call, "transfer.completed");
+    assert_eq!(after["from"]["reached"], json!({"number": "1003", "type": "extension"}), "{after:#}");
+    from.process().wait_for_output("session closed", SOON);
+    talk();
+    let said = |print: fn(char) -> String| ['1', '2', '#'].map(print);
+    for (party, phone, said) in [
+        ("from", third.process(), said(|key| format!("received event: '{key}' (end=1)"))),
+        ("to", to.process(), said(|key| format!("Receiving tone {key} from"))),
+    ] {
+        ask("dtmf", json!({"party": party, "digits": "12#"}));
+        for said in &said {
+            phone.wait_for_output(said, SOON);
+        }
+        let printed = phone.output();
+        assert!(said.iter().all(|said| printed.matches(&**said).count() == 1), "{}", phone.output_tail(60));
+    }
+    talk();
+    let ended = office.end(&call);
+    let steps =
+        ["held from -", "resumed from -", "held to -", "resumed to -"].map(|step| format!("{step} -"));
+    let steps = [&steps[..], &["started", "completed"].map(|step| format!("transfer.{step} from 1003 -"))];
+    assert_eq!(path_of(&ended), steps.concat());
+    let [first, own, other] = TONES;
+    assert_heard("1002", &to.recording(), &[first, HOLD_TONE, first, HOLD_TONE, first, other]);
+    assert_heard("1003", &third.recording(), &[own]);
+    assert_heard("1001, until it was held,", &from.recording(), &[own]);
+}
+
+/// Rings, answers, says that it understands keys, and waits for the end.
+fn understands_keys(line: &Line, party: &str) -> Sipp {
+    const FORMATS: &str = "0 101\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15";
+    let (at, sound) = if party == "from" { (line.from, &line.from_audio) } else { (line.to, &line.to_audio) };
+    let audio = Audio { formats: FORMATS, ..Audio::at(sound.address()) };
+    let steps = [
+        Invited,
+        Respond("180 Ringing", "", None),
+        Respond("200 OK", "", Some(audio)),
+        Await("ACK"),
+        Await("BYE"),
+        Answer("200 OK", "", None),
+    ];
+    Sipp::steps(&steps, at, line.server.folder())
+}
+
+#[test]
+fn a_key_of_the_api_is_one_event_with_one_timestamp_and_an_end_that_is_repeated_and_no_voice_beside_it() {
+    const KEYS: u8 = 101;
+    let mut line = Line::open();
+    line.from_audio = line.from_audio.with_keys(KEYS);
+    line.to_audio = line.to_audio.with_keys(KEYS);
+    let (mut from, mut to) = (understands_keys(&line, "from"), understands_keys(&line, "to"));
+    let call = line.call();
+    let (from_talks, to_talks) = line.talk(&from, &to);
+    line.api.wait_for_state(&call, "talking", SOON);
+    talk();
+    assert_eq!(line.api.ask(&call, "dtmf", &json!({"party": "to", "digits": "12#"})).status, 200);
+    talk();
+    assert_eq!(line.api.hang_up(&call).status, 200);
+    from.succeeds(SOON);
+    to.succeeds(SOON);
+    let (at_from, at_to) = (from_talks.stop(), to_talks.stop());
+    assert!(at_from.keys.is_empty(), "the other party hears them, too: {:?}", at_from.keys);
+    assert!(at_from.tone_milliseconds(TO_TONE) >= 2500, "{} ms", at_from.tone_milliseconds(TO_TONE));
+    assert!(at_to.tone_milliseconds(FROM_TONE) >= 1000, "{} ms", at_to.tone_milliseconds(FROM_TONE));
+
+    // One stream: whatever is sent takes the place of the voice, and nothing is sent twice.
+    assert_eq!((at_to.sources.len(), at_to.sequence_jumps, at_to.timestamp_jumps), (1, 0, 0));
+    let keys: Vec<&[KeyPacket]> = at_to.keys.chunk_by(|a, b| a.timestamp == b.timestamp).collect();
+    assert_eq!(keys.iter().map(|key| key[0].code).collect::<Vec<_>>(), [1, 2, 11], "{keys:?}");
+    for key in &keys {
+        let first = key[0];
+        let runs_on = |(index, packet): (usize, &KeyPacket)| {
+            let index = u16::try_from(index).expect("few packets");
+            packet.sequence == first.sequence.wrapping_add(index)
+                && packet.marker == (index == 0)
+                && packet.code == first.code
+                && packet.duration == (160 * (index + 1)).min(800)
+                && packet.is_end == (index >= 4)
+        };
+        assert!(key.len() == 7 && key.iter().enumerate().all(runs_on), "{key:?}");
+    }
+    for pair in keys.windows(2) {
+        // 100 ms of key, at least 80 ms of pause.
+        let apart = pair[1][0].timestamp.wrapping_sub(pair[0][0].timestamp);
+        assert!((1440..4000).contains(&apart), "{apart}: {keys:?}");
+    }
 }
