@@ -34,7 +34,7 @@ use legs::LegInCall;
 use media_relay::{SessionId, Statistics, TerminationId};
 pub(crate) use seats::Seats;
 use sip_core::{Flow, InviteEvent, InviteId};
-use sip_message::{StatusCode, Uri};
+use sip_message::{FieldName, StatusCode, Uri};
 use span::Span;
 use statistics::Heard;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -373,11 +373,19 @@ impl RunningCall {
         }
     }
 
-    /// It may not.
-    pub(crate) fn refuse_refer(&mut self, leg: LegId, refer: Refer, status: StatusCode) {
+    /// It may not, or has to prove itself first.
+    pub(crate) fn refuse_refer(
+        &mut self,
+        leg: LegId,
+        refer: Refer,
+        status: StatusCode,
+        fields: Vec<(FieldName, Box<str>)>,
+        moment: Moment,
+    ) {
         if let Some(in_call) = self.legs.get_mut(&leg) {
-            in_call.leg.refuse_refer(refer, status);
+            in_call.leg.refuse_refer(refer, status, fields);
         }
+        self.settle(moment);
     }
 
     /// Keeps what has happened.

@@ -38,7 +38,7 @@ use crate::trunks::Failure;
 use deadlines::Deadlines;
 use media_relay::{Description, SessionId, TerminationId};
 use sdp::{Format, Origin};
-use sip_core::{Command, Flow, Gone, GoneCause, InviteEvent, InviteId};
+use sip_core::{Command, Flow, Gone, GoneCause, Incoming, InviteEvent, InviteId};
 use sip_message::{Reason, StatusCode, Uri};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -219,7 +219,9 @@ impl Leg {
             InviteEvent::Reanswered { body, is_overtaken } => self.reanswered(fork, &body, is_overtaken),
             InviteEvent::Gone(gone) => self.fork_gone(fork, &gone, now),
             InviteEvent::ReofferRefused { .. } => self.reoffer_refused(fork),
-            InviteEvent::Requested { responder, request } => self.requested(fork, responder, *request),
+            InviteEvent::Requested { responder, request, flow } => {
+                self.requested(fork, responder, Incoming { request: *request, flow });
+            }
             InviteEvent::Confirmed { body } => self.confirmed(fork, body.as_deref(), now),
         }
     }

@@ -299,6 +299,11 @@ impl Registrar {
         self.users.values().any(is_there)
     }
 
+    /// Whether a phone of this user has registered along this flow: a connection, or an address for datagrams.
+    pub(crate) fn has_phone_of(&self, user: &str, flow: Flow, now: Instant) -> bool {
+        self.binding_along(user, flow).is_some_and(|binding| binding.is_live(now))
+    }
+
     /// The phone of a user that registered along a flow.
     pub(crate) fn binding_along(&self, user: &str, flow: Flow) -> Option<&Binding> {
         self.users.get(user)?.bindings().iter().find(|binding| binding.flow == flow)

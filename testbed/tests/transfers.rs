@@ -278,6 +278,44 @@ fn what_may_not_be_dialled_or_is_nobodys_is_refused_and_the_call_goes_on() {
 }
 
 #[test]
+fn whoever_writes_into_a_dialog_from_elsewhere_proves_itself_before_it_transfers_the_call() {
+    const LINES: &str = "Refer-To: <sip:1003@10.0.0.1>\r\n";
+    for referrer_is_from in [true, false] {
+        let mut three = Three::new(answers_after(1.0));
+        let (referrer, other) = three.talk.parties(referrer_is_from);
+        let (own, others) = if referrer_is_from { ("1001", "1002") } else { ("1002", "1001") };
+        // Another request makes the server follow it there: that is no proof.
+        three.talk.world.play(referrer, |phone, _| {
+            phone.sip = "10.0.7.7:5090".parse().unwrap();
+            phone.ask("OPTIONS", "", ("", ""));
+        });
+        three.talk.world.run_for(seconds(0.5));
+        // At once: a phone sends it again after half a second.
+        three.talk.world.play(referrer, |phone, _| phone.ask("REFER", LINES, ("", "")));
+        three.talk.world.run_for(seconds(0.05));
+        assert_eq!(three.answer_to_refer(referrer), Some(401), "{}", three.talk.world.story());
+        let as_user = |three: &mut Three, credentials: (&str, &str)| {
+            three.talk.world.play(referrer, |phone, _| phone.ask_as(credentials, "REFER", LINES));
+            three.talk.world.run_for(seconds(0.5));
+            three.answer_to_refer(referrer)
+        };
+        assert_eq!(as_user(&mut three, (own, "guessed")), Some(401), "{}", three.talk.world.story());
+        assert!(three.path().is_empty(), "a challenge is no refusal: {:?}", three.path());
+        // Another phone of ours is not the one whose call it is.
+        let secret = |user: &str| format!("secret-of-{user}");
+        assert_eq!(as_user(&mut three, (others, &secret(others))), Some(403), "{}", three.talk.world.story());
+        let place = if referrer_is_from { Party::From } else { Party::To };
+        assert_eq!(three.path(), [(StepKind::TransferDenied, Some(place), None)]);
+        assert!(three.told(referrer).is_empty() && !three.talk.world.is_busy(three.third));
+        three.refer(referrer, LINES);
+        assert_eq!(as_user(&mut three, (own, &secret(own))), Some(202), "{}", three.talk.world.story());
+        three.talk.world.run_for(seconds(2.0));
+        three.assert_third_and(other, hertz_of(!referrer_is_from), "after the transfer");
+        three.end();
+    }
+}
+
+#[test]
 fn a_phone_that_wants_no_news_gets_none() {
     let mut three = Three::new(answers_after(1.0));
     let referrer = three.talk.from;

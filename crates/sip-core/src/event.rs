@@ -117,6 +117,8 @@ pub enum InviteEvent {
         responder: Responder,
         /// What was asked.
         request: Box<Request>,
+        /// Along which it came.
+        flow: Flow,
     },
     /// The usage is over.
     Gone(Gone),

@@ -153,7 +153,7 @@ fn sequence_numbers_have_to_rise() {
 fn a_request_for_the_user_waits_for_its_answer() {
     let (mut element, invite) = standing();
     element.request_in_dialog_of(&invite, "INFO", "p", 1, "x");
-    let Some(Event::Invite { event: InviteEvent::Requested { responder, request }, .. }) =
+    let Some(Event::Invite { event: InviteEvent::Requested { responder, request, .. }, .. }) =
         element.events.pop()
     else {
         panic!("nothing was handed up");
@@ -276,7 +276,7 @@ fn a_peer_that_asks_without_end_is_told_to_wait_and_may_still_hang_up() {
 
 /// The usage that an INFO was handed up for, answered with 200.
 fn answer_info(element: &mut Element) {
-    let Some(Event::Invite { event: InviteEvent::Requested { responder, request }, .. }) =
+    let Some(Event::Invite { event: InviteEvent::Requested { responder, request, .. }, .. }) =
         element.events.pop()
     else {
         panic!("nothing was handed up");

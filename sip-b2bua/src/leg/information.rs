@@ -3,8 +3,8 @@
 
 use super::outgoing::ForkState;
 use super::{Leg, LegEvent, State};
-use sip_core::{Command, Responder};
-use sip_message::{FieldName, Method, Request, StatusCode};
+use sip_core::{Command, Incoming, Responder};
+use sip_message::{FieldName, Method, StatusCode};
 
 /// The body of an INFO.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +19,11 @@ const BODY_OCTETS_MAX: usize = 2_048;
 
 impl Leg {
     /// An INFO of a phone, or a REFER. Whatever it says is for those who talk: nobody else is told.
-    pub(super) fn requested(&mut self, from_fork: usize, responder: Responder, request: Request) {
-        if request.method == Method::REFER {
-            return self.referred(from_fork, responder, request);
+    pub(super) fn requested(&mut self, from_fork: usize, responder: Responder, incoming: Incoming) {
+        if incoming.request.method == Method::REFER {
+            return self.referred(from_fork, responder, incoming);
         }
+        let Incoming { request, .. } = incoming;
         let content_type = request.header.fields.get(&FieldName::CONTENT_TYPE).map(Box::from);
         let is_too_large = request.body.len() > BODY_OCTETS_MAX;
         let status = if is_too_large { StatusCode::REQUEST_ENTITY_TOO_LARGE } else { StatusCode::OK };

@@ -2,14 +2,14 @@
 
 use super::outgoing::ForkState;
 use super::{Leg, LegEvent, State};
-use sip_core::{Command, Responder};
-use sip_message::{FieldName, Method, Request, StatusCode};
+use sip_core::{Command, Incoming, Responder};
+use sip_message::{FieldName, Method, StatusCode};
 
 /// A REFER that waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Refer {
     responder: Responder,
-    pub(crate) request: Box<Request>,
+    pub(crate) incoming: Box<Incoming>,
 }
 
 /// What the phone of a leg has asked for.
@@ -34,24 +34,29 @@ const EXPIRES: &str = "active;expires=300";
 const OVER: &str = "terminated;reason=noresource";
 
 impl Leg {
-    pub(super) fn referred(&mut self, from_fork: usize, responder: Responder, request: Request) {
+    pub(super) fn referred(&mut self, from_fork: usize, responder: Responder, incoming: Incoming) {
         let talks = matches!(&self.state, State::Talking(talk) if talk.fork == from_fork);
-        let refer = Refer { responder, request: Box::new(request) };
+        let refer = Refer { responder, incoming: Box::new(incoming) };
         if talks {
             return self.tell(LegEvent::Refers(refer));
         }
-        self.refuse_refer(refer, StatusCode::FORBIDDEN);
+        self.refuse_refer(refer, StatusCode::FORBIDDEN, Vec::new());
     }
 
-    /// What a phone asks for cannot be done.
-    pub(crate) fn refuse_refer(&mut self, refer: Refer, status: StatusCode) {
-        self.sip(Command::Respond { responder: refer.responder, status, fields: Vec::new() });
+    /// What a phone asks for cannot be done, or not before it has proven itself.
+    pub(crate) fn refuse_refer(
+        &mut self,
+        refer: Refer,
+        status: StatusCode,
+        fields: Vec<(FieldName, Box<str>)>,
+    ) {
+        self.sip(Command::Respond { responder: refer.responder, status, fields });
     }
 
     /// It will be tried; [`Leg::notify`] says what became of it, unless the phone does not want to know (RFC 4488).
     pub(crate) fn accept_refer(&mut self, refer: Refer) {
-        let Refer { responder, request } = refer;
-        let header = &request.header;
+        let Refer { responder, incoming } = refer;
+        let header = &incoming.request.header;
         let does_not_want = header.fields.get(&FieldName::REFER_SUB).is_some_and(|value| {
             value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
         });

@@ -7,16 +7,21 @@
 //! | with Replaces, a call of the same phone that still rings | that call is given up, and its number rung from this one |
 //! | anything else | 403, or 603: nobody is rung, and the call goes on |
 //!
-//! A carrier transfers nothing: it would have us pay for where it leads (RFC 3515 §5.1).
+//! A carrier transfers nothing: it would have us pay for where it leads (RFC 3515 §5.1). So would whoever has seen the
+//! names of a dialog, and writes into it from elsewhere: a phone that has not registered along the way that its REFER
+//! came proves itself (RFC 3261 §22.1).
 
-use super::Switchboard;
 use super::calls::Stage;
+use super::{Action, Switchboard};
 use crate::leg::Refer;
 use crate::moment::Moment;
 use crate::place::CallNumber;
+use crate::registrar::Authenticated;
 use crate::routing::dialled_number;
 use crate::scenario::{EndCause, Foreign, LegId, Step, Target, Transfer, Whom, Wish};
 use call_control::{NotNow, Number, Party, PartyType, Refusal, StepKind};
+use rand::RngCore;
+use sip_core::Incoming;
 use sip_message::{FieldName, Method, Replaces, Request, SipUri, StatusCode};
 
 /// Who is to take the place of a phone.
@@ -33,11 +38,13 @@ struct Denied {
     status: StatusCode,
     /// The number, where it is one that may not be rung.
     number: Option<Number>,
+    /// Challenges.
+    fields: Vec<(FieldName, Box<str>)>,
 }
 
 impl From<StatusCode> for Denied {
     fn from(status: StatusCode) -> Self {
-        Self { status, number: None }
+        Self { status, number: None, fields: Vec::new() }
     }
 }
 
@@ -48,7 +55,9 @@ impl Switchboard {
             return;
         };
         let by = whom.clone();
-        let named = self.named((number, leg), place, &by, &refer.request, moment).and_then(|named| {
+        let proven = self.prove(&by, &refer.incoming, moment);
+        let named = proven.and_then(|()| {
+            let named = self.named((number, leg), place, &by, &refer.incoming.request, moment)?;
             let transfer = Transfer { place, to: named.target, by: Some(leg) };
             let wish = Wish::Transfer(Box::new(transfer));
             let call = self.calls.machine(number).ok_or(StatusCode::DECLINE)?;
@@ -72,14 +81,45 @@ impl Switchboard {
                     call.ask(wish, moment);
                 });
             }
-            Err(Denied { status, number: denied }) => {
+            Err(Denied { status: StatusCode::UNAUTHORIZED, fields, .. }) => {
+                self.with_call(number, moment, |call| {
+                    call.refuse_refer(leg, refer, StatusCode::UNAUTHORIZED, fields, moment);
+                });
+            }
+            Err(Denied { status, number: denied, fields }) => {
                 tracing::warn!(from = %by.number, status = status.code(), "a phone's wish to transfer its call was refused");
                 self.with_call(number, moment, |call| {
                     let step = StepKind::TransferDenied;
                     let sip_status = Some(status.code());
-                    call.refuse_refer(leg, refer, status);
+                    call.refuse_refer(leg, refer, status, fields, moment);
                     call.keep_step(Step { step, party: place, number: denied, sip_status }, moment);
                 });
+            }
+        }
+    }
+
+    /// The phone of an extension, and no one who only knows how its dialog is named.
+    fn prove(&mut self, by: &Whom, incoming: &Incoming, moment: Moment) -> Result<(), Denied> {
+        let Incoming { flow, .. } = incoming;
+        let is_ours = by.party_type == PartyType::Extension;
+        if !is_ours || self.registrar.has_phone_of(by.number.as_str(), *flow, moment.now) {
+            return Ok(());
+        }
+        let random = self.random.next_u64();
+        match self.registrar.authenticate(incoming, moment.now, random) {
+            Authenticated::Extension(user) if *user == *by.number.as_str() => {
+                self.actions.push_back(Action::Trust { flow: *flow, user });
+                Ok(())
+            }
+            Authenticated::Challenge(response) => {
+                let name = FieldName::WWW_AUTHENTICATE;
+                let challenges =
+                    response.header.fields.get_all(&name).map(|value| (name.clone(), value.into()));
+                Err(Denied { fields: challenges.collect(), ..StatusCode::UNAUTHORIZED.into() })
+            }
+            Authenticated::Refused(_) => Err(StatusCode::BAD_REQUEST.into()),
+            Authenticated::Extension(_) | Authenticated::Account(_) | Authenticated::Dropped => {
+                Err(StatusCode::FORBIDDEN.into())
             }
         }
     }
@@ -129,7 +169,7 @@ impl Switchboard {
         let denied = |refusal: Refusal| {
             let is_denied = matches!(refusal, Refusal::PolicyDenied { .. });
             let status = if is_denied { StatusCode::FORBIDDEN } else { StatusCode::DECLINE };
-            Denied { status, number: Some(number.clone()) }
+            Denied { number: Some(number.clone()), ..status.into() }
         };
         let whom = self.directory.find(number, None, "to").map_err(denied)?;
         match self.can_take_place(call, place, &whom, moment) {

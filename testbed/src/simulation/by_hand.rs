@@ -152,10 +152,14 @@ impl ByHand {
     /// # Panics
     /// When it was not challenged.
     pub fn proof(&self, uri: &str, username: &str, password: &str) -> String {
-        let answers = self.answers("INVITE");
+        self.proof_of("INVITE", uri, (username, password))
+    }
+
+    fn proof_of(&self, method: &str, uri: &str, credentials: (&str, &str)) -> String {
+        let answers = self.answers(method);
         let mut challenges = answers.iter().rev().flat_map(|answer| answer.fields("WWW-Authenticate"));
         let challenge = challenges.find(|value| value.contains("MD5")).expect("a challenge");
-        let proof = digest::authorization(Algorithm::Md5, challenge, (username, password), ("INVITE", uri));
+        let proof = digest::authorization(Algorithm::Md5, challenge, credentials, (method, uri));
         format!("Authorization: {proof}\r\n")
     }
 
@@ -182,6 +186,16 @@ impl ByHand {
             if body.is_empty() { lines.to_owned() } else { format!("{lines}Content-Type: {kind}\r\n") };
         let request = self.request(method, self.sequence, &lines, body);
         self.send(&request);
+    }
+
+    /// Sends once more, as this user, what was challenged in the dialog.
+    ///
+    /// # Panics
+    /// When it was not challenged.
+    pub fn ask_as(&mut self, credentials: (&str, &str), method: &str, lines: &str) {
+        let Some(dialog) = &self.dialog else { return };
+        let proof = self.proof_of(method, &dialog.target, credentials);
+        self.ask(method, &format!("{lines}{proof}"), ("", ""));
     }
 
     /// Offers what it says of its audio from now on, by INVITE or UPDATE.

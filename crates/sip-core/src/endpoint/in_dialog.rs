@@ -230,6 +230,7 @@ impl Endpoint {
         let event = InviteEvent::Requested {
             responder: Responder { transaction: id, invite },
             request: Box::new(request),
+            flow,
         };
         self.emit(Event::Invite { invite, event });
     }

@@ -80,7 +80,7 @@ impl Phone {
             InviteEvent::Offered { body, flow: _ } => self.handle_offered(body, now),
             InviteEvent::Reanswered { body, is_overtaken: _ } => self.handle_reanswered(&body, now),
             InviteEvent::ReofferRefused { status } => self.handle_reoffer_refused(status),
-            InviteEvent::Requested { responder, request } => {
+            InviteEvent::Requested { responder, request, .. } => {
                 let ok = Command::Respond { responder, status: StatusCode::OK, fields: Vec::new() };
                 self.endpoint.handle_command(ok, now);
                 self.report(requested(&request));
