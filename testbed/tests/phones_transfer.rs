@@ -155,6 +155,11 @@ fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() 
     );
     talk();
 
+    // No phone is registered where it is now: it proves itself.
+    transferor.unregister();
+    let phones = || office.api.extension("1002")["phones"].clone();
+    let is_gone = testbed::wait_for(SOON, || (phones() == json!([])).then_some(()));
+    assert!(is_gone.is_some(), "1002 is still registered: {:#}", phones());
     transferor.transfer("09944421125");
     let invite = gateway.received("INVITE", SOON).message;
     assert!(invite.start_line().starts_with("INVITE sip:+919944421125@"), "{}", invite.start_line());
@@ -163,6 +168,10 @@ fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() 
     let after = office.wait_for_step(&call, "transfer.completed");
     assert_eq!(after["to"]["reached"], json!({"number": "+919944421125", "type": "external"}), "{after:#}");
     assert_eq!((&after["to"]["trunk"], &after["direction"]), (&json!("carrier"), &json!("outbound")));
+    let printed = transferor.process().output();
+    let mut challenges = printed.split("SIP/2.0 401 Unauthorized").skip(1);
+    let is_of_refer = |header: &str| header.lines().take(8).any(|line| line.ends_with(" REFER"));
+    assert!(challenges.any(is_of_refer), "its REFER was not challenged");
     transferor.process().wait_for_output("LinphoneCallReleased", SOON);
     talk();
     let ended = office.end(&call);

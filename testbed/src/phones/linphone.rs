@@ -48,6 +48,11 @@ impl Linphone {
         self.process.wait_for_output("LinphoneRegistrationOk", Duration::from_secs(10));
     }
 
+    /// Takes its registration back.
+    pub fn unregister(&mut self) {
+        self.process.type_line("unregister");
+    }
+
     /// Calls a number.
     pub fn dial(&mut self, number: &str) {
         self.process.type_line(&format!("call sip:{number}@{}", crate::server::DOMAIN));
