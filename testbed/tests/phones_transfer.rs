@@ -7,7 +7,7 @@ use std::time::Duration;
 use testbed::line::{FROM_TONE, Line, TO_TONE, register};
 use testbed::{
     Api, Audio, Baresip, Content, Extension, KeyPacket, Linphone, Loopback, PhoneAccount, Recording, RtpPeer,
-    Server, ServerOptions, SipText, Sipp, Step,
+    Server, ServerOptions, SipText, Sipp, Step, Wire,
 };
 
 const SOON: Duration = Duration::from_secs(8);
@@ -41,9 +41,8 @@ impl Office {
         Baresip::start(account, &self.server.folder().join(&account.extension.number))
     }
 
-    fn linphone(&self, position: usize) -> Linphone {
-        let account = self.account(position);
-        Linphone::start(&account, &self.server.folder().join(&account.extension.number))
+    fn linphone(&self, account: &PhoneAccount) -> Linphone {
+        Linphone::start(account, &self.server.folder().join(&account.extension.number))
     }
 
     fn talking(&self, call: &str) {
@@ -101,7 +100,8 @@ fn assert_heard(who: &str, recording: &Recording, tones: &[f64]) {
 #[test]
 fn linphone_transfers_a_call_that_it_dialled_and_the_two_that_are_left_hear_each_other() {
     let office = Office::open("");
-    let (mut transferor, mut other) = (office.linphone(0), office.linphone(1));
+    let (mut transferor, mut other) =
+        (office.linphone(&office.account(0)), office.linphone(&office.account(1)));
     let mut third = office.baresip(&office.account(2).that_rings());
     transferor.wait_until_registered();
     other.wait_until_registered();
@@ -130,6 +130,46 @@ fn linphone_transfers_a_call_that_it_dialled_and_the_two_that_are_left_hear_each
 }
 
 #[test]
+fn a_transfer_that_is_declined_brings_linphone_back_to_whom_it_talked_and_baresip_hangs_up() {
+    let office = Office::open("");
+    let mut from = office.baresip(&office.account(0).over(Wire::Tcp));
+    let mut to = office.linphone(&office.account(1).over(Wire::Tcp));
+    let mut third = office.baresip(&office.account(2).that_rings());
+    from.wait_until_registered();
+    to.wait_until_registered();
+    third.wait_until_registered();
+    let call = office.api.place(&json!({"from": "1001", "to": "1002"}));
+    office.talking(&call);
+    let decline = |party: &str| {
+        office.wait_for_step(&call, &format!("transfer.started {party} 1003"));
+        let rings = || (office.api.extension("1003")["state"] == json!("busy")).then_some(());
+        assert!(testbed::wait_for(SOON, rings).is_some(), "1003 is not rung");
+        talk();
+        third.hang_up();
+    };
+    to.transfer("1003");
+    decline("to");
+    office.wait_for_step(&call, "transfer.failed to 1003 486");
+    talk();
+    // This one hangs up when it is told.
+    from.transfer("1003");
+    decline("from");
+    let ended = office.api.wait_for_state(&call, "ended", SOON);
+    assert_eq!(
+        (&ended["end"]["reason"], &ended["end"]["by"]),
+        (&json!("hung_up"), &json!("from")),
+        "{ended:#}"
+    );
+    let steps = ["started to 1003 -", "failed to 1003 486", "started from 1003 -", "failed from 1003 486"];
+    assert_eq!(path_of(&ended), steps.map(|step| format!("transfer.{step}")));
+    assert!(from.process().output().contains("call: transfer failed: 486 Busy Here"));
+    to.process().wait_for_output("LinphoneCallReleased", SOON);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_heard("1002", &to.recording(), &[TONES[0], HOLD_TONE, TONES[0]]);
+    assert_heard("1001, until it waited,", &from.recording(), &[TONES[1]]);
+}
+
+#[test]
 fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() {
     let ip = Loopback::claim();
     let carrier = ip.free_port();
@@ -140,7 +180,8 @@ fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() 
     let office = Office::open(&tables);
     let audio = RtpPeer::bind(ip.ip());
     let mut gateway = Sipp::start("answer", carrier, audio.address(), "-", office.server.folder());
-    let (mut other, mut transferor) = (office.linphone(0), office.linphone(1));
+    let (mut other, mut transferor) =
+        (office.linphone(&office.account(0)), office.linphone(&office.account(1)));
     other.wait_until_registered();
     transferor.wait_until_registered();
     let call = office.api.place(&json!({"from": "1001", "to": "1002"}));
@@ -192,7 +233,8 @@ fn linphone_transfers_a_call_of_the_api_outside_where_the_dial_policy_lets_it() 
 #[test]
 fn linphone_consults_and_makes_one_call_of_two() {
     let office = Office::open("");
-    let (mut transferor, mut other) = (office.linphone(0), office.linphone(1));
+    let (mut transferor, mut other) =
+        (office.linphone(&office.account(0)), office.linphone(&office.account(1)));
     let mut third = office.baresip(&office.account(2));
     transferor.wait_until_registered();
     other.wait_until_registered();
@@ -232,7 +274,7 @@ fn baresip_transfers_its_call_and_is_transferred() {
     let office = Office::open("");
     let (mut transferor, mut third) =
         (office.baresip(&office.account(0)), office.baresip(&office.account(2)));
-    let mut other = office.linphone(1);
+    let mut other = office.linphone(&office.account(1));
     transferor.wait_until_registered();
     other.wait_until_registered();
     third.wait_until_registered();
@@ -263,7 +305,7 @@ fn baresip_transfers_its_call_and_is_transferred() {
 fn the_api_holds_transfers_and_sends_keys_to_phones_and_they_hear_it() {
     let office = Office::open("");
     let (mut from, mut third) = (office.baresip(&office.account(0)), office.baresip(&office.account(2)));
-    let mut to = office.linphone(1);
+    let mut to = office.linphone(&office.account(1));
     from.wait_until_registered();
     to.wait_until_registered();
     third.wait_until_registered();
