@@ -270,6 +270,41 @@ fn linphone_consults_and_makes_one_call_of_two() {
 }
 
 #[test]
+fn linphone_transfers_to_a_call_of_its_own_that_still_rings() {
+    let office = Office::open("");
+    let mut transferor = office.linphone(&office.account(0));
+    let mut other = office.linphone(&office.account(1));
+    let mut third = office.baresip(&office.account(2).that_rings());
+    transferor.wait_until_registered();
+    other.wait_until_registered();
+    third.wait_until_registered();
+    let call = office.api.place(&json!({"from": "1002", "to": "1001"}));
+    office.talking(&call);
+    transferor.hold(1);
+    office.wait_for_step(&call, "held");
+    transferor.dial("1003");
+    transferor.process().wait_for_output("Call 2 to sip:1003@pbx.test ringing", SOON);
+    let newest = || office.api.calls().into_iter().find(|id| *id != call);
+    let consultation = testbed::wait_for(SOON, newest).expect("a second call");
+    transferor.transfer_to_call(1, 2);
+    let given_up = office.api.wait_for_state(&consultation, "ended", SOON);
+    let end = &given_up["end"];
+    assert_eq!((&end["reason"], &end["into"]), (&json!("transferred"), &json!(call)), "{given_up:#}");
+    // It is rung from the other call now, and nobody is connected before it answers.
+    talk();
+    assert_eq!(office.path(&call), ["held from - -", "transfer.started to 1003 -"]);
+    third.answer();
+    let after = office.wait_for_step(&call, "transfer.completed to 1003");
+    assert_eq!(after["to"]["reached"], json!({"number": "1003", "type": "extension"}), "{after:#}");
+    transferor.process().wait_for_output("has been transfered, you can safely close the call", SOON);
+    talk();
+    office.end(&call);
+    assert_heard("1001", &transferor.recording(), &[TONES[1]]);
+    assert_heard("1002", &other.recording(), &[TONES[0], TONES[2]]);
+    assert_heard("1003", &third.recording(), &[TONES[1]]);
+}
+
+#[test]
 fn baresip_transfers_its_call_and_is_transferred() {
     let office = Office::open("");
     let (mut transferor, mut third) =
