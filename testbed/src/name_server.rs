@@ -1,7 +1,7 @@
 //! A name server on loopback that knows what a test has told it.
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
+use hickory_resolver::proto::rr::rdata::{A, CNAME, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -59,6 +59,13 @@ impl Records {
         self
     }
 
+    /// Another name of `target`, for whatever is asked of it.
+    #[must_use]
+    pub fn alias(mut self, name: &str, target: &str) -> Self {
+        self.add(name, RecordType::CNAME, RData::CNAME(CNAME(name_of(target))));
+        self
+    }
+
     fn add(&mut self, name: &str, kind: RecordType, data: RData) {
         self.0.entry((name.to_owned(), kind)).or_default().push(data);
     }
@@ -91,12 +98,20 @@ impl Records {
         let mut answer = Message::response(asked.metadata.id, OpCode::Query);
         answer.metadata.recursion_available = true;
         answer.metadata.recursion_desired = asked.metadata.recursion_desired;
-        let name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        let mut name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        // As a name server that looks further itself: the aliases, and what the last one leads to.
+        while query.query_type() != RecordType::CNAME
+            && let Some([RData::CNAME(alias)]) =
+                self.0.get(&(name.clone(), RecordType::CNAME)).map(|all| &all[..])
+        {
+            answer.answers.push(Record::from_rdata(name_of(&name), TTL, RData::CNAME(alias.clone())));
+            name = alias.0.to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        }
         match self.0.get(&(name.clone(), query.query_type())) {
             Some(records) => {
                 let records =
-                    records.iter().map(|data| Record::from_rdata(query.name().clone(), TTL, data.clone()));
-                answer.answers = records.collect();
+                    records.iter().map(|data| Record::from_rdata(name_of(&name), TTL, data.clone()));
+                answer.answers.extend(records);
             }
             None if self.0.keys().any(|(known, _)| *known == name) => {}
             None => answer.metadata.response_code = ResponseCode::NXDomain,

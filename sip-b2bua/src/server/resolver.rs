@@ -34,6 +34,8 @@ const ATTEMPTS: usize = 1;
 /// All questions about one URI take no longer.
 const ALL_QUESTIONS: Duration = Duration::from_secs(8);
 const LOOKUPS_AT_ONCE: usize = 32;
+/// Aliases of aliases.
+const ALIASES_MAX: usize = 8;
 /// How long a negative answer is believed that does not say so itself.
 const NOTHING: Duration = Duration::from_secs(60);
 
@@ -132,7 +134,22 @@ impl Resolver {
             Question::Aaaa(_) => RecordType::AAAA,
         };
         // With the dot of the root no search list is tried.
-        let answer = resolver.lookup(format!("{}.", question.name()), kind).await;
+        let mut name = format!("{}.", question.name());
+        let mut answer = resolver.lookup(name.clone(), kind).await;
+        // The library takes the target of an SRV record for another alias, and loses what is behind one.
+        if matches!(question, Question::Srv(_) | Question::Naptr(_)) {
+            for _ in 0..ALIASES_MAX {
+                if answer
+                    .as_ref()
+                    .is_ok_and(|lookup| lookup.answers().iter().any(|it| it.record_type() == kind))
+                {
+                    break;
+                }
+                let Some(alias) = alias_of(&resolver, &name).await else { break };
+                name = alias;
+                answer = resolver.lookup(name.clone(), kind).await;
+            }
+        }
         match answer {
             Ok(lookup) => {
                 let records = lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
@@ -176,6 +193,15 @@ impl Resolver {
         *current = Some(resolver.clone());
         Ok(resolver)
     }
+}
+
+/// The name that this one is an alias of (RFC 1034 §3.6.2).
+async fn alias_of(resolver: &TokioResolver, name: &str) -> Option<String> {
+    let lookup = resolver.lookup(name, RecordType::CNAME).await.ok()?;
+    lookup.answers().iter().find_map(|record| {
+        let RData::CNAME(alias) = &record.data else { return None };
+        Some(alias.0.to_ascii())
+    })
 }
 
 fn server(address: &SocketAddr) -> NameServerConfig {
