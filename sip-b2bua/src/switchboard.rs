@@ -163,8 +163,8 @@ impl Switchboard {
     }
 
     /// No connection came about along this flow; why, for people.
-    pub fn handle_unreached(&mut self, flow: Flow, why: &str) {
-        self.trunks.note_unreached(flow, why);
+    pub fn handle_unreached(&mut self, flow: Flow, why: &str, moment: Moment) {
+        self.trunks.note_unreached(flow, why, moment.now);
     }
 
     /// Something is asked.

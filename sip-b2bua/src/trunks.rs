@@ -85,8 +85,9 @@ pub(crate) enum Purpose {
 /// What a leg that looks for a trunk is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Ring through this trunk, along this way; if it says nothing until then it is given up.
-    Ring { trunk: TrunkId, flow: Flow, gives_up_at: Instant },
+    /// Ring through this trunk, along this way, or along `stream` first where that is there and the INVITE too large for
+    /// a datagram; if it says nothing until then it is given up.
+    Ring { trunk: TrunkId, flow: Flow, stream: Option<Flow>, gives_up_at: Instant },
     /// Wait for [`TrunkAction::GoOn`].
     Wait,
     /// No trunk is left.
@@ -138,9 +139,9 @@ impl Trunks {
     }
 
     /// No connection came about along this way, and why.
-    pub(crate) fn note_unreached(&mut self, flow: Flow, why: &str) {
+    pub(crate) fn note_unreached(&mut self, flow: Flow, why: &str, now: Instant) {
         for trunk in &mut self.trunks {
-            trunk.note_unreached(flow, why);
+            trunk.note_unreached(flow, why, now);
         }
     }
 
@@ -271,7 +272,8 @@ impl Trunks {
                         attempt.tried.push(flow);
                         attempt.waits = false;
                         let (trunk, gives_up_at) = (attempt.trunk, attempt.gives_up_at);
-                        return Step::Ring { trunk, flow, gives_up_at };
+                        let stream = self.trunks[usize::from(trunk.0)].stream_for(&flow, now);
+                        return Step::Ring { trunk, flow, stream, gives_up_at };
                     }
                     Way::Awaited if now < attempt.gives_up_at => {
                         attempt.waits = true;

@@ -30,7 +30,12 @@ pub(crate) fn route(port: u16) -> Route {
         waits: false,
         max_forwards: None,
     };
-    Route { invite, announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() }, gives_up_at: None }
+    Route {
+        invite,
+        announced: Announced { rtp: ([127, 0, 0, 1], 20_000).into() },
+        gives_up_at: None,
+        stream: None,
+    }
 }
 
 /// It answers with that payload type.

@@ -24,6 +24,8 @@ pub(crate) struct Route {
     pub(crate) announced: Announced,
     /// It is given up then if it has not said anything, not even 100; when absent, only with the leg.
     pub(crate) gives_up_at: Option<Instant>,
+    /// Where it goes first when it is too large for a datagram, and until when that has to say something.
+    pub(crate) stream: Option<(Flow, Instant)>,
 }
 
 /// Whom a leg rings.
@@ -52,6 +54,8 @@ pub(super) struct Ringing {
     more: More,
     /// They are reached through a trunk.
     is_outside: bool,
+    /// The next group is the same one by datagram: it is rung only when nothing is heard of this one.
+    falls_back: bool,
 }
 
 /// Whether others can be rung than those that are known.
@@ -119,8 +123,14 @@ impl Leg {
         }
         let more = if routes.are_there_more { More::Yes } else { More::No };
         let is_outside = routes.trunk.is_some();
-        self.state =
-            State::Ringing(Ringing { rung: None, early: None, next: routes.groups, more, is_outside });
+        self.state = State::Ringing(Ringing {
+            rung: None,
+            early: None,
+            next: routes.groups,
+            more,
+            is_outside,
+            falls_back: false,
+        });
         self.ring_next(Failure::Unreachable);
     }
 
@@ -152,6 +162,10 @@ impl Leg {
     /// `failure`: of the last one of those before.
     fn ring_next(&mut self, failure: Failure) {
         let State::Ringing(ringing) = &mut self.state else { return };
+        let is_heard = !matches!(failure, Failure::Silent | Failure::Unreachable);
+        if std::mem::take(&mut ringing.falls_back) && is_heard {
+            ringing.next.pop_front();
+        }
         while let Some(group) = ringing.next.pop_front() {
             if group.is_empty() {
                 continue;
@@ -174,9 +188,18 @@ impl Leg {
     fn add_fork(&mut self, route: Route) {
         let stream = media::stream(route.announced, self.formats.clone(), Direction::SendRecv);
         let offer = Offer::new(&self.origin, stream);
-        let new = Box::new(NewInvite { offer: Some(offer.print()), ..route.invite });
+        let mut new = Box::new(NewInvite { offer: Some(offer.print()), ..route.invite });
+        let mut gives_up_at = route.gives_up_at;
+        if let Some((flow, until)) = route.stream.filter(|_| size_of(&new) > DATAGRAM_MAX)
+            && let State::Ringing(ringing) = &mut self.state
+        {
+            let invite = NewInvite { offer: None, ..(*new).clone() };
+            ringing.next.push_front(vec![Route { invite, stream: None, ..route }]);
+            ringing.falls_back = true;
+            (new.flow, gives_up_at) = (flow, Some(until));
+        }
         let invite = self.invite(self.forks.len());
-        if let Some(gives_up_at) = route.gives_up_at {
+        if let Some(gives_up_at) = gives_up_at {
             self.deadlines.set(Timer::Silence(self.forks.len()), gives_up_at);
         }
         self.forks.push(Fork {
@@ -353,6 +376,20 @@ impl Leg {
         });
         statuses.min_by_key(|status| rank(*status))
     }
+}
+
+/// More octets than these do not go into a datagram (RFC 3261 §18.1.1).
+const DATAGRAM_MAX: usize = 1_300;
+/// What every INVITE has beside: Via, Contact, Allow and the like.
+const ALWAYS: usize = 480;
+
+/// About how many octets an INVITE has.
+fn size_of(new: &NewInvite) -> usize {
+    let fields: usize = new.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let routes: usize = new.route.iter().map(|route| route.to_string().len() + 9).sum();
+    let parties = [new.uri.to_string(), new.from.to_string(), new.to.to_string()].map(|text| text.len());
+    let body = new.offer.as_ref().map_or(0, Vec::len);
+    ALWAYS + fields + routes + body + parties.iter().sum::<usize>()
 }
 
 /// Where else a phone that was rung says that its user is, the place that it likes best first (RFC 3261 §8.1.3.4). 305

@@ -305,3 +305,36 @@ fn a_leg_that_is_hung_up_on_before_it_is_known_whom_to_ring_rings_nobody() {
     let actions: Vec<_> = std::iter::from_fn(|| leg.poll_action()).collect();
     assert!(matches!(actions[..], [LegAction::Tell(LegEvent::Gone(LegEnd::HungUpByUs))]), "{actions:?}");
 }
+
+/// Along which transports a leg was rung whose INVITE has a field of so many octets, when this happens to the first one.
+fn rung_along(octets: usize, first: InviteEvent) -> Vec<sip_core::Transport> {
+    let now = Instant::now();
+    let termination = Termination { session: SessionId(1), id: TerminationId(0) };
+    let mut leg = Leg::outgoing(call(), LegId(2), termination, 1, now + NO_ANSWER);
+    let mut route = route(5071);
+    let tcp = Flow { transport: sip_core::Transport::Tcp, ..route.invite.flow };
+    route.stream = Some((tcp, now + Duration::from_secs(2)));
+    let field = sip_message::FieldName::new("X-Variable-a").unwrap();
+    route.invite.fields.push((field, "x".repeat(octets).into()));
+    let codecs = vec![Codec::Pcmu];
+    leg.ring(Routes { groups: [vec![route]].into(), codecs, ..Routes::default() }, now);
+    leg.handle_invite(0, first, now);
+    let mut along = Vec::new();
+    while let Some(action) = leg.poll_action() {
+        if let LegAction::Sip(Command::Invite { new, .. }) = action {
+            assert!(new.offer.is_some());
+            along.push(new.flow.transport);
+        }
+    }
+    along
+}
+
+#[test]
+fn what_is_too_large_for_a_datagram_goes_by_stream_and_by_datagram_where_there_is_none() {
+    use sip_core::Transport::{Tcp, Udp};
+    assert_eq!(rung_along(100, gone(GoneCause::Unreachable)), [Udp]);
+    assert_eq!(rung_along(1_000, gone(GoneCause::Unreachable)), [Tcp, Udp]);
+    assert_eq!(rung_along(1_000, refused(486)), [Tcp], "it was heard");
+    assert_eq!(rung_along(1_000, refused(503)), [Tcp]);
+    assert_eq!(rung_along(1_000, ringing()), [Tcp]);
+}

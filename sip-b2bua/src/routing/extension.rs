@@ -63,7 +63,7 @@ impl Reaching<'_> {
                 waits: false,
                 max_forwards: None,
             };
-            Route { announced: self.announced(bound, binding.flow), invite, gives_up_at: None }
+            Route { announced: self.announced(bound, binding.flow), invite, gives_up_at: None, stream: None }
         });
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
         Ok(Routes {

@@ -9,13 +9,18 @@ use call_control::{Call, CallerId, Number};
 use sip_core::{Flow, NewInvite, Reach};
 use sip_message::{FieldName, Host, NameAddr, SipUri};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Left for the datagram when nothing comes back along the stream.
+const FOR_DATAGRAM: Duration = Duration::from_secs(2);
 
 /// A trunk that is to be rung along one of its ways.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Through<'a> {
     pub(crate) trunk: &'a TrunkSettings,
     pub(crate) flow: Flow,
+    /// Along which an INVITE goes first that is too large for that.
+    pub(crate) stream: Option<Flow>,
     /// Where the carrier wants its requests to go, behind the proxy.
     pub(crate) route: &'a [NameAddr],
     pub(crate) gives_up_at: Instant,
@@ -32,7 +37,7 @@ impl Reaching<'_> {
         call: &Call,
         bound: SocketAddr,
     ) -> Routes {
-        let Through { trunk, flow, gives_up_at, .. } = through;
+        let Through { trunk, flow, stream, gives_up_at, .. } = through;
         let shown = trunk.shows(&order.shows, through.is_emergency);
         let uri = trunk.callee(&order.whom.number);
         let mut fields = if trunk.pass_variables { variables(call) } else { Vec::new() };
@@ -56,7 +61,9 @@ impl Reaching<'_> {
             waits: true,
             max_forwards: None,
         };
-        let route = Route { announced: self.announced(bound, flow), invite, gives_up_at: Some(gives_up_at) };
+        let stream = stream.zip(gives_up_at.checked_sub(FOR_DATAGRAM));
+        let announced = self.announced(bound, flow);
+        let route = Route { announced, invite, gives_up_at: Some(gives_up_at), stream };
         let codecs = self.codecs(&order.whom, order.will_be_joined_by.as_ref());
         let trunk = Some(trunk.name.clone());
         Routes { groups: [vec![route]].into(), codecs, are_there_more: true, trunk, give_way_after: None }

@@ -190,7 +190,9 @@ impl Driver {
                 self.show_on_wire(false, flow, &error.header);
                 self.feed(|board| board.handle_unframed(&error, flow, present()));
             }
-            Received::Unreached { flow, why } => self.feed(|board| board.handle_unreached(flow, &why)),
+            Received::Unreached { flow, why } => {
+                self.feed(|board| board.handle_unreached(flow, &why, present()))
+            }
             Received::Closed(flow) => {
                 self.sockets.closed(flow);
                 self.feed(|board| board.handle_unreachable(flow, present()));

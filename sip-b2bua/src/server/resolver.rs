@@ -79,9 +79,13 @@ impl Resolver {
         let (result, _) = self.search(uri, ways).await;
         match result {
             Ok(located) => {
-                let flows = located.targets.iter();
-                let flows = flows.filter_map(|target| ways.to(target.transport, target.address, peer));
-                Ok(Located { flows: flows.collect(), valid: located.valid })
+                let to = |transport, address| ways.to(transport, address, peer);
+                let flows = located.targets.iter().filter_map(|target| to(target.transport, target.address));
+                let flows: Vec<_> = flows.collect();
+                let streams = flows.iter().filter(|flow| flow.transport == Transport::Udp);
+                let streams =
+                    streams.filter_map(|flow| Some((*flow, to(Transport::Tcp, flow.remote)?))).collect();
+                Ok(Located { flows, streams, valid: located.valid })
             }
             Err(why) => Err(NotLocated {
                 why: why.to_string().into(),

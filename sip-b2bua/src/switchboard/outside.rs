@@ -150,7 +150,7 @@ impl Switchboard {
     fn take_step(&mut self, number: CallNumber, leg: LegId, step: Step, moment: Moment) {
         self.trace_passed_over(number, leg, moment);
         let routes = match step {
-            Step::Ring { trunk, flow, gives_up_at } => {
+            Step::Ring { trunk, flow, stream, gives_up_at } => {
                 let Some(Stage::Running { call }) = self.calls.stage(number) else { return };
                 let (Some(settings), Some(order), Some(bound)) =
                     (self.trunks.settings(trunk), self.trunks.order((number, leg)), call.rtp_of(leg))
@@ -159,7 +159,7 @@ impl Switchboard {
                 };
                 let is_emergency = self.directory.is_emergency(&order.whom.number);
                 let route = self.trunks.route(trunk);
-                let through = Through { trunk: settings, flow, route, gives_up_at, is_emergency };
+                let through = Through { trunk: settings, flow, stream, route, gives_up_at, is_emergency };
                 Ok(self.reaching().through(through, order, call.view(), bound))
             }
             Step::Wait => return,

@@ -132,6 +132,14 @@ impl Trunk {
         }
     }
 
+    /// Where a request goes that is too large for this way (RFC 3261 §18.1.1). A URI that names its transport means it, and
+    /// a carrier that we register at knows us by one way.
+    pub(super) fn stream_for(&self, flow: &Flow, now: Instant) -> Option<Flow> {
+        let names_transport = self.settings.next_hop().parameters.get("transport").is_some();
+        let may = self.registration.is_none() && !names_transport;
+        self.whereabouts.stream_for(flow, now).filter(|_| may)
+    }
+
     /// A call along this way came to nothing; `tried` are all those that it has gone.
     pub(super) fn note_failure(&mut self, tried: &[Flow], failure: Failure, now: Instant) {
         let Some(flow) = tried.last().copied() else { return };
@@ -160,7 +168,8 @@ impl Trunk {
         self.unreached = None;
     }
 
-    pub(super) fn note_unreached(&mut self, flow: Flow, why: &str) {
+    pub(super) fn note_unreached(&mut self, flow: Flow, why: &str, now: Instant) {
+        self.whereabouts.note_no_stream(flow, now);
         if self.whereabouts.flows().contains(&flow) {
             self.unreached = Some(why.chars().take(WHY_MAX).collect::<String>().into());
         }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub struct Located {
     /// The ways, in the order in which they are tried (RFC 3263 §4).
     pub flows: Vec<Flow>,
+    /// For ways over UDP that over TCP to the same place, where there is one: what is too large for a datagram goes there.
+    pub streams: BTreeMap<Flow, Flow>,
     /// It is believed for so long.
     pub valid: Duration,
 }
@@ -36,6 +38,7 @@ pub struct NotLocated {
 pub(super) struct Whereabouts {
     state: State,
     flows: Vec<Flow>,
+    streams: BTreeMap<Flow, Flow>,
     why_not: Option<Box<str>>,
     resting: BTreeMap<Flow, Rest>,
 }
@@ -61,6 +64,8 @@ struct Rest {
 
 /// After a failure a way is the last that is tried, for so long.
 const DEAD: Duration = Duration::from_secs(30);
+/// A peer that does not speak TCP is asked again after so long.
+const NO_STREAM: Duration = Duration::from_secs(600);
 /// The longest that a peer may wish to be left alone.
 const WISHED_MAX: Duration = Duration::from_secs(300);
 /// Between two questions for the same name, whatever its records say.
@@ -72,6 +77,7 @@ impl Whereabouts {
         Self {
             state: State::Idle { asks_at: now },
             flows: Vec::new(),
+            streams: BTreeMap::new(),
             why_not: None,
             resting: BTreeMap::new(),
         }
@@ -99,9 +105,11 @@ impl Whereabouts {
     pub(super) fn handle_located(&mut self, result: Result<Located, NotLocated>, now: Instant) {
         let State::Asking { .. } = self.state else { return };
         let valid = match result {
-            Ok(Located { flows, valid }) => {
-                self.resting.retain(|flow, rest| rest.until > now && flows.contains(flow));
-                (self.flows, self.why_not) = (flows, None);
+            Ok(Located { flows, streams, valid }) => {
+                let is_known =
+                    |flow: &Flow| flows.contains(flow) || streams.values().any(|stream| stream == flow);
+                self.resting.retain(|flow, rest| rest.until > now && is_known(flow));
+                (self.flows, self.streams, self.why_not) = (flows, streams, None);
                 valid
             }
             Err(NotLocated { why, is_certain, valid }) => {
@@ -130,6 +138,19 @@ impl Whereabouts {
         let untried = || self.flows.iter().filter(|flow| !tried.contains(flow));
         let fresh = untried().find(|flow| rest_of(flow).is_none());
         fresh.or_else(|| untried().find(|flow| rest_of(flow).is_some_and(|rest| !rest.is_wished))).copied()
+    }
+
+    /// The way that a message takes which is too large for this one.
+    pub(super) fn stream_for(&self, flow: &Flow, now: Instant) -> Option<Flow> {
+        let stream = self.streams.get(flow)?;
+        self.resting.get(stream).is_none_or(|rest| rest.until <= now).then_some(*stream)
+    }
+
+    /// There is no connection to be had along it.
+    pub(super) fn note_no_stream(&mut self, flow: Flow, now: Instant) {
+        if self.streams.values().any(|stream| *stream == flow) {
+            self.resting.insert(flow, Rest { until: now + NO_STREAM, is_wished: false });
+        }
     }
 
     /// Nothing came back along it.
@@ -180,7 +201,9 @@ mod tests {
     }
 
     fn located(flows: &[u8], valid: u64) -> Result<Located, NotLocated> {
-        Ok(Located { flows: flows.iter().map(|last| flow(*last)).collect(), valid: seconds(valid) })
+        let flows: Vec<_> = flows.iter().map(|last| flow(*last)).collect();
+        let streams = flows.iter().map(|flow| (*flow, Flow { transport: Transport::Tcp, ..*flow })).collect();
+        Ok(Located { flows, streams, valid: seconds(valid) })
     }
 
     fn not_located(is_certain: bool) -> Result<Located, NotLocated> {
@@ -221,6 +244,24 @@ mod tests {
             assert_eq!((place.flows(), place.why_not()), (&*flows, why));
             assert!(!place.is_awaited());
         }
+    }
+
+    #[test]
+    fn what_is_too_large_goes_by_stream_until_there_is_none_and_is_tried_again_later() {
+        let now = Instant::now();
+        let mut place = Whereabouts::new(now);
+        assert!(place.asks(now));
+        place.handle_located(located(&[2], 60), now);
+        let stream = Flow { transport: Transport::Tcp, ..flow(2) };
+        assert_eq!((place.stream_for(&flow(2), now), place.stream_for(&flow(3), now)), (Some(stream), None));
+        place.note_no_stream(stream, now);
+        assert_eq!(place.stream_for(&flow(2), now + seconds(599)), None);
+        assert_eq!(place.next(&[], now), Some(flow(2)), "datagrams go on");
+        // A new answer of the name servers changes nothing.
+        assert!(place.asks(now + seconds(60)));
+        place.handle_located(located(&[2], 60), now + seconds(60));
+        assert_eq!(place.stream_for(&flow(2), now + seconds(599)), None);
+        assert_eq!(place.stream_for(&flow(2), now + seconds(600)), Some(stream));
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Zone {
         let result = match locating.outcome().expect("every question was answered") {
             Ok(located) => Ok(Located {
                 flows: located.targets.iter().map(|target| flow(target.address)).collect(),
+                streams: BTreeMap::new(),
                 valid: located.valid,
             }),
             Err(why) => Err(NotLocated {

@@ -103,9 +103,17 @@ impl Running {
     }
 
     pub(crate) fn click_to_call_of(&self, key: &str, from: &str, to: &str) -> u16 {
-        let body = format!(r#"{{"from":"{from}","to":"{to}"}}"#);
+        self.post_with(key, "/api/v1/calls/click-to-call", &format!(r#"{{"from":"{from}","to":"{to}"}}"#))
+    }
+
+    /// The status with which this is answered.
+    pub(crate) fn post(&self, path: &str, body: &str) -> u16 {
+        self.post_with(KEY, path, body)
+    }
+
+    fn post_with(&self, key: &str, path: &str, body: &str) -> u16 {
         let request = format!(
-            "POST /api/v1/calls/click-to-call HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         status(self.http, &request).unwrap()

@@ -179,3 +179,53 @@ fn why_a_trunk_is_not_reached_stands_in_the_api_until_somebody_answers() {
     let why = last_failure_with(folder.path(), "42600-42699", &trunk, &tls);
     assert!(why.starts_with("TLS: its certificate is for other.test, and not for 127.0.0.1"), "{why}");
 }
+
+/// The INVITE of a call that is too large for a datagram: what came over UDP, or over TCP.
+fn large_invite(takes_tcp: bool, parameters: &str) -> [Option<String>; 2] {
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = datagrams.local_addr().unwrap();
+    let streams = takes_tcp.then(|| TcpListener::bind(address).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("b.toml");
+    let more = format!(
+        "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\n\
+         [[trunks]]\nname = \"carrier\"\naddress = \"sip:{address}{parameters}\"\nprobe_seconds = 0\n\
+         numbers = [\"+918065978015\"]\npass_variables = true\n"
+    );
+    std::fs::write(&file, configuration(folder.path(), "42700-42799", KEY) + &more).unwrap();
+    let running = Running::start(&file, "info");
+    let variables: Vec<String> =
+        (0..10).map(|index| format!("\"v{index}\":\"{}\"", "x".repeat(200))).collect();
+    let body =
+        format!(r#"{{"from":"9900112233","to":"9944421125","variables":{{{}}}}}"#, variables.join(","));
+    assert_eq!(running.post("/api/v1/calls/click-to-call", &body), 200);
+    let limit = Duration::from_secs(3);
+    let connection = streams.map(|streams| streams.accept().unwrap().0);
+    let over_tcp = connection.as_ref().map(|stream| {
+        stream.set_read_timeout(Some(limit)).unwrap();
+        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    });
+    datagrams
+        .set_read_timeout(Some(if over_tcp.is_some() { Duration::from_millis(300) } else { limit }))
+        .unwrap();
+    let mut buffer = [0; 65_535];
+    let length = datagrams.recv(&mut buffer).ok();
+    let over_udp = length.map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned());
+    [over_udp, over_tcp]
+}
+
+#[test]
+fn what_is_too_large_for_a_datagram_goes_over_tcp_and_as_a_datagram_where_nobody_listens() {
+    let came = large_invite(true, "");
+    let [None, Some(text)] = came else { panic!("over TCP alone: {came:?}") };
+    assert!(text.starts_with("INVITE ") && text.contains("Via: SIP/2.0/TCP "), "{text}");
+    for (takes_tcp, parameters) in [(false, ""), (true, ";transport=udp")] {
+        let listens = takes_tcp && parameters.is_empty();
+        let [Some(text), None] = large_invite(listens, parameters) else { panic!("over UDP alone") };
+        assert!(
+            text.starts_with("INVITE ") && text.contains("Via: SIP/2.0/UDP ") && text.len() > 2_000,
+            "{text}"
+        );
+    }
+}
