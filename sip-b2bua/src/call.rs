@@ -76,6 +76,11 @@ pub(crate) enum CallAction {
         party: Party,
         foreign: Foreign,
     },
+    /// The phone of a leg talks to somebody else from now on.
+    Identify {
+        invite: InviteId,
+        shows: Shows,
+    },
     /// Answered by `RunningCall::handle_told`.
     Ask(Ask),
     /// A leg with this number has begun.

@@ -146,6 +146,18 @@ impl Leg {
         }
     }
 
+    /// The INVITE of the phone that talks.
+    pub(crate) fn talking(&self) -> Option<InviteId> {
+        match &self.state {
+            State::Talking(talk) => Some(self.invite(talk.fork)),
+            State::Reaching
+            | State::Ringing(_)
+            | State::Offered(_)
+            | State::Releasing { .. }
+            | State::Gone => None,
+        }
+    }
+
     /// The way to the phone that calls, or talks.
     pub(crate) fn flow(&self) -> Option<Flow> {
         let fork = match &self.state {

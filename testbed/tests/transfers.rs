@@ -353,6 +353,51 @@ fn a_second_transfer_is_told_of_by_its_name_and_one_at_a_time() {
     three.end();
 }
 
+/// Whom a phone was told in the call that it talks to, the last time, and by which request.
+fn told_of(world: &World, phone: PhoneId) -> Option<(String, String)> {
+    let mut requests =
+        world.by_hand(phone).received().iter().rev().filter(|message| message.method().is_some());
+    let (request, identity) =
+        requests.find_map(|request| Some((request, request.field("P-Asserted-Identity")?)))?;
+    Some((request.method()?.to_owned(), identity.to_owned()))
+}
+
+#[test]
+fn whoever_talks_to_somebody_else_after_a_transfer_is_told_whom() {
+    for referrer_is_from in [true, false] {
+        let mut three = Three::new(answers_after(0.5));
+        let (referrer, other) = three.talk.parties(referrer_is_from);
+        assert_eq!(told_of(&three.talk.world, other), None, "it knows whom it talks to");
+        three.refer(referrer, "Refer-To: <sip:1003@10.0.0.1>\r\n");
+        three.talk.world.run_for(seconds(3.0));
+        // By the offer that ends its hold.
+        let told = told_of(&three.talk.world, other);
+        assert_eq!(
+            told,
+            Some(("INVITE".into(), "<sip:1003@pbx.example.com>".into())),
+            "{}",
+            three.talk.world.story()
+        );
+        three.end();
+    }
+    // Whoever was consulted with a call of its own is told by UPDATE, if it takes that.
+    for takes_updates in [true, false] {
+        let mut consulting = Consulting::by_hand(takes_updates);
+        consulting.three.talk.world.run_for(seconds(5.0));
+        let (referrer, other) = consulting.three.talk.parties(true);
+        consulting.refer(referrer);
+        let Consulting { mut three, .. } = consulting;
+        three.talk.world.run_for(seconds(2.0));
+        assert_eq!(three.answer_to_refer(referrer), Some(202), "{}", three.talk.world.story());
+        let told = told_of(&three.talk.world, three.third);
+        let expected = ("UPDATE".to_owned(), "<sip:1002@pbx.example.com>".to_owned());
+        assert_eq!(told, takes_updates.then_some(expected), "{}", three.talk.world.story());
+        assert_eq!(told_of(&three.talk.world, other).unwrap().1, "<sip:1003@pbx.example.com>");
+        three.talk.world.hang_up(three.talk.id);
+        three.talk.ended();
+    }
+}
+
 #[test]
 fn a_phone_that_has_transferred_its_call_transfers_it_no_more() {
     for referrer_is_from in [true, false] {
@@ -510,7 +555,10 @@ struct Consulting {
 
 impl Consulting {
     fn new(referrer_is_from: bool, third: test_phone::Script) -> Self {
-        let mut three = Three::new(third);
+        Self::of(Three::new(third), referrer_is_from)
+    }
+
+    fn of(mut three: Three, referrer_is_from: bool) -> Self {
         let (referrer, _) = three.talk.parties(referrer_is_from);
         let user = if referrer_is_from { "1001" } else { "1002" };
         three
@@ -521,6 +569,17 @@ impl Consulting {
         three.talk.world.register_all();
         let consultation = three.talk.world.click_to_call(World::request(user, "1003")).unwrap();
         Self { three, second, consultation }
+    }
+
+    /// 1003 is played by hand, and takes UPDATE or says nothing of it.
+    fn by_hand(takes_updates: bool) -> Self {
+        let mut talk = Talk::ringing(["1001", "1002"], |_, _| {});
+        let third = talk.world.phone_by_hand("1003", THIRD_HERTZ);
+        if takes_updates {
+            talk.world.play(third, |phone, _| phone.allows = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n");
+        }
+        talk.world.register_all();
+        Self::of(Three { talk: talk.talking(), third, hears: Vec::new() }, true)
     }
 
     fn refer(&mut self, referrer: PhoneId) {

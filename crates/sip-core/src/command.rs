@@ -19,6 +19,19 @@ pub enum Command {
         /// What it says.
         new: Box<NewInvite>,
     },
+    /// Whom the peer talks to now (RFC 3325 §9.1, RFC 4916 §4.3): every offer and refresh of ours says so from here on.
+    Identify {
+        /// A usage.
+        invite: InviteId,
+        /// Such as P-Asserted-Identity.
+        fields: Vec<(FieldName, Box<str>)>,
+    },
+    /// What [`Command::Identify`] has said goes out now by UPDATE, unless it has gone out already, something of ours is
+    /// under way that will carry it, or the peer takes no UPDATE.
+    TellIdentity {
+        /// A usage.
+        invite: InviteId,
+    },
     /// Sends an INVITE that waits ([`NewInvite::waits`]). Idempotent.
     Send {
         /// An INVITE of ours.

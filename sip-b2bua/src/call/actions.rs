@@ -156,11 +156,27 @@ impl RunningCall {
             self.stop(sound);
         }
         self.link(this, that, Topology::BothWay);
+        let told = [(one, other), (other, one)].map(|(leg, partner)| self.identify(leg, partner));
         for leg in [one, other] {
             // Whoever held before the other one answered holds it now.
             self.pass_wish(leg);
         }
+        let tell = |invite| CallAction::Sip(sip_core::Command::TellIdentity { invite });
+        self.actions.extend(told.into_iter().flatten().map(tell));
         self.notice_talking(moment);
+    }
+
+    /// A phone of ours that has a call with somebody else by now is to show that one; carriers are not told (RFC 4916 is
+    /// for phones, and what they show is theirs).
+    fn identify(&mut self, leg: LegId, partner: LegId) -> Option<InviteId> {
+        let partner = self.legs.get(&partner)?;
+        let (party, number) = (partner.party, partner.whom.number.clone());
+        let in_call = self.legs.get_mut(&leg)?;
+        let is_other = in_call.knows.replace(number.clone()).is_some_and(|known| known != number);
+        let invite = in_call.leg.talking().filter(|_| is_other && in_call.trunk.is_none())?;
+        let shows = self.shown_of(party);
+        self.actions.push_back(CallAction::Identify { invite, shows });
+        Some(invite)
     }
 
     fn seat_of(&self, leg: LegId) -> Option<TerminationId> {

@@ -147,6 +147,7 @@ impl World {
                 CallAction::Ask(_)
                 | CallAction::Begins { .. }
                 | CallAction::Ends(_)
+                | CallAction::Identify { .. }
                 | CallAction::Sent { .. }
                 | CallAction::Changed => {}
             }

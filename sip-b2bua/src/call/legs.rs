@@ -22,6 +22,8 @@ pub(super) struct LegInCall {
     pub(super) trunk: Option<Box<str>>,
     /// The view shows this one of the legs of its party.
     pub(super) is_shown: bool,
+    /// Whom its phone knows that it talks to.
+    pub(super) knows: Option<Number>,
     /// Its user wants to be shown to nobody.
     pub(super) is_hidden: bool,
     /// How often it was sent elsewhere.
@@ -59,6 +61,7 @@ impl LegInCall {
             sip_call_id: None,
             trunk: None,
             is_shown: true,
+            knows: None,
             is_hidden: false,
             redirected: 0,
             order: None,

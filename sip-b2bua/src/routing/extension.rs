@@ -122,6 +122,11 @@ impl Reaching<'_> {
         NameAddr::new(SipUri::new(Some(number.as_str()), domain, None))
     }
 
+    /// What a phone is told of the one that it talks to from now on (RFC 3325 §9.1).
+    pub(crate) fn identity(&self, shows: &Shows) -> Vec<(FieldName, Box<str>)> {
+        vec![(FieldName::P_ASSERTED_IDENTITY, self.shown(shows).to_string().into())]
+    }
+
     /// What a phone sees of the other party.
     fn shown(&self, shows: &Shows) -> NameAddr {
         let (number, name) = match &shows.caller_id {

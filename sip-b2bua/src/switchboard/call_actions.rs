@@ -57,6 +57,10 @@ impl Switchboard {
                 CallAction::Adopt { leg, party, foreign } => {
                     self.adopt(number, (leg, party), foreign, moment);
                 }
+                CallAction::Identify { invite, shows } => {
+                    let fields = self.reaching().identity(&shows);
+                    self.endpoint.handle_command(sip_core::Command::Identify { invite, fields }, moment.now);
+                }
                 CallAction::Ask(Ask::IsBusy(asked)) => {
                     let told = Told::Busy(asked.clone(), self.lines.is_busy(&asked));
                     self.with_call(number, moment, |call| call.handle_told(told, moment));

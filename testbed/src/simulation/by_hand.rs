@@ -34,6 +34,8 @@ pub struct ByHand {
     pub said: Said,
     /// Calls without an offer, and answers that of the 200 in its ACK.
     pub asks_for_offer: bool,
+    /// The Allow line of its answers to INVITEs.
+    pub allows: &'static str,
     /// What it says in the place of an answer to an INVITE.
     pub answers_with: Option<&'static str>,
     /// What its ACK has in the place of that answer.
@@ -108,6 +110,7 @@ impl ByHand {
             sends_from: None,
             said: Said::default(),
             asks_for_offer: false,
+            allows: "",
             answers_with: None,
             late_answer: None,
             answers_after: Some(Duration::from_secs(1)),
@@ -329,7 +332,8 @@ impl ByHand {
                     None if method == "INVITE" => self.description_of(&self.said.clone()),
                     None => String::new(),
                 };
-                self.respond(request, "200 OK", lines, &answer);
+                let lines = format!("{lines}{}", self.allows);
+                self.respond(request, "200 OK", &lines, &answer);
                 self.learn(request, now);
             }
             "CANCEL" => {

@@ -34,6 +34,8 @@ impl Endpoint {
                 self.established(invite, EstablishedEvent::RefuseOffer(status), now);
             }
             Command::Send { invite } => self.send_held(invite, now),
+            Command::Identify { invite, fields } => self.identify(invite, fields),
+            Command::TellIdentity { invite } => self.tell_identity(invite, now),
             Command::Acknowledge { invite } => self.established(invite, EstablishedEvent::Acknowledge, now),
             Command::Request { invite, method, fields, content_type, body } => {
                 self.send_in_dialog(invite, Letter { method, fields, content_type, body }, now);

@@ -70,6 +70,7 @@ impl Endpoint {
         request.header.contact = Some(usage.contact.clone());
         request.set_body(SDP, body.unwrap_or_else(|| usage.session.clone()));
         usage.terms.keep_in(&mut request);
+        usage.identity.tell_in(&mut request);
         self.dress_request(&mut request);
         let id = self.start_client(request, flow, Owner::Reinvite(invite), Attempts::default(), now);
         if let Some(Stage::Established { reinvite, .. }) = self.stage_mut(invite) {

@@ -2,7 +2,7 @@
 
 use super::provisional::has_option;
 use super::transactions::Owner;
-use super::usage::{Stage, Usage};
+use super::usage::{Identity, Stage, Usage};
 use super::{Endpoint, TransactionId};
 use crate::authentication::{Attempts, Retry};
 use crate::invite::{Agreement, EstablishedEvent, Refresher};
@@ -118,6 +118,19 @@ impl Endpoint {
         }
     }
 
+    pub(super) fn identify(&mut self, invite: InviteId, fields: Vec<(FieldName, Box<str>)>) {
+        if let Some(usage) = self.usages.get_mut(&invite) {
+            usage.identity = Identity::new(fields);
+        }
+    }
+
+    pub(super) fn tell_identity(&mut self, invite: InviteId, now: Instant) {
+        let Some(usage) = self.usages.get(&invite) else { return };
+        if usage.identity.is_new() && usage.takes_update() {
+            self.established(invite, EstablishedEvent::Update, now);
+        }
+    }
+
     /// The refresh without an offer (RFC 4028 §7.4, RFC 3311 §5.1).
     pub(super) fn refresh_by_update(&mut self, invite: InviteId, now: Instant) {
         let Some((update, flow)) = self.update_of(invite) else { return };
@@ -148,6 +161,7 @@ impl Endpoint {
         let flow = dialog.flow();
         update.header.contact = Some(usage.contact.clone());
         usage.terms.keep_in(&mut update);
+        usage.identity.tell_in(&mut update);
         self.dress_request(&mut update);
         Some((update, flow))
     }

@@ -9,7 +9,7 @@ use crate::authentication::Authentication;
 use crate::dialog::{Dialog, Way};
 use crate::invite::{self, Action, Ending, Established, Held, Incoming, Outgoing};
 use crate::{Flow, Reach, Timers, transport};
-use sip_message::{CallId, Contacts, Method, NameAddr, Request, Response, SipUri, Uri};
+use sip_message::{CallId, Contacts, FieldName, Method, NameAddr, Request, Response, SipUri, Uri};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -28,6 +28,7 @@ pub(super) struct Usage {
     /// The session description that the peer has of us: sent again by a refresh.
     pub(super) session: Vec<u8>,
     pub(super) terms: SessionTerms,
+    pub(super) identity: Identity,
     /// What the peer's last Allow lists, if it sent one.
     pub(super) peer_allows: Option<Vec<Method>>,
     pub(super) authentication: Authentication,
@@ -39,6 +40,31 @@ pub(super) struct Usage {
     /// The user was told that it is over, or never knew of it.
     pub(super) gone: bool,
     pub(super) due: Option<Instant>,
+}
+
+/// Whom the peer talks to.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    fields: Vec<(FieldName, Box<str>)>,
+    /// No request has told it yet.
+    is_new: bool,
+}
+
+impl Identity {
+    pub(super) fn new(fields: Vec<(FieldName, Box<str>)>) -> Self {
+        Self { fields, is_new: true }
+    }
+
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(super) fn tell_in(&mut self, request: &mut Request) {
+        for (name, value) in &self.fields {
+            request.header.fields.set(name.clone(), value);
+        }
+        self.is_new = false;
+    }
 }
 
 /// How far a usage has come, and what is known of it there. The machine alone knows whether it is over.
@@ -102,6 +128,7 @@ impl Usage {
             stage,
             session: Vec::new(),
             terms: SessionTerms::default(),
+            identity: Identity::default(),
             peer_allows: None,
             authentication: Authentication::new(None),
             acks: Acks::default(),

@@ -132,6 +132,8 @@ pub(crate) enum Event {
     /// Our re-INVITE was answered, and acknowledged.
     Reanswered(Vec<u8>),
     ReofferRefused(StatusCode),
+    /// An UPDATE is to go out, unless something is under way.
+    Update,
     /// 491 to our re-INVITE, and how long to wait.
     Glare(Duration),
     /// A 2xx says how long the session stands without a refresh.
@@ -229,6 +231,8 @@ impl Established {
             Event::ReofferRefused(status) => self.handle_reoffer_refused(status, now),
             Event::SessionTimer(agreement) => self.handle_session_timer(agreement, now),
             Event::RefreshRefused { by_update } => self.handle_refresh_refused(by_update, now),
+            Event::Update if matches!(self.state, State::Stable) => self.actions.push_back(Action::Update),
+            Event::Update => {}
             Event::Glare(wait) => self.handle_glare(wait, now),
             Event::ByeDone { unheard } => self.handle_bye_done(unheard, now),
             Event::Lost { dialog_unknown } => self.handle_lost(dialog_unknown, now),
