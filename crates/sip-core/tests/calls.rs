@@ -201,6 +201,20 @@ fn a_challenge_without_credentials_or_after_them_is_a_refusal() {
 }
 
 #[test]
+fn credentials_are_given_to_whoever_was_asked_and_to_nobody_else() {
+    let elsewhere = Flow { remote: "203.0.113.66:5060".parse().unwrap(), ..udp() };
+    let other_port = Flow { remote: (udp().remote.ip(), 9).into(), ..udp() };
+    for (flow, invites) in [(udp(), 2), (other_port, 2), (elsewhere, 1)] {
+        let (mut element, _, invite) = call_with(NewInvite { credentials: identity(), ..new_invite(udp()) });
+        element.receive_along(response_to(&invite, 407, "p", ""), flow);
+        assert_eq!(
+            (element.requests(&Method::INVITE).len(), element.gone().is_some()),
+            (invites, invites == 1)
+        );
+    }
+}
+
+#[test]
 fn a_challenge_of_an_unwanted_invite_is_not_answered() {
     let (mut element, id, invite) = call_with(NewInvite { credentials: identity(), ..new_invite(udp()) });
     hang_up(&mut element, id);

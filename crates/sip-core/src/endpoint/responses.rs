@@ -9,11 +9,11 @@ use crate::authentication::{Retry, give};
 use crate::invite::{EstablishedEvent, OutgoingEvent};
 use crate::transaction::key::ClientKey;
 use crate::{Flow, GoneCause, InviteId, Outcome};
-use sip_message::{Method, Response, StatusCode};
+use sip_message::{FieldName, Method, Response, StatusCode};
 use std::time::Instant;
 
 impl Endpoint {
-    pub(super) fn handle_response(&mut self, response: Response, flow: Flow, now: Instant) {
+    pub(super) fn handle_response(&mut self, mut response: Response, flow: Flow, now: Instant) {
         // RFC 3261 §8.1.3.3: more than one Via is for somebody else.
         if response.header.via.len() != 1 {
             return;
@@ -21,6 +21,12 @@ impl Endpoint {
         let known = ClientKey::of(&response).and_then(|key| self.client_keys.get(&key).copied());
         match known {
             Some(id) if self.is_response_to(id, &response) => {
+                let asked = self.transactions.get(&id).map(|entry| entry.flow.remote.ip());
+                if asked != Some(flow.remote.ip()) {
+                    // Credentials are for whoever was asked: what others would have of us they do not get.
+                    response.header.fields.remove(&FieldName::WWW_AUTHENTICATE);
+                    response.header.fields.remove(&FieldName::PROXY_AUTHENTICATE);
+                }
                 self.follow_response(id, flow);
                 self.handle_client_response(id, response, now);
             }
