@@ -220,6 +220,7 @@ impl Leg {
                 self.tell(LegEvent::Sent { sip_call_id: call_id.0, flow });
             }
             InviteEvent::Trying => self.reached(fork),
+            InviteEvent::Disconnected => self.disconnected(fork, now),
             InviteEvent::Progress { status, body, branch } => {
                 if let Some(body) = body {
                     self.early_answer(fork, status, &body, branch);

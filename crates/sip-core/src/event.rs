@@ -71,6 +71,9 @@ pub enum InviteEvent {
     },
     /// Outgoing: 100 was the first response. Somebody has the INVITE; nobody rings yet.
     Trying,
+    /// Outgoing: the connection is gone along which the INVITE went and a provisional response came. What follows may come
+    /// along another one that the peer opens (RFC 3261 §18.2.2).
+    Disconnected,
     /// Outgoing: a provisional response above 100.
     Progress {
         /// 101 to 199.

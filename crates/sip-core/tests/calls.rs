@@ -767,6 +767,7 @@ fn the_answer_to_an_offer_that_a_later_one_has_overtaken_is_told_as_that() {
             }
             InviteEvent::Sent { .. }
             | InviteEvent::Trying
+            | InviteEvent::Disconnected
             | InviteEvent::Progress { .. }
             | InviteEvent::Answered { .. }
             | InviteEvent::Confirmed { .. }

@@ -4,7 +4,7 @@
 mod by_hand;
 
 use by_hand::{Element, flow, invite_text, new_invite, request_text, response_to};
-use sip_core::{Flow, InviteId, PeerId, Reach, Transport};
+use sip_core::{Flow, InviteEvent, InviteId, PeerId, Reach, Transport};
 use sip_message::{Method, Request};
 
 /// A call of ours that stands along that flow.
@@ -127,6 +127,26 @@ fn a_phone_that_loses_its_connection_while_it_rings_may_answer_along_another_one
     assert_eq!(element.sent.last().unwrap().2.header().cseq.method, Method::ACK);
     assert_eq!(element.sent.last().unwrap().1, elsewhere(Transport::Tcp));
     assert_eq!(flow_of_bye(&mut element, id), elsewhere(Transport::Tcp));
+}
+
+#[test]
+fn the_user_is_told_when_the_connection_of_a_call_under_way_is_lost() {
+    let lost = |transport: Transport, status: u16| {
+        let mut element = Element::new();
+        element.invite(new_invite(flow(transport)));
+        let invite = element.last_request(&Method::INVITE).clone();
+        element.receive_along(response_to(&invite, status, "p", ""), flow(transport));
+        element.endpoint.handle_unreachable(flow(transport), element.now);
+        element.collect();
+        let told =
+            element.invite_events().into_iter().filter(|event| matches!(event, InviteEvent::Disconnected));
+        (told.count(), element.gone().is_some())
+    };
+    for status in [100, 180] {
+        assert_eq!(lost(Transport::Tcp, status), (1, false), "{status}");
+        assert_eq!(lost(Transport::Udp, status), (0, false), "{status}");
+    }
+    assert_eq!(lost(Transport::Tcp, 486), (0, true));
 }
 
 #[test]

@@ -73,7 +73,14 @@ impl Leg {
             State::Offered(Box::new(Offered { offer, early: None, told: None })),
         );
         leg.formats = formats;
-        leg.forks.push(Fork { flow, announced, offer: None, early: None, state: ForkState::Proceeding });
+        leg.forks.push(Fork {
+            flow,
+            announced,
+            offer: None,
+            early: None,
+            state: ForkState::Proceeding,
+            has_progressed: false,
+        });
         let invite = leg.invite(FORK);
         leg.sip(Command::Take { invite, incoming: Box::new(incoming), reach, credentials });
         Some(leg)

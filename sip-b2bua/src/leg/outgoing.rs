@@ -5,7 +5,7 @@ use super::{Leg, LegEvent, State, Termination, Timer, reason};
 use crate::media::{self, Announced};
 use crate::place::CallNumber;
 use crate::scenario::{LegEnd, LegId, Why};
-use crate::trunks::Failure;
+use crate::trunks::{Failure, PATIENCE};
 use audio::Codec;
 use sdp::{Direction, Offer};
 use sip_core::{Command, Flow, Gone, GoneCause, NewInvite};
@@ -77,6 +77,8 @@ pub(super) struct Fork {
     pub(super) offer: Option<Offer>,
     pub(super) early: Option<EarlyAnswer>,
     pub(super) state: ForkState,
+    /// A provisional response above 100 came.
+    pub(super) has_progressed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -208,6 +210,7 @@ impl Leg {
             offer: Some(offer),
             early: None,
             state: ForkState::Calling,
+            has_progressed: false,
         });
         self.sip(Command::Invite { invite, new });
     }
@@ -242,6 +245,16 @@ impl Leg {
         }
     }
 
+    /// A carrier that has said no more than 100 may be gone for good: it is waited for as long as one that says nothing.
+    pub(super) fn disconnected(&mut self, fork: usize, now: Instant) {
+        let State::Ringing(Ringing { is_outside: true, .. }) = &self.state else { return };
+        let gone = &mut self.forks[fork];
+        if let (ForkState::Proceeding, false) = (gone.state, gone.has_progressed) {
+            gone.state = ForkState::Calling;
+            self.deadlines.set(Timer::Silence(fork), now + PATIENCE);
+        }
+    }
+
     /// They rang for as long as they may while there are others.
     pub(super) fn give_way(&mut self) {
         let State::Ringing(Ringing { rung, next, more: More::Yes, .. }) = &mut self.state else { return };
@@ -267,6 +280,7 @@ impl Leg {
 
     pub(super) fn progress(&mut self, fork: usize, status: StatusCode) {
         self.reached(fork);
+        self.forks[fork].has_progressed |= status.code() > 100;
         if let State::Ringing(Ringing { rung, .. }) = &mut self.state
             && status.code() > 100
             && *rung != Some(status)

@@ -338,3 +338,27 @@ fn what_is_too_large_for_a_datagram_goes_by_stream_and_by_datagram_where_there_i
     assert_eq!(rung_along(1_000, refused(503)), [Tcp]);
     assert_eq!(rung_along(1_000, ringing()), [Tcp]);
 }
+
+/// Which phones a leg has rung, one after the other, when its first one says this and then loses its connection.
+fn rung_after(is_outside: bool, said: Option<InviteEvent>, seconds: u64) -> usize {
+    let now = Instant::now();
+    let termination = Termination { session: SessionId(1), id: TerminationId(0) };
+    let mut leg = Leg::outgoing(call(), LegId(2), termination, 1, now + NO_ANSWER);
+    let groups = [vec![route(5071)], vec![route(5072)]].into();
+    let trunk = is_outside.then(|| "carrier".into());
+    leg.ring(Routes { groups, codecs: vec![Codec::Pcmu], trunk, ..Routes::default() }, now);
+    for event in [Some(InviteEvent::Trying), said, Some(InviteEvent::Disconnected)].into_iter().flatten() {
+        leg.handle_invite(0, event, now);
+    }
+    leg.handle_timeout(now + Duration::from_secs(seconds));
+    let actions = std::iter::from_fn(|| leg.poll_action());
+    actions.filter(|action| matches!(action, LegAction::Sip(Command::Invite { .. }))).count()
+}
+
+#[test]
+fn a_carrier_that_is_gone_after_its_100_is_waited_for_no_longer_than_one_that_is_silent() {
+    assert_eq!(rung_after(true, None, 3), 1);
+    assert_eq!(rung_after(true, None, 4), 2);
+    assert_eq!(rung_after(true, Some(ringing()), 4), 1, "it rings, and answers along another connection");
+    assert_eq!(rung_after(false, None, 4), 1, "a phone comes back");
+}

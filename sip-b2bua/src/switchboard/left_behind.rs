@@ -118,7 +118,10 @@ impl LeftBehind {
                 }
             }
             // Nobody rings.
-            InviteEvent::Sent { .. } | InviteEvent::Trying | InviteEvent::ReofferRefused { .. } => {}
+            InviteEvent::Sent { .. }
+            | InviteEvent::Trying
+            | InviteEvent::Disconnected
+            | InviteEvent::ReofferRefused { .. } => {}
         }
     }
 

@@ -15,6 +15,8 @@ enum Does {
     Ok(&'static str),
     Nothing,
     Closes,
+    /// The same after a 100.
+    TriesAndCloses,
 }
 
 /// A message, and the connection that it came along, counted from 0.
@@ -63,6 +65,11 @@ fn serve(stream: &TcpStream, connection: usize, does: fn(usize, &str) -> Does, t
             }
             Does::Nothing => {}
             Does::Closes => {
+                let _over = stream.shutdown(std::net::Shutdown::Both);
+            }
+            Does::TriesAndCloses => {
+                let trying = format!("SIP/2.0 100 Trying\r\n{copied}Content-Length: 0\r\n\r\n");
+                let _over = (&*stream).write_all(trying.as_bytes());
                 let _over = stream.shutdown(std::net::Shutdown::Both);
             }
         }
@@ -228,4 +235,28 @@ fn what_is_too_large_for_a_datagram_goes_over_tcp_and_as_a_datagram_where_nobody
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_carrier_whose_connection_closes_after_its_100_is_passed_over() {
+    let (first, came_first) = carrier(|_, _| Does::TriesAndCloses);
+    let (second, came_second) = carrier(|_, _| Does::Nothing);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("b.toml");
+    let trunk = |name: &str, address: SocketAddr, priority: u8| {
+        format!(
+            "[[trunks]]\nname = \"{name}\"\naddress = \"sip:{address};transport=tcp\"\nprobe_seconds = 0\n\
+             numbers = [\"+918065978015\"]\npriority = {priority}\n"
+        )
+    };
+    let policy = "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\n";
+    let more = policy.to_owned() + &trunk("one", first, 1) + &trunk("two", second, 2);
+    std::fs::write(&file, configuration(folder.path(), "42800-42899", KEY) + &more).unwrap();
+    let running = Running::start(&file, "info");
+    assert_eq!(running.click_to_call_of(KEY, "9900112233", "9944421125"), 200);
+    let [one, two] =
+        [&came_first, &came_second].map(|came| came.recv_timeout(Duration::from_secs(15)).unwrap());
+    assert!(one.text.starts_with("INVITE ") && two.text.starts_with("INVITE "));
+    let waited = two.at - one.at;
+    assert!((Duration::from_millis(3_800)..Duration::from_millis(5_500)).contains(&waited), "{waited:?}");
 }

@@ -3,7 +3,7 @@
 use super::transactions::{Failure, Machine, Owner};
 use super::usage::{Stage, moved};
 use super::{Endpoint, TransactionId};
-use crate::{Flow, InviteId};
+use crate::{Flow, InviteEvent, InviteId};
 use std::time::Instant;
 
 impl Endpoint {
@@ -20,6 +20,17 @@ impl Endpoint {
             entry.flow == flow && entry.machine.is_pending() && !self.rings(&entry.machine)
         });
         let waiting: Vec<_> = waiting.map(|(id, _)| *id).collect();
+        let ringing = self
+            .transactions
+            .values()
+            .filter(|entry| entry.flow == flow && flow.transport.is_reliable() && self.rings(&entry.machine));
+        let ringing: Vec<_> =
+            ringing.filter_map(|entry| entry.machine.sent().map(|sent| sent.owner)).collect();
+        for owner in ringing {
+            if let Owner::Invite(invite) = owner {
+                self.emit_invite(invite, InviteEvent::Disconnected);
+            }
+        }
         for id in waiting {
             self.fail(id, Failure::Unreachable, now);
             self.abandon(id, now);

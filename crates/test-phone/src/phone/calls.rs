@@ -73,7 +73,7 @@ impl Phone {
         }
         match event {
             InviteEvent::Sent { call_id } => self.handle_sent(&call_id),
-            InviteEvent::Trying => {}
+            InviteEvent::Trying | InviteEvent::Disconnected => {}
             InviteEvent::Progress { status, body, branch: _ } => self.handle_progress(status, body, now),
             InviteEvent::Answered { response } => self.handle_answered(&response, now),
             InviteEvent::Confirmed { body } => self.handle_confirmed(body, now),
