@@ -30,7 +30,7 @@ impl Algorithm {
 }
 
 /// The value of `Authorization` for a challenge, with `qop=auth`.
-pub(crate) fn authorization(
+pub fn authorization(
     algorithm: Algorithm,
     challenge: &str,
     (user, password): (&str, &str),

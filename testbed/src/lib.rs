@@ -28,7 +28,7 @@ pub mod torture;
 
 pub use api::{Answer, Api};
 pub use certificates::{Authority, Certified};
-pub use digest::Algorithm;
+pub use digest::{Algorithm, authorization};
 pub use kamailio::{CarrierOptions, Kamailio};
 pub use loopback::Loopback;
 pub use name_server::{NameServer, Records};

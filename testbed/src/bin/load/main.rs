@@ -1,5 +1,5 @@
-//! Measures click-to-call at the real binary: calls a second, the way from the HTTP request to the first INVITE, and
-//! memory of a running call.
+//! Measures calls at the real binary: click-to-calls a second, the way from the HTTP request to the first INVITE, calls
+//! that a phone dials a second, and memory of a running call.
 //!
 //! `cargo run --release -p testbed --bin load -- [--seconds 4] [--workers 8] [--calls 500] [--rest 0]`
 //!
@@ -7,8 +7,10 @@
 //! phones are sockets of this program that answer at once and send no sound. It runs at most a minute longer than it is
 //! asked to.
 
+mod dialler;
 mod phone;
 
+use dialler::Dialler;
 use phone::{Board, Phone, Step};
 use serde_json::json;
 use std::io::Write;
@@ -31,6 +33,7 @@ fn main() {
     let bench = Bench::open(options.calls);
     let fresh_kib = bench.server.resident_kib();
     let speed = bench.run_calls(&options);
+    let dialled_a_second = bench.run_dialled(&options);
     let rested = (options.rest > 0).then(|| {
         std::thread::sleep(Duration::from_secs(options.rest));
         Rested { fresh_kib, rested_kib: bench.server.resident_kib() }
@@ -39,7 +42,8 @@ fn main() {
     // Another server, so that what the first one has kept of its calls is not counted.
     let memory = Bench::open(options.calls).hold_calls(options.calls);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", table(&speed, rested.as_ref(), &memory, &options)).expect("the table is printed");
+    writeln!(out, "{}", table((&speed, dialled_a_second), rested.as_ref(), &memory, &options))
+        .expect("the table is printed");
 }
 
 /// A server with two phones.
@@ -95,6 +99,28 @@ impl Bench {
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
         let calls_a_second = to_invite.len() as f64 / start.elapsed().as_secs_f64();
         Speed { calls_a_second, to_invite }
+    }
+
+    /// Each worker dials, is answered and hangs up, one call after the other: how many there were a second.
+    fn run_dialled(&self, options: &Options) -> f64 {
+        let start = Instant::now();
+        let end = start + Duration::from_secs(options.seconds);
+        let caller = &self.server.extensions[0];
+        let work = |_| {
+            let (here, server, password) = (Loopback::claim(), self.server.sip, caller.password.clone());
+            std::thread::spawn(move || {
+                let mut dialler = Dialler::new(here.ip(), server, &password);
+                let mut calls = 0_u32;
+                while Instant::now() < end {
+                    dialler.call();
+                    calls += 1;
+                }
+                calls
+            })
+        };
+        let workers: Vec<_> = (0..options.workers).map(work).collect();
+        let calls: u32 = workers.into_iter().map(|worker| worker.join().expect("a worker ends")).sum();
+        f64::from(calls) / start.elapsed().as_secs_f64()
     }
 
     /// A few calls to warm up, then all at once, then none.
@@ -158,7 +184,12 @@ fn end_call(api: &Api, board: &Board, call: &str, mark: u64) {
     board.wait(mark, Step::ToHungUp, STEP);
 }
 
-fn table(speed: &Speed, rested: Option<&Rested>, memory: &Memory, options: &Options) -> String {
+fn table(
+    (speed, dialled_a_second): (&Speed, f64),
+    rested: Option<&Rested>,
+    memory: &Memory,
+    options: &Options,
+) -> String {
     let at = |share: usize| {
         speed.to_invite.get((speed.to_invite.len() * share / 100).min(speed.to_invite.len().max(1) - 1))
     };
@@ -176,6 +207,7 @@ fn table(speed: &Speed, rested: Option<&Rested>, memory: &Memory, options: &Opti
         "calls placed, answered by both and hung up ({} workers, {} calls)  {:.0} a second\n\
          HTTP request to first INVITE, median                             {}\n\
          HTTP request to first INVITE, 99 %                               {}\n\
+         calls dialled by a phone, answered and hung up ({} workers)      {dialled_a_second:.0} a second\n\
          {rested}\
          memory without calls                                             {} KiB\n\
          memory of a running call ({} calls)                              {each:.1} KiB",
@@ -184,6 +216,7 @@ fn table(speed: &Speed, rested: Option<&Rested>, memory: &Memory, options: &Opti
         speed.calls_a_second,
         shown(50),
         shown(99),
+        options.workers,
         memory.before_kib,
         options.calls,
     )
