@@ -2,6 +2,8 @@
 
 use rand::Rng;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Whoever has bound this port of an address has claimed the address.
 const CLAIM_PORT: u16 = 1999;
@@ -42,12 +44,17 @@ impl Loopback {
     }
 }
 
+/// Those that no program gets which asks for any port: one that is free stays so until it is used.
+const PORTS: std::ops::Range<u16> = 7_000..10_000;
+
 /// A port of `ip` that is free for UDP and TCP now.
 pub(crate) fn free_port(ip: IpAddr) -> SocketAddr {
-    for _ in 0..100 {
-        let udp = UdpSocket::bind((ip, 0)).expect("a UDP port");
-        let address = udp.local_addr().expect("a bound socket has an address");
-        if TcpListener::bind(address).is_ok() {
+    // Nobody gets the one that another test has just got.
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random()));
+    for _ in 0..PORTS.len() {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::new(ip, PORTS.start + next);
+        if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
             return address;
         }
     }
