@@ -47,12 +47,15 @@ impl Loopback {
 /// Those that no program gets which asks for any port: one that is free stays so until it is used.
 const PORTS: std::ops::Range<u16> = 7_000..10_000;
 
+/// Some programs take the ports beside the one that they are given, too.
+const STEP: u16 = 7;
+
 /// A port of `ip` that is free for UDP and TCP now.
 pub(crate) fn free_port(ip: IpAddr) -> SocketAddr {
     // Nobody gets the one that another test has just got.
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random()));
     for _ in 0..PORTS.len() {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let next = NEXT.fetch_add(STEP, Ordering::Relaxed) % (PORTS.end - PORTS.start);
         let address = SocketAddr::new(ip, PORTS.start + next);
         if UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok() {
             return address;
