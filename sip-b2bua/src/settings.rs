@@ -23,7 +23,7 @@ pub struct Settings {
     pub tls: Option<Arc<ServerConfig>>,
     /// Digest realm and domain of the addresses-of-record.
     pub domain: Box<str>,
-    /// Put into Contact and Via instead of the local address, behind NAT.
+    /// Put into Contact, Via and SDP instead of the local address, behind NAT, for all but those on our side of it.
     pub external_address: Option<IpAddr>,
     /// Name servers; those of the system when empty.
     pub resolvers: Vec<SocketAddr>,

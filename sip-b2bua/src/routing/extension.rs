@@ -105,12 +105,16 @@ impl Reaching<'_> {
         if common.is_empty() { codecs } else { common }
     }
 
-    /// The relay's address as the phone behind `flow` is told it.
+    /// The relay's address as the phone behind `flow` is told it. Whoever sees a local address although there is an external
+    /// one is on our side of the NAT, where an address that is meant for the others may lead nowhere.
     pub(crate) fn announced(&self, bound: SocketAddr, flow: Flow) -> Announced {
-        let ip = match self.settings.media.address {
-            Some(address) => address,
-            None if bound.ip().is_unspecified() => flow.local.ip(),
-            None => bound.ip(),
+        let seen = flow.local.ip();
+        let of_family = |ip: &IpAddr| ip.is_ipv4() == seen.is_ipv4();
+        let is_on_our_side = self.settings.external_address.filter(of_family).is_some_and(|ip| ip != seen);
+        let ip = match self.settings.media.address.filter(of_family) {
+            Some(address) if !is_on_our_side => address,
+            Some(_) | None if bound.ip().is_unspecified() => seen,
+            Some(_) | None => bound.ip(),
         };
         Announced { rtp: SocketAddr::new(ip, bound.port()) }
     }

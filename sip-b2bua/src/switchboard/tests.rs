@@ -357,15 +357,22 @@ fn the_relay_is_bound_to_the_address_that_all_phones_see_and_announced_by_it() {
     assert_eq!(bound(&board, &[at("192.0.2.1"), at("10.0.0.1")]), "0.0.0.0");
     assert_eq!(bound(&board, &[at("[2001:db8::1]"), at("[2001:db8::2]")]), "::");
     assert_eq!(bound(&board, &[]), "0.0.0.0");
-    let announced = |board: &Switchboard, ip: &str| {
-        let rtp = format!("{ip}:20000").parse().unwrap();
-        board.reaching().announced(rtp, at("192.0.2.1")).rtp.to_string()
+    let announced = |board: &Switchboard, bound: &str, seen: &str| {
+        let rtp = format!("{bound}:20000").parse().unwrap();
+        board.reaching().announced(rtp, at(seen)).rtp.to_string()
     };
-    assert_eq!(announced(&board, "0.0.0.0"), "192.0.2.1:20000");
-    assert_eq!(announced(&board, "10.0.0.1"), "10.0.0.1:20000");
+    assert_eq!(announced(&board, "0.0.0.0", "192.0.2.1"), "192.0.2.1:20000");
+    assert_eq!(announced(&board, "10.0.0.1", "192.0.2.1"), "10.0.0.1:20000");
     // The address of a NAT in front of the server is none that can be bound.
     board.settings.external_address = Some("203.0.113.1".parse().unwrap());
     assert_eq!(bound(&board, &[at("203.0.113.1")]), "0.0.0.0");
-    board.settings.media.address = Some("203.0.113.1".parse().unwrap());
-    assert_eq!(announced(&board, "10.0.0.1"), "203.0.113.1:20000");
+    assert_eq!(bound(&board, &[at("192.0.2.1"), at("203.0.113.1")]), "0.0.0.0");
+    assert_eq!(bound(&board, &[at("192.0.2.1")]), "192.0.2.1");
+    // Those on our side of it are told the address that they see.
+    board.settings.media.address = Some("203.0.113.2".parse().unwrap());
+    assert_eq!(announced(&board, "0.0.0.0", "203.0.113.1"), "203.0.113.2:20000");
+    assert_eq!(announced(&board, "0.0.0.0", "192.0.2.1"), "192.0.2.1:20000");
+    assert_eq!(announced(&board, "[::]", "[2001:db8::1]"), "[2001:db8::1]:20000");
+    board.settings.external_address = None;
+    assert_eq!(announced(&board, "10.0.0.1", "192.0.2.1"), "203.0.113.2:20000");
 }
