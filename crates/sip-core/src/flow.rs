@@ -20,6 +20,15 @@ pub struct Flow {
     pub peer: Option<PeerId>,
 }
 
+impl Flow {
+    /// Whether both lead to one far end: the same connection, or datagrams to the same place, from whichever of our
+    /// addresses.
+    pub fn has_far_end_of(&self, other: &Self) -> bool {
+        let far_end = |flow: &Self| (flow.transport, flow.remote, flow.peer);
+        far_end(self) == far_end(other)
+    }
+}
+
 /// Names one whose certificate is looked at. Whoever opens connections knows the name that it has to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u64);

@@ -11,7 +11,7 @@ use local::LocalAddresses;
 use sip_core::{Flow, Transport};
 use sip_message::FramingError;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 pub(crate) use ways::Ways;
@@ -31,6 +31,15 @@ pub(crate) enum Received {
 
 /// Messages that wait for the signalling loop; beyond it the sockets are not read, and the kernel drops datagrams.
 pub(crate) const RECEIVE_QUEUE: usize = 4096;
+
+/// What comes over IPv4 to a socket for both has an address of IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // With the link that it is of.
+        IpAddr::V6(_) => address,
+    }
+}
 
 /// All sockets.
 pub(crate) struct Sockets {
@@ -79,12 +88,14 @@ impl Sockets {
         match flow.transport {
             Transport::Tcp | Transport::Tls => self.connections.send(flow, octets),
             Transport::Udp => {
-                let of_family = |socket: &&udp::Socket| socket.bound().is_ipv4() == flow.remote.is_ipv4();
-                let exact = self.udp.iter().find(|socket| socket.bound() == flow.local);
-                let by_port =
-                    || self.udp.iter().find(|s| of_family(s) && s.bound().port() == flow.local.port());
-                if let Some(socket) = exact.or_else(by_port).or_else(|| self.udp.iter().find(of_family)) {
-                    socket.send(flow.remote, &octets);
+                let socket =
+                    self.udp.iter().filter(|socket| socket.leads_to(flow.remote)).min_by_key(|socket| {
+                        let bound = socket.bound();
+                        let is_of_family = bound.is_ipv4() == flow.remote.is_ipv4();
+                        (bound != flow.local, !is_of_family, bound.port() != flow.local.port())
+                    });
+                if let Some(socket) = socket {
+                    socket.send(flow, &octets);
                 }
             }
         }

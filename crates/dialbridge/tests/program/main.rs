@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a broken promise is a failure")]
 
+mod addresses;
 mod carrier;
 #[path = "../certificates/mod.rs"]
 mod certificates;

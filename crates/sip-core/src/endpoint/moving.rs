@@ -7,7 +7,7 @@ use crate::{Flow, InviteEvent, InviteId};
 use std::time::Instant;
 
 impl Endpoint {
-    /// Nothing can be sent along `flow` (the connection was refused or closed): transactions that wait on it fail
+    /// Nothing can be sent to the far end of `flow` (the connection was refused or closed): transactions that wait on it fail
     /// (RFC 3261 §17.1.4). An INVITE that rings is not one of them: it has been sent, and its answer may come along a
     /// connection that the phone opens for it (RFC 3261 §18.2.2). Dialogs that went along it go on along another one.
     pub fn handle_unreachable(&mut self, flow: Flow, now: Instant) {
@@ -17,7 +17,7 @@ impl Endpoint {
             }
         }
         let waiting = self.transactions.iter().filter(|(_, entry)| {
-            entry.flow == flow && entry.machine.is_pending() && !self.rings(&entry.machine)
+            entry.flow.has_far_end_of(&flow) && entry.machine.is_pending() && !self.rings(&entry.machine)
         });
         let waiting: Vec<_> = waiting.map(|(id, _)| *id).collect();
         let ringing = self

@@ -4,7 +4,7 @@ mod load;
 mod security;
 mod stream;
 
-use super::{LocalAddresses, Received};
+use super::{LocalAddresses, Received, canonical};
 use crate::keep_alive::KeepAlive;
 use load::Load;
 use parking_lot::Mutex;
@@ -229,7 +229,10 @@ async fn accept(mut listening: Listening, received: mpsc::Sender<Received>, door
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let flow = Flow { transport, local: listening.local.facing(bound, remote.ip()), remote, peer: None };
+        let remote = canonical(remote);
+        let spoken_to = stream.local_addr().ok().map(|address| address.ip().to_canonical());
+        let local = listening.local.facing(bound, spoken_to, remote.ip());
+        let flow = Flow { transport, local, remote, peer: None };
         let (mut line, queue) = Line::new(None);
         let place = tokio::select! {
             () = received.closed() => return,
@@ -343,6 +346,21 @@ fn not_connected(remote: SocketAddr, error: &io::Error) -> String {
 mod tests {
     use super::*;
     use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn whoever_connects_is_told_the_address_that_it_has_connected_to() {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let (received, mut told) = mpsc::channel(8);
+            let connections = Connections::new(received, 1, Arc::default());
+            let bound = connections.listen(Transport::Tcp, any.parse().unwrap(), LocalAddresses::new(None));
+            let at = SocketAddr::from(([127, 0, 0, 9], bound.await.unwrap().port()));
+            let phone = TcpStream::connect(at).await.unwrap();
+            phone.try_write(b"\r\nOPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n").unwrap();
+            let came = timeout(Duration::from_secs(5), told.recv()).await.unwrap();
+            let Some(Received::Octets { flow, .. }) = came else { panic!("{came:?}") };
+            assert_eq!((flow.local, flow.remote), (at, phone.local_addr().unwrap()));
+        }
+    }
 
     #[tokio::test]
     async fn a_connection_that_ends_with_a_panic_leaves_its_place() {

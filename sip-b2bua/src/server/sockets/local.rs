@@ -38,13 +38,28 @@ impl LocalAddresses {
         Self { external, system, networks: None, known: HashMap::new() }
     }
 
-    /// The address of a socket bound to `bound` as `remote` sees it.
-    pub(super) fn facing(&mut self, bound: SocketAddr, remote: IpAddr) -> SocketAddr {
-        self.facing_at(bound, remote, Instant::now())
+    /// The address of a socket bound to `bound` as `remote` sees it, who has sent something to `spoken_to`.
+    pub(super) fn facing(
+        &mut self,
+        bound: SocketAddr,
+        spoken_to: Option<IpAddr>,
+        remote: IpAddr,
+    ) -> SocketAddr {
+        self.facing_at(bound, spoken_to, remote, Instant::now())
     }
 
-    fn facing_at(&mut self, bound: SocketAddr, remote: IpAddr, now: Instant) -> SocketAddr {
-        let own = if bound.ip().is_unspecified() { self.looked_up(remote, now) } else { bound.ip() };
+    fn facing_at(
+        &mut self,
+        bound: SocketAddr,
+        spoken_to: Option<IpAddr>,
+        remote: IpAddr,
+        now: Instant,
+    ) -> SocketAddr {
+        let own = match spoken_to {
+            Some(_) | None if !bound.ip().is_unspecified() => bound.ip(),
+            Some(own) => own,
+            None => self.looked_up(remote, now),
+        };
         let outside = self.external.filter(|external| {
             external.is_ipv4() == remote.is_ipv4() && !is_on_our_side(remote, own, *external)
         });
@@ -183,7 +198,7 @@ mod tests {
 
     fn told(external: &str, bound: &str, remote: &str) -> String {
         let mut local = LocalAddresses::asking(OFFICE, Some(ip(external)));
-        local.facing(format!("{bound}:5060").parse().unwrap(), ip(remote)).ip().to_string()
+        local.facing(format!("{bound}:5060").parse().unwrap(), None, ip(remote)).ip().to_string()
     }
 
     #[test]
@@ -236,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_spoken_to_an_address_of_ours_is_told_that_one() {
+        let mut local = LocalAddresses::asking(OFFICE, Some(ip("203.0.113.7")));
+        for (bound, spoken_to, remote, told) in [
+            ("0.0.0.0:5060", "10.0.0.66", "10.0.1.1", "10.0.0.66:5060"),
+            ("0.0.0.0:5060", "10.0.0.66", "192.168.1.1", "10.0.0.66:5060"),
+            ("0.0.0.0:5060", "10.0.0.66", "8.8.8.8", "203.0.113.7:5060"),
+            ("0.0.0.0:5060", "198.51.100.1", "192.168.1.1", "203.0.113.7:5060"),
+            ("10.0.0.5:5060", "10.0.0.66", "10.0.1.1", "10.0.0.5:5060"),
+        ] {
+            let facing = local.facing(bound.parse().unwrap(), Some(ip(spoken_to)), ip(remote));
+            assert_eq!(facing.to_string(), told, "{bound} {spoken_to} {remote}");
+        }
+    }
+
+    #[test]
     fn a_nat_inside_of_a_private_network_has_only_neighbours_on_its_inner_side() {
         for (remote, local) in [("192.168.1.77", "192.168.1.10"), ("10.0.3.3", "10.0.0.5")] {
             assert_eq!(told("192.168.1.10", "0.0.0.0", remote), local, "{remote}");
@@ -247,7 +277,7 @@ mod tests {
         let (bound, start) = ("0.0.0.0:5060".parse().unwrap(), Instant::now());
         let mut local = LocalAddresses::asking(OFFICE, Some(ip("203.0.113.7")));
         let mut after = |seconds, remote: &str| {
-            local.facing_at(bound, ip(remote), start + Duration::from_secs(seconds)).ip().to_string()
+            local.facing_at(bound, None, ip(remote), start + Duration::from_secs(seconds)).ip().to_string()
         };
         assert_eq!([after(0, "10.0.1.1"), after(0, "192.0.2.9")], ["10.0.0.5", "10.0.0.5"]);
         let asked = ASKED.get();
@@ -261,7 +291,8 @@ mod tests {
     fn what_is_remembered_of_strangers_is_bounded() {
         let mut local = LocalAddresses::asking(OFFICE, None);
         for stranger in 0..=u32::try_from(KNOWN_MAX).unwrap() {
-            local.facing("0.0.0.0:5060".parse().unwrap(), Ipv4Addr::from(0x0800_0000 + stranger).into());
+            let remote = Ipv4Addr::from(0x0800_0000 + stranger).into();
+            local.facing("0.0.0.0:5060".parse().unwrap(), None, remote);
         }
         assert!(local.known.len() <= KNOWN_MAX);
     }

@@ -1,11 +1,13 @@
 //! One UDP socket.
 
-use super::{LocalAddresses, Received};
+#[cfg(target_os = "linux")]
+mod addressed;
+
+use super::{LocalAddresses, Received, canonical};
 use sip_core::{Flow, Transport};
 use socket2::{Domain, Protocol, Type};
-
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -34,6 +36,10 @@ impl Socket {
         let _ = socket.set_recv_buffer_size(BUFFER);
         #[cfg(target_os = "linux")]
         refusals::ask_for(&socket, address)?;
+        #[cfg(target_os = "linux")]
+        if address.ip().is_unspecified() {
+            addressed::ask_for(&socket, address)?;
+        }
         socket.bind(&address.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let bound = socket.local_addr()?;
@@ -45,15 +51,63 @@ impl Socket {
         self.bound
     }
 
-    /// Sends now or not at all: what is lost is sent again by the transaction (RFC 3261 §17).
-    pub(super) fn send(&self, remote: SocketAddr, octets: &[u8]) {
-        // The first error may be of a datagram that was sent before, and says nothing of this one.
-        let sent =
-            self.socket.try_send_to(octets, remote).or_else(|_| self.socket.try_send_to(octets, remote));
+    /// Whether `remote` can be sent to: a socket for all addresses of IPv6 reaches IPv4, too.
+    pub(super) fn leads_to(&self, remote: SocketAddr) -> bool {
+        self.bound.is_ipv4() == remote.is_ipv4() || self.bound.ip() == Ipv6Addr::UNSPECIFIED
+    }
+
+    /// Sends now or not at all: what is lost is sent again by the transaction (RFC 3261 §17). A socket that has no address of
+    /// its own sends from the one that the far side speaks to (RFC 3581 §4), as long as the host has it.
+    pub(super) fn send(&self, flow: Flow, octets: &[u8]) {
+        let source = self.bound.ip().is_unspecified().then(|| flow.local.ip());
+        let sent = match self.try_twice(source, flow.remote, octets) {
+            Err(error) if source.is_some() && is_of_source(&error) => {
+                self.try_twice(None, flow.remote, octets)
+            }
+            sent => sent,
+        };
         if let Err(error) = sent {
-            tracing::debug!(%remote, %error, "a datagram could not be sent");
+            tracing::debug!(remote = %flow.remote, %error, "a datagram could not be sent");
         }
     }
+
+    /// The first error may be of a datagram that was sent before, and says nothing of this one.
+    fn try_twice(&self, source: Option<IpAddr>, remote: SocketAddr, octets: &[u8]) -> io::Result<usize> {
+        let send = || self.try_send(source, remote, octets);
+        send().or_else(|_| send())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn try_send(&self, source: Option<IpAddr>, remote: SocketAddr, octets: &[u8]) -> io::Result<usize> {
+        let remote = self.in_family(remote);
+        let Some(source) = source else { return self.socket.try_send_to(octets, remote) };
+        let source = self.in_family(SocketAddr::new(source, 0)).ip();
+        self.socket.try_io(Interest::WRITABLE, || addressed::send(&self.socket, source, remote, octets))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn try_send(&self, _source: Option<IpAddr>, remote: SocketAddr, octets: &[u8]) -> io::Result<usize> {
+        self.socket.try_send_to(octets, self.in_family(remote))
+    }
+
+    /// An address of IPv4 as a socket of IPv6 has it.
+    fn in_family(&self, address: SocketAddr) -> SocketAddr {
+        match (self.bound, address.ip()) {
+            (SocketAddr::V6(_), IpAddr::V4(ip)) => (ip.to_ipv6_mapped(), address.port()).into(),
+            (SocketAddr::V4(_) | SocketAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => address,
+        }
+    }
+}
+
+/// The address from which it was to be sent is not ours any more, or none from which this far one is reached.
+fn is_of_source(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+    )
 }
 
 async fn read(
@@ -63,8 +117,9 @@ async fn read(
     received: mpsc::Sender<Received>,
 ) {
     let mut buffer = vec![0; DATAGRAM_MAX];
-    let mut flow_of = |remote: SocketAddr| {
-        let local = local.facing(bound, remote.ip());
+    let mut flow_of = |remote: SocketAddr, own: Option<IpAddr>| {
+        let remote = canonical(remote);
+        let local = local.facing(bound, own, remote.ip());
         Flow { transport: Transport::Udp, local, remote, peer: None }
     };
     loop {
@@ -74,19 +129,31 @@ async fn read(
         };
         if ready.is_ok_and(|ready| ready.is_error()) {
             for remote in refused_by(&socket) {
-                if received.send(Received::Closed(flow_of(remote))).await.is_err() {
+                if received.send(Received::Closed(flow_of(remote, None))).await.is_err() {
                     return;
                 }
             }
         }
         // An error is one datagram's (an ICMP answer to what was sent before), not the socket's.
-        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
+        while let Ok((length, remote, own)) = try_receive(&socket, &mut buffer) {
             let octets = buffer[..length].to_vec();
-            if received.send(Received::Octets { flow: flow_of(remote), octets }).await.is_err() {
+            if received.send(Received::Octets { flow: flow_of(remote, own), octets }).await.is_err() {
                 return;
             }
         }
     }
+}
+
+/// A datagram: its length, where it comes from, and our address that it came to where the system tells.
+#[cfg(target_os = "linux")]
+fn try_receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    socket.try_io(Interest::READABLE, || addressed::receive(socket, buffer))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn try_receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    let (length, remote) = socket.try_recv_from(buffer)?;
+    Ok((length, remote, None))
 }
 
 /// Those that nobody listens at, as the network says.
@@ -136,7 +203,7 @@ mod refusals {
             // Others may pass by themselves: a route that is being changed, a message that was too long.
             let is_refused =
                 errors.map(|error| error.ee_errno).any(|code| code == nix::libc::ECONNREFUSED as u32);
-            let to = message.address.and_then(|address| read(&address));
+            let to = message.address.and_then(|address| super::read_address(&address));
             refused.extend(to.filter(|_| is_refused));
         }
         refused
@@ -150,13 +217,12 @@ mod refusals {
         }
         None
     }
+}
 
-    fn read(address: &SockaddrStorage) -> Option<SocketAddr> {
-        let v4 = address.as_sockaddr_in().map(|address| SocketAddr::from((address.ip(), address.port())));
-        v4.or_else(|| {
-            address.as_sockaddr_in6().map(|address| SocketAddr::from((address.ip(), address.port())))
-        })
-    }
+#[cfg(target_os = "linux")]
+fn read_address(address: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| SocketAddr::from(*address));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::from(*address)))
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -172,7 +238,8 @@ mod tests {
         // A port that was just given back is nobody's.
         let gone = std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap();
         socket.socket.writable().await.unwrap();
-        socket.send(gone, b"anybody there?");
+        let local = socket.bound();
+        socket.send(Flow { transport: Transport::Udp, local, remote: gone, peer: None }, b"anybody there?");
         let first = tokio::time::timeout(Duration::from_secs(5), told.recv()).await.unwrap();
         let Some(Received::Closed(flow)) = first else { panic!("{first:?}") };
         assert_eq!((flow.remote, flow.local), (gone, socket.bound()));
@@ -180,5 +247,54 @@ mod tests {
         peer.send_to(b"hello", socket.bound()).unwrap();
         let next = tokio::time::timeout(Duration::from_secs(5), told.recv()).await.unwrap();
         assert!(matches!(next, Some(Received::Octets { .. })), "{next:?}");
+    }
+
+    fn loopback(last: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], port))
+    }
+
+    #[tokio::test]
+    async fn each_datagram_is_answered_from_the_address_that_it_came_to() {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let (received, mut told) = mpsc::channel(8);
+            let external = Some(IpAddr::from([203, 0, 113, 7]));
+            let socket = Socket::bind(any.parse().unwrap(), LocalAddresses::new(external), received);
+            let socket = socket.await.unwrap();
+            socket.socket.writable().await.unwrap();
+            let (port, peer) = (socket.bound().port(), std::net::UdpSocket::bind("127.0.0.3:0").unwrap());
+            peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            for spoken_to in [9, 8, 1] {
+                peer.send_to(b"hello", loopback(spoken_to, port)).unwrap();
+                let came = tokio::time::timeout(Duration::from_secs(5), told.recv()).await.unwrap();
+                let Some(Received::Octets { flow, octets }) = came else { panic!("{came:?}") };
+                assert_eq!(octets, b"hello");
+                assert_eq!(
+                    (flow.local, flow.remote),
+                    (loopback(spoken_to, port), peer.local_addr().unwrap())
+                );
+                socket.send(flow, b"and you");
+                let (_, source) = peer.recv_from(&mut [0; 16]).unwrap();
+                assert_eq!(source, loopback(spoken_to, port));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_the_host_has_no_more_is_no_reason_not_to_send() {
+        for (any, gone) in
+            [("0.0.0.0:0", "203.0.113.7"), ("[::]:0", "203.0.113.7"), ("[::]:0", "2001:db8::7")]
+        {
+            let (received, _told) = mpsc::channel(8);
+            let socket =
+                Socket::bind(any.parse().unwrap(), LocalAddresses::new(None), received).await.unwrap();
+            socket.socket.writable().await.unwrap();
+            let peer = std::net::UdpSocket::bind("127.0.0.3:0").unwrap();
+            peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let local = SocketAddr::new(gone.parse().unwrap(), 5060);
+            let remote = peer.local_addr().unwrap();
+            socket.send(Flow { transport: Transport::Udp, local, remote, peer: None }, b"hello");
+            let (_, source) = peer.recv_from(&mut [0; 16]).unwrap();
+            assert_eq!(source.port(), socket.bound().port(), "{any} {gone}");
+        }
     }
 }

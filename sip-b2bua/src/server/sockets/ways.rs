@@ -37,7 +37,7 @@ impl Ways {
                 && (bound.1.ip().is_unspecified() || bound.1.ip().is_loopback() == remote.ip().is_loopback())
         };
         let (_, bound) = self.bound.iter().find(fits)?;
-        let local = LocalAddresses::new(self.external).facing(*bound, remote.ip());
+        let local = LocalAddresses::new(self.external).facing(*bound, None, remote.ip());
         let peer = match transport {
             Transport::Tls => Some(peer),
             Transport::Udp | Transport::Tcp => None,
