@@ -1,5 +1,6 @@
 //! A flow as it is kept on disk.
 
+use call_store::StoredBinding;
 use sip_core::{Flow, PeerId, Transport};
 
 /// Transport, our address, the far address. Behind the transport stands who the far side has to be: `tls/3`. The number is that
@@ -23,6 +24,16 @@ pub(crate) fn read(transport: &str, local: &str, remote: &str) -> Option<Flow> {
     Some(Flow { transport, local: local.parse().ok()?, remote: remote.parse().ok()?, peer })
 }
 
+/// Phones are reached along these ways as they are now. The INVITEs of the last run are taken back with the address that was in
+/// their Via (RFC 3261 §9.1), and have none of this.
+pub(crate) fn renew(bindings: &mut [StoredBinding], mut renews: impl FnMut(Flow) -> Flow) {
+    for binding in bindings {
+        if let Some(flow) = read(&binding.transport, &binding.local, &binding.remote) {
+            [binding.transport, binding.local, binding.remote] = words(renews(flow));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +54,25 @@ mod tests {
             assert_eq!(read(transport, "192.0.2.1:5060", "192.0.2.2:5060"), None, "{transport}");
         }
         assert_eq!(read("udp", "192.0.2.1", "192.0.2.2:5060"), None);
+    }
+
+    #[test]
+    fn the_ways_of_phones_are_renewed_and_what_cannot_be_read_stays() {
+        let stored = |local: &str| StoredBinding {
+            user: "1001".into(),
+            contact: "<sip:1001@192.0.2.7>".into(),
+            call_id: "c".into(),
+            cseq: 1,
+            expires_at: 0,
+            transport: "udp".into(),
+            local: local.into(),
+            remote: "192.0.2.7:5060".into(),
+            path: None,
+            user_agent: None,
+        };
+        let mut bindings = [stored("192.0.2.1:5060"), stored("nonsense")];
+        let local = "192.0.2.2:5060".parse().unwrap();
+        renew(&mut bindings, |flow| Flow { local, ..flow });
+        assert_eq!(bindings, [stored("192.0.2.2:5060"), stored("nonsense")]);
     }
 }

@@ -273,7 +273,9 @@ fn a_broken_connection_fails_what_waits_on_it_and_nothing_else() {
     element.collect();
     assert_eq!(element.gone().unwrap().cause, GoneCause::Unreachable);
     assert_eq!(element.endpoint.counts(), (1, 0));
-    element.endpoint.handle_unreachable(other, element.now);
+    // From whichever of our addresses it is not reached.
+    let refused = Flow { local: "192.0.2.99:5060".parse().unwrap(), ..other };
+    element.endpoint.handle_unreachable(refused, element.now);
     element.collect();
     assert!(matches!(element.events.last(), Some(Event::Response { outcome: Outcome::Unreachable, .. })));
     assert_eq!((element.endpoint.counts(), element.endpoint.poll_timeout()), ((0, 0), None));

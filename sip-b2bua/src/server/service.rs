@@ -7,6 +7,7 @@ use crate::journal::StorageState;
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::scenario::Standard;
 use crate::settings::{Extension, Settings};
+use crate::stored_flow;
 use crate::switchboard::{Command, Left, Switchboard};
 use call_control::{
     Call, CallEvent, CallId, Calls, ClickToCall, EventReader, EventsEnd, Explanation, ExtensionView,
@@ -129,7 +130,9 @@ impl B2bua {
             Instant::now(),
         );
         let Unfinished { calls, invites } = store.unfinished().await?;
-        let left = Left { bindings: store.bindings().await?, calls, invites };
+        let mut bindings = store.bindings().await?;
+        stored_flow::renew(&mut bindings, ways.renews());
+        let left = Left { bindings, calls, invites };
         switchboard.recover(left, driver::present());
         let (located, located_out) = mpsc::unbounded_channel();
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);

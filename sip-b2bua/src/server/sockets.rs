@@ -2,6 +2,7 @@
 
 mod connections;
 mod local;
+mod spoken_to;
 mod udp;
 mod ways;
 
@@ -10,6 +11,7 @@ use connections::{Connections, Security};
 use local::LocalAddresses;
 use sip_core::{Flow, Transport};
 use sip_message::FramingError;
+use spoken_to::SpokenTo;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -44,6 +46,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 /// All sockets.
 pub(crate) struct Sockets {
     udp: Vec<udp::Socket>,
+    spoken_to: SpokenTo,
     connections: Connections,
     bound: Vec<(Transport, SocketAddr)>,
 }
@@ -59,15 +62,19 @@ impl Sockets {
     ) -> Result<Self, (Transport, SocketAddr, io::Error)> {
         let security = Arc::new(Security::new(settings));
         let connections = Connections::new(received.clone(), settings.sockets.connections, security);
-        let mut sockets = Self { udp: Vec::new(), connections, bound: Vec::new() };
+        let spoken_to = SpokenTo::default();
+        let mut sockets = Self { udp: Vec::new(), spoken_to, connections, bound: Vec::new() };
         for (transport, address) in settings.listen.iter().copied() {
             let local = LocalAddresses::new(settings.external_address);
             let bound = match transport {
-                Transport::Udp => udp::Socket::bind(address, local, received.clone()).await.map(|socket| {
-                    let bound = socket.bound();
-                    sockets.udp.push(socket);
-                    bound
-                }),
+                Transport::Udp => {
+                    let spoken_to = sockets.spoken_to.clone();
+                    udp::Socket::bind(address, (local, spoken_to), received.clone()).await.map(|socket| {
+                        let bound = socket.bound();
+                        sockets.udp.push(socket);
+                        bound
+                    })
+                }
                 Transport::Tcp | Transport::Tls => {
                     sockets.connections.listen(transport, address, local).await
                 }
@@ -88,13 +95,10 @@ impl Sockets {
         match flow.transport {
             Transport::Tcp | Transport::Tls => self.connections.send(flow, octets),
             Transport::Udp => {
-                let socket =
-                    self.udp.iter().filter(|socket| socket.leads_to(flow.remote)).min_by_key(|socket| {
-                        let bound = socket.bound();
-                        let is_of_family = bound.is_ipv4() == flow.remote.is_ipv4();
-                        (bound != flow.local, !is_of_family, bound.port() != flow.local.port())
-                    });
-                if let Some(socket) = socket {
+                let local = self.spoken_to.along(flow).unwrap_or(flow.local);
+                let flow = Flow { local, ..flow };
+                let bound = ways::bound_for(flow, self.udp.iter().map(udp::Socket::bound));
+                if let Some(socket) = self.udp.iter().find(|socket| Some(socket.bound()) == bound) {
                     socket.send(flow, &octets);
                 }
             }
@@ -126,6 +130,49 @@ impl Sockets {
     pub(crate) fn closed(&mut self, flow: Flow) {
         if flow.transport.is_reliable() {
             self.connections.closed(flow);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn whoever_is_told_the_external_address_is_answered_from_the_one_that_it_speaks_to() {
+        let (received, _receiver) = mpsc::channel(8);
+        let spoken_to = SpokenTo::default();
+        let mut udp = Vec::new();
+        for address in ["127.0.0.8:0", "127.0.0.9:0", "0.0.0.0:0"] {
+            let addresses = (LocalAddresses::new(None), spoken_to.clone());
+            let socket = udp::Socket::bind(address.parse().unwrap(), addresses, received.clone());
+            udp.push(socket.await.unwrap());
+        }
+        let bound: Vec<SocketAddr> = udp.iter().map(udp::Socket::bound).collect();
+        let connections = Connections::new(received, 1, Arc::default());
+        let mut sockets = Sockets { udp, spoken_to, connections, bound: Vec::new() };
+        let peer = tokio::net::UdpSocket::bind("127.0.0.3:0").await.unwrap();
+        let (external, remote) = (IpAddr::from([203, 0, 113, 7]), peer.local_addr().unwrap());
+        let any = SocketAddr::from(([127, 0, 0, 7], bound[2].port()));
+        for own in [bound[1], bound[0], any] {
+            let local = SocketAddr::new(external, own.port());
+            let flow = Flow { transport: Transport::Udp, local, remote, peer: None };
+            sockets.spoken_to.note(flow, own);
+            let (said, mut octets, mut source) = (own.to_string(), [0; 32], None);
+            // A socket that has just been made may not be known to take anything yet.
+            for _ in 0..50 {
+                sockets.send(flow, said.clone().into_bytes());
+                let came = timeout(Duration::from_millis(200), peer.recv_from(&mut octets)).await;
+                if let Ok(Ok((length, from))) = came
+                    && octets[..length] == *said.as_bytes()
+                {
+                    source = Some(from);
+                    break;
+                }
+            }
+            assert_eq!(source, Some(own));
         }
     }
 }

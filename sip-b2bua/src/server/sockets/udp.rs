@@ -3,11 +3,11 @@
 #[cfg(target_os = "linux")]
 mod addressed;
 
-use super::{LocalAddresses, Received, canonical};
+use super::{LocalAddresses, Received, SpokenTo, canonical};
 use sip_core::{Flow, Transport};
 use socket2::{Domain, Protocol, Type};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -27,7 +27,7 @@ const BUFFER: usize = 4 << 20;
 impl Socket {
     pub(super) async fn bind(
         address: SocketAddr,
-        local: LocalAddresses,
+        addresses: (LocalAddresses, SpokenTo),
         received: mpsc::Sender<Received>,
     ) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -43,17 +43,12 @@ impl Socket {
         socket.bind(&address.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let bound = socket.local_addr()?;
-        tokio::spawn(read(Arc::clone(&socket), bound, local, received));
+        tokio::spawn(read(Arc::clone(&socket), bound, addresses, received));
         Ok(Self { socket, bound })
     }
 
     pub(super) const fn bound(&self) -> SocketAddr {
         self.bound
-    }
-
-    /// Whether `remote` can be sent to: a socket for all addresses of IPv6 reaches IPv4, too.
-    pub(super) fn leads_to(&self, remote: SocketAddr) -> bool {
-        self.bound.is_ipv4() == remote.is_ipv4() || self.bound.ip() == Ipv6Addr::UNSPECIFIED
     }
 
     /// Sends now or not at all: what is lost is sent again by the transaction (RFC 3261 §17). A socket that has no address of
@@ -113,7 +108,7 @@ fn is_of_source(error: &io::Error) -> bool {
 async fn read(
     socket: Arc<UdpSocket>,
     bound: SocketAddr,
-    mut local: LocalAddresses,
+    (mut local, spoken_to): (LocalAddresses, SpokenTo),
     received: mpsc::Sender<Received>,
 ) {
     let mut buffer = vec![0; DATAGRAM_MAX];
@@ -136,8 +131,12 @@ async fn read(
         }
         // An error is one datagram's (an ICMP answer to what was sent before), not the socket's.
         while let Ok((length, remote, own)) = try_receive(&socket, &mut buffer) {
-            let octets = buffer[..length].to_vec();
-            if received.send(Received::Octets { flow: flow_of(remote, own), octets }).await.is_err() {
+            let (flow, octets) = (flow_of(remote, own), buffer[..length].to_vec());
+            let own = SocketAddr::new(own.unwrap_or_else(|| bound.ip()), bound.port());
+            if own != flow.local && !own.ip().is_unspecified() {
+                spoken_to.note(flow, own);
+            }
+            if received.send(Received::Octets { flow, octets }).await.is_err() {
                 return;
             }
         }
@@ -230,11 +229,15 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    fn addresses(external: Option<IpAddr>) -> (LocalAddresses, SpokenTo) {
+        (LocalAddresses::new(external), SpokenTo::default())
+    }
+
     #[tokio::test]
     async fn a_port_that_nobody_listens_at_is_told_of_and_the_others_go_on() {
         let (received, mut told) = mpsc::channel(8);
         let any = "127.0.0.1:0".parse().unwrap();
-        let socket = Socket::bind(any, LocalAddresses::new(None), received).await.unwrap();
+        let socket = Socket::bind(any, addresses(None), received).await.unwrap();
         // A port that was just given back is nobody's.
         let gone = std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap();
         socket.socket.writable().await.unwrap();
@@ -258,7 +261,7 @@ mod tests {
         for any in ["0.0.0.0:0", "[::]:0"] {
             let (received, mut told) = mpsc::channel(8);
             let external = Some(IpAddr::from([203, 0, 113, 7]));
-            let socket = Socket::bind(any.parse().unwrap(), LocalAddresses::new(external), received);
+            let socket = Socket::bind(any.parse().unwrap(), addresses(external), received);
             let socket = socket.await.unwrap();
             socket.socket.writable().await.unwrap();
             let (port, peer) = (socket.bound().port(), std::net::UdpSocket::bind("127.0.0.3:0").unwrap());
@@ -285,8 +288,7 @@ mod tests {
             [("0.0.0.0:0", "203.0.113.7"), ("[::]:0", "203.0.113.7"), ("[::]:0", "2001:db8::7")]
         {
             let (received, _told) = mpsc::channel(8);
-            let socket =
-                Socket::bind(any.parse().unwrap(), LocalAddresses::new(None), received).await.unwrap();
+            let socket = Socket::bind(any.parse().unwrap(), addresses(None), received).await.unwrap();
             socket.socket.writable().await.unwrap();
             let peer = std::net::UdpSocket::bind("127.0.0.3:0").unwrap();
             peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
