@@ -2,7 +2,7 @@
 
 use Step::{Answer, Await, Invited, Pause, Respond};
 use serde_json::{Value, json};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use testbed::line::{FROM_TONE, SOON, TO_TONE};
 use testbed::{
@@ -181,4 +181,52 @@ fn a_nat_that_forgets_its_flows_in_a_call_ends_neither_the_call_nor_its_sound() 
         after >= 2000 && heard >= 2000,
         "1002 heard {after} ms afterwards, and 1001 {heard} ms at once: {ended:#}"
     );
+}
+
+/// The address of the NAT that this server would be behind, and a carrier outside of it.
+const EXTERNAL: &str = "198.51.100.7";
+const CARRIER: &str = "192.0.2.99";
+
+#[test]
+fn behind_a_nat_the_external_address_is_for_those_outside_and_the_servers_own_for_its_neighbours() {
+    if !Nat::is_within(
+        "behind_a_nat_the_external_address_is_for_those_outside_and_the_servers_own_for_its_neighbours",
+    ) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let _nat = Nat::open(folder.path());
+    let server = Server::start_with(&ServerOptions {
+        ip: Some(Nat::SERVER.into()),
+        sip: format!("external_address = \"{EXTERNAL}\""),
+        media: format!("address = \"{EXTERNAL}\""),
+        tables: format!(
+            "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\n\
+             [[trunks]]\nname = \"carrier\"\naddress = \"sip:{CARRIER}\"\nnumbers = [\"+918065978015\"]\n"
+        ),
+        log: "info,sip.wire=debug".to_owned(),
+        ..ServerOptions::default()
+    });
+    let credentials = server.extensions[1].credentials();
+    Registration::new(Transport::Udp, OTHER_PHONE, server.sip, credentials).register(600);
+    let phone = UdpSocket::bind(OTHER_PHONE).expect("the phone's port");
+    phone.set_read_timeout(Some(SOON)).expect("a limit");
+    let number = json!("9944421125");
+    for (from, to) in [(&json!("1002"), &number), (&number, &json!("1002"))] {
+        server.api().place(&json!({"from": from, "to": to, "timeout": 5}));
+    }
+    let mut octets = [0; 4096];
+    let length = phone.recv(&mut octets).expect("the phone is rung");
+    let invite = String::from_utf8_lossy(&octets[..length]).into_owned();
+    let at = Nat::SERVER;
+    for line in [format!("Via: SIP/2.0/UDP {at}:"), format!("c=IN IP4 {at}\r\n")] {
+        assert!(invite.starts_with("INVITE ") && invite.contains(&line), "no {line} in\n{invite}");
+    }
+    assert!(!invite.contains(EXTERNAL), "{invite}");
+    let wanted = |line: &&str| line.contains(&format!("remote={CARRIER}:5060")) && line.contains("INVITE ");
+    let rung = testbed::wait_for(SOON, || server.log().lines().find(wanted).map(str::to_owned));
+    let rung = rung.expect("the carrier is rung");
+    for part in [format!("Via: SIP/2.0/UDP {EXTERNAL}:"), format!("c=IN IP4 {EXTERNAL}")] {
+        assert!(rung.contains(&part) && !rung.contains(&at.to_string()), "no {part} in\n{rung}");
+    }
 }
