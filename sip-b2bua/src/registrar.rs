@@ -324,6 +324,16 @@ impl Registrar {
         })
     }
 
+    /// Our addresses have become others. Phones that are reached by datagrams are told those of now; a connection has the
+    /// address that it was opened to for as long as it lasts. Returns the users that changed.
+    pub(crate) fn renew_flows(&mut self, renews: &impl Fn(Flow) -> Flow, now: Instant) -> Vec<Changed> {
+        self.change_each(now, |binding| {
+            let is_renewed = !binding.flow.transport.is_reliable();
+            let flow = if is_renewed { renews(binding.flow) } else { binding.flow };
+            Some(Binding { flow, ..binding.clone() })
+        })
+    }
+
     /// Takes out what has expired at `now`. Returns the users that changed.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Changed> {
         if self.next_expiry.is_none_or(|next| next > now) {

@@ -153,6 +153,15 @@ impl Switchboard {
         self.drain_endpoint(moment);
     }
 
+    /// The addresses of the host have become others: `renews` says how a way goes on. Calls that run keep theirs, along which
+    /// their audio goes, too.
+    pub fn handle_addresses(&mut self, renews: impl Fn(Flow) -> Flow, moment: Moment) {
+        let changed = self.registrar.renew_flows(&renews, moment.now);
+        self.keep_bindings(changed);
+        self.trunks.renew_flows(&renews, moment.now);
+        self.drain_trunks(moment);
+    }
+
     /// Nothing can be sent along this flow any more.
     pub fn handle_unreachable(&mut self, flow: Flow, moment: Moment) {
         let changed = self.registrar.flow_closed(flow, moment.now);

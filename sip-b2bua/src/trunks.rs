@@ -168,6 +168,14 @@ impl Trunks {
         }
     }
 
+    /// Our addresses have become others.
+    pub(crate) fn renew_flows(&mut self, renews: &impl Fn(Flow) -> Flow, now: Instant) {
+        for trunk in &mut self.trunks {
+            trunk.renew_flows(renews, now);
+        }
+        self.handle_timeout(now);
+    }
+
     /// Where the carrier wants its requests to go.
     pub(crate) fn route(&self, trunk: TrunkId) -> &[NameAddr] {
         self.trunk(trunk).map(Trunk::route).unwrap_or_default()

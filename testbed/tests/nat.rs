@@ -3,10 +3,12 @@
 use Step::{Answer, Await, Invited, Pause, Respond};
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 use testbed::line::{FROM_TONE, SOON, TO_TONE};
 use testbed::{
-    Audio, Baresip, Nat, PhoneAccount, Registration, RtpPeer, Server, ServerOptions, Sipp, Step, Transport,
+    Audio, Baresip, Nat, PhoneAccount, Registration, RtpPeer, Server, ServerOptions, SipText, Sipp, Step,
+    Tool, Transport,
 };
 
 /// Seconds after which baresip registers again.
@@ -229,4 +231,54 @@ fn behind_a_nat_the_external_address_is_for_those_outside_and_the_servers_own_fo
     for part in [format!("Via: SIP/2.0/UDP {EXTERNAL}:"), format!("c=IN IP4 {EXTERNAL}")] {
         assert!(rung.contains(&part) && !rung.contains(&at.to_string()), "no {part} in\n{rung}");
     }
+}
+
+#[test]
+fn an_address_that_the_host_loses_is_one_that_nobody_is_told_any_more() {
+    if !Nat::is_within("an_address_that_the_host_loses_is_one_that_nobody_is_told_any_more") {
+        return;
+    }
+    let ip = |line: &str| {
+        let status = Command::new(Tool::Ip.path()).args(line.split(' ')).status().expect("ip runs");
+        assert!(status.success(), "ip {line}");
+    };
+    ip("link set lo up");
+    ip("address add 10.1.0.1/32 dev lo");
+    let any = IpAddr::from([0, 0, 0, 0]);
+    let server = Server::start_with(&ServerOptions { ip: Some(any), ..ServerOptions::default() });
+    let phone = SocketAddr::from(([127, 0, 0, 30], 5070));
+    let credentials = server.extensions[1].credentials();
+    let spoken_to = SocketAddr::from(([10, 1, 0, 1], server.sip.port()));
+    Registration::new(Transport::Udp, phone, spoken_to, credentials).register(600);
+    let other = SocketAddr::from(([127, 0, 0, 31], 5070));
+    Registration::new(Transport::Udp, other, server.sip, server.extensions[0].credentials()).register(600);
+    let phone = UdpSocket::bind(phone).expect("the phone's port");
+    phone.set_read_timeout(Some(SOON)).expect("a limit");
+    let mut octets = [0; 4096];
+    let mut last = String::new();
+    let mut rung = || {
+        let call = server.api().place(&json!({"from": "1002", "to": "1001", "timeout": 1}));
+        let invite = loop {
+            let (length, from) = phone.recv_from(&mut octets).expect("the phone is rung");
+            let text = SipText::new(&String::from_utf8_lossy(&octets[..length]));
+            // The INVITE of the call before may come once more.
+            let id = text.field("Call-ID").unwrap_or_default();
+            if text.method() == Some("INVITE") && id != last {
+                id.clone_into(&mut last);
+                break (from, text.as_str().to_owned());
+            }
+        };
+        server.api().wait_for_state(&call, "ended", SOON);
+        invite
+    };
+    let (from, invite) = rung();
+    assert!(from == spoken_to && invite.contains("c=IN IP4 10.1.0.1\r\n"), "from {from}\n{invite}");
+    ip("address del 10.1.0.1/32 dev lo");
+    let renewed = testbed::wait_for(SOON, || {
+        let log = server.log();
+        log.contains("the addresses of this host have changed").then_some(())
+    });
+    assert!(renewed.is_some(), "nobody has noticed");
+    let (from, invite) = rung();
+    assert!(from.ip().is_loopback() && !invite.contains("10.1.0.1"), "from {from}\n{invite}");
 }

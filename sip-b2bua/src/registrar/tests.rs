@@ -988,6 +988,24 @@ mod time_and_flows {
     }
 
     #[test]
+    fn phones_that_datagrams_reach_are_told_our_address_of_now_and_those_with_a_connection_keep_theirs() {
+        let mut world = World::new();
+        let flows = [("1001", udp(PHONE)), ("1002", tcp("192.0.2.7:40001"))];
+        for (name, flow) in flows {
+            let request = request(name, "Contact: <sip:a@10.0.0.1>");
+            assert_eq!(world.log_in(&request, flow, name).response.status, StatusCode::OK);
+        }
+        let local = "192.0.2.99:5060".parse().unwrap();
+        let renewed = |flow: Flow| Flow { local, ..flow };
+        let changed = world.registrar.renew_flows(&renewed, world.now);
+        let rows = changed.iter().map(|(user, rows)| (&**user, &*rows[0].local)).collect::<Vec<_>>();
+        assert_eq!(rows, [("1001", "192.0.2.99:5060")]);
+        let reached = flows.map(|(name, _)| world.registrar.bindings_of(name, world.now)[0].flow);
+        assert_eq!(reached, [renewed(flows[0].1), flows[1].1]);
+        assert!(world.registrar.renew_flows(&renewed, world.now).is_empty(), "nothing is written twice");
+    }
+
+    #[test]
     fn other_extensions_take_the_bindings_of_those_that_are_gone_or_have_another_password() {
         let mut world = World::new();
         for name in ["1001", "1002", "user"] {

@@ -69,6 +69,8 @@ pub(crate) struct Inputs {
     pub(crate) relay: mpsc::UnboundedReceiver<media_relay::Event>,
     pub(crate) written: mpsc::UnboundedReceiver<Written>,
     pub(crate) located: mpsc::UnboundedReceiver<(TrunkId, Whereabouts)>,
+    /// The addresses of the host have become others.
+    pub(crate) addresses: mpsc::Receiver<()>,
 }
 
 /// Where a trunk's name leads to.
@@ -125,6 +127,11 @@ pub(crate) async fn run(mut driver: Driver, mut inputs: Inputs) {
             Some(written) = inputs.written.recv() => driver.feed(|board| board.handle_written(written, present())),
             Some((trunk, result)) = inputs.located.recv() => {
                 driver.feed(|board| board.handle_located(trunk, result, present()));
+            }
+            Some(()) = inputs.addresses.recv() => {
+                tracing::info!("the addresses of this host have changed");
+                let renews = driver.ways.clone();
+                driver.feed(|board| board.handle_addresses(renews.renews(), present()));
             }
             asked = inputs.asked.recv() => match asked {
                 None => return,

@@ -2,7 +2,7 @@
 
 use super::driver::{self, Asked, Driver, Inputs, Waiting, chain};
 use super::resolver::Resolver;
-use super::sockets::{RECEIVE_QUEUE, Sockets, Ways};
+use super::sockets::{self, RECEIVE_QUEUE, Sockets, Ways};
 use crate::journal::StorageState;
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::scenario::Standard;
@@ -137,6 +137,10 @@ impl B2bua {
         let (located, located_out) = mpsc::unbounded_channel();
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
         let (written, written_out) = mpsc::unbounded_channel();
+        let (changed, addresses) = mpsc::channel(1);
+        if ways.may_change() {
+            tokio::spawn(sockets::watch(changed));
+        }
         let (ended, over) = watch::channel(false);
         let waiting = Waiting::default();
         let driver = Driver {
@@ -157,6 +161,7 @@ impl B2bua {
             relay: relay_events,
             written: written_out,
             located: located_out,
+            addresses,
         };
         tokio::spawn(async move {
             driver::run(driver, inputs).await;

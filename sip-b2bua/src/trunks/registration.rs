@@ -314,6 +314,22 @@ impl Registration {
         }
     }
 
+    /// Our addresses have become others: a carrier that knows us at one of before is told at once. One with a connection is
+    /// when that is lost.
+    pub(super) fn renew_flows(&mut self, renews: &impl Fn(Flow) -> Flow, now: Instant) {
+        let changes = |flow: Flow| !flow.transport.is_reliable() && renews(flow) != flow;
+        let standing = self.standing.as_mut().filter(|standing| changes(standing.flow));
+        let has_moved = standing.is_some();
+        if let Some(standing) = standing {
+            standing.flow = renews(standing.flow);
+        }
+        match &self.state {
+            State::Standing { .. } if has_moved => self.state = State::Standing { refresh_at: now },
+            State::Asking { flow, .. } if changes(*flow) => self.state = State::Waiting { until: now },
+            State::Standing { .. } | State::Asking { .. } | State::Waiting { .. } | State::Over => {}
+        }
+    }
+
     /// The carrier takes no call along this way: it is registered along the next one, if there is another.
     pub(super) fn leave(&mut self, flow: Flow, now: Instant) {
         if self.standing.as_ref().is_some_and(|standing| standing.flow == flow)
@@ -435,4 +451,53 @@ fn has_host(uri: &Uri, ours: &SipUri) -> bool {
 /// A reason phrase as people are shown it.
 fn shown(reason: &str) -> String {
     reason.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_core::Transport;
+    use sip_message::Message;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn flow(transport: Transport, ours: u8) -> Flow {
+        let address = |last| std::net::SocketAddr::from(([192, 0, 2, last], 5060));
+        Flow { transport, local: address(ours), remote: address(1), peer: None }
+    }
+
+    fn accepted(along: Flow, now: Instant) -> Registration {
+        let text = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n\
+                    Call-ID: c\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n";
+        let Ok(Message::Response(response)) = Message::parse(text.as_bytes()) else { panic!("no response") };
+        let mut registration = Registration::new(HOUR, now);
+        registration.ask(along, now);
+        assert_eq!(registration.accepted(&response, along, HOUR, now), Some(News::Up));
+        registration
+    }
+
+    #[test]
+    fn a_carrier_that_knows_us_at_an_address_of_before_is_told_the_one_of_now_at_once() {
+        let now = Instant::now();
+        for (transport, is_renewed) in [(Transport::Udp, true), (Transport::Tcp, false)] {
+            let mut registration = accepted(flow(transport, 8), now);
+            let refresh_at = registration.poll_timeout();
+            registration.renew_flows(&|same| same, now);
+            assert_eq!(registration.poll_timeout(), refresh_at, "nothing has changed");
+            registration.renew_flows(&|old| flow(old.transport, 9), now);
+            let along = flow(transport, if is_renewed { 9 } else { 8 });
+            assert_eq!(registration.flow(now), Some(along));
+            assert_eq!(registration.due(now), if is_renewed { Due::Ask } else { Due::Nothing });
+        }
+    }
+
+    #[test]
+    fn a_carrier_that_is_being_asked_from_an_address_of_before_is_asked_again() {
+        let now = Instant::now();
+        let mut registration = Registration::new(HOUR, now);
+        registration.ask(flow(Transport::Udp, 8), now);
+        assert_eq!(registration.due(now), Due::Nothing);
+        registration.renew_flows(&|old| flow(old.transport, 9), now);
+        assert_eq!((registration.due(now), registration.tried()), (Due::Ask, &[][..]));
+    }
 }

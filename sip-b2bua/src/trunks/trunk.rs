@@ -182,6 +182,14 @@ impl Trunk {
         }
     }
 
+    /// Our addresses have become others.
+    pub(super) fn renew_flows(&mut self, renews: &impl Fn(Flow) -> Flow, now: Instant) {
+        self.whereabouts.renew_flows(renews);
+        if let Some(registration) = &mut self.registration {
+            registration.renew_flows(renews, now);
+        }
+    }
+
     /// Nobody answers along it any more.
     fn note_silent(&mut self, flow: Flow, now: Instant) {
         if flow.transport.is_reliable() {

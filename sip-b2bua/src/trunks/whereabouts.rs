@@ -170,6 +170,13 @@ impl Whereabouts {
         }
     }
 
+    /// Our addresses have become others.
+    pub(super) fn renew_flows(&mut self, renews: &impl Fn(Flow) -> Flow) {
+        self.flows.iter_mut().for_each(|flow| *flow = renews(*flow));
+        let resting = std::mem::take(&mut self.resting);
+        self.resting = resting.into_iter().map(|(flow, rest)| (renews(flow), rest)).collect();
+    }
+
     pub(super) fn flows(&self) -> &[Flow] {
         &self.flows
     }
@@ -286,5 +293,19 @@ mod tests {
         place.note_alive(flow(2));
         place.note_alive(flow(3));
         assert_eq!(order(&place, now), [flow(2), flow(4)], "a wish is not taken back by an answer");
+    }
+
+    #[test]
+    fn ways_from_an_address_of_before_are_those_from_the_one_of_now_and_rest_as_they_did() {
+        let now = Instant::now();
+        let mut place = Whereabouts::new(now);
+        assert!(place.asks(now));
+        place.handle_located(located(&[2, 3], 60), now);
+        place.note_dead(flow(2), now);
+        let local = "192.0.2.99:5060".parse().unwrap();
+        let renewed = |flow: Flow| Flow { local, ..flow };
+        place.renew_flows(&renewed);
+        assert_eq!(place.flows(), [renewed(flow(2)), renewed(flow(3))]);
+        assert_eq!(place.next(&[], now), Some(renewed(flow(3))));
     }
 }

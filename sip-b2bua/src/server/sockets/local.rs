@@ -1,24 +1,27 @@
 //! Which of our addresses faces a far one.
 
 use ipnet::IpNet;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 /// Finds the address of ours that a far one is told. What the system says of its own addresses is remembered for a moment.
 #[derive(Debug)]
 pub(super) struct LocalAddresses {
     external: Option<IpAddr>,
     system: System,
-    networks: Option<(Instant, Vec<IpNet>)>,
+    networks: Vec<IpNet>,
+    networks_asked: Option<Instant>,
     known: HashMap<IpAddr, (Instant, IpAddr)>,
 }
 
 /// What is asked of the system.
 #[derive(Debug, Clone, Copy)]
 struct System {
-    /// Our addresses, each with the network that it is in.
-    networks: fn() -> Vec<IpNet>,
+    /// Our addresses, each with the network that it is in; `None` when it does not tell.
+    networks: fn() -> Option<Vec<IpNet>>,
     /// The address of ours from which a far one is reached.
     towards: fn(IpAddr) -> Option<IpAddr>,
 }
@@ -35,7 +38,7 @@ impl LocalAddresses {
     }
 
     fn asking(system: System, external: Option<IpAddr>) -> Self {
-        Self { external, system, networks: None, known: HashMap::new() }
+        Self { external, system, networks: Vec::new(), networks_asked: None, known: HashMap::new() }
     }
 
     /// The address of a socket bound to `bound` as `remote` sees it, who has sent something to `spoken_to`.
@@ -72,10 +75,13 @@ impl LocalAddresses {
 
     /// Whether it is in a network that we are connected to.
     fn is_neighbour(&mut self, remote: IpAddr, now: Instant) -> bool {
-        if self.networks.as_ref().is_none_or(|(asked, _)| is_old(*asked, now)) {
-            self.networks = Some((now, (self.system.networks)()));
+        if self.networks_asked.is_none_or(|asked| is_old(asked, now)) {
+            self.networks_asked = Some(now);
+            if let Some(networks) = (self.system.networks)() {
+                self.networks = networks;
+            }
         }
-        let networks = self.networks.iter().flat_map(|(_, networks)| networks);
+        let networks = self.networks.iter();
         // A tunnel to everywhere has no neighbours.
         networks.filter(|network| network.prefix_len() > 0).any(|network| network.contains(&remote))
     }
@@ -136,9 +142,28 @@ impl Inside {
     }
 }
 
-/// None where the system does not tell: `external` is then told to everybody that the other rules do not except.
-fn networks() -> Vec<IpNet> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+/// Tells whenever the addresses of the host have become others.
+pub(crate) async fn watch(changed: mpsc::Sender<()>) {
+    let told = || networks().map(BTreeSet::from_iter);
+    let (mut known, mut every) = (told(), tokio::time::interval(FRESH));
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = changed.closed() => return,
+            _ = every.tick() => {}
+        }
+        let present = told();
+        if present.is_some() && present != known {
+            known = present;
+            if changed.send(()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn networks() -> Option<Vec<IpNet>> {
+    let interfaces = if_addrs::get_if_addrs().ok()?.into_iter();
     let network = |interface: if_addrs::Interface| {
         let (ip, prefix) = match interface.addr {
             if_addrs::IfAddr::V4(address) => (IpAddr::V4(address.ip), address.prefixlen),
@@ -146,7 +171,7 @@ fn networks() -> Vec<IpNet> {
         };
         IpNet::new(ip, prefix).ok()
     };
-    interfaces.filter_map(network).collect()
+    Some(interfaces.filter_map(network).collect())
 }
 
 /// Asks the kernel's routing table: a UDP socket that is connected sends nothing.
@@ -185,7 +210,7 @@ mod tests {
         networks: || {
             let network = |text: &str| text.parse().unwrap();
             let others = ["192.0.2.2/24", "100.64.0.1/32", "198.18.0.1/0", "2001:db8:1::2/64", "fe80::2/64"];
-            others.map(network).into_iter().chain(IpNet::new(host(), 16)).collect()
+            Some(others.map(network).into_iter().chain(IpNet::new(host(), 16)).collect())
         },
         towards: |remote| match remote {
             IpAddr::V4(remote) if remote.octets()[0] == 100 => Some(ip("100.64.0.1")),
@@ -299,7 +324,9 @@ mod tests {
 
     #[test]
     fn this_host_tells_its_own_addresses() {
-        assert!(networks().iter().any(|network| network.contains(&IpAddr::from(Ipv4Addr::LOCALHOST))));
+        assert!(
+            networks().unwrap().iter().any(|network| network.contains(&IpAddr::from(Ipv4Addr::LOCALHOST)))
+        );
         assert_eq!(towards(ip("127.0.0.9")).map(|own| own.is_loopback()), Some(true));
     }
 }

@@ -3,6 +3,7 @@
 use super::LocalAddresses;
 use locating::Families;
 use sip_core::{Flow, PeerId, Transport};
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The sockets as they are bound.
@@ -45,14 +46,19 @@ impl Ways {
         Some(Flow { transport, local, remote, peer })
     }
 
-    /// Brings ways that were kept on disk up to date: our address may have changed since, or who is told the external one.
-    pub(crate) fn renews(&self) -> impl FnMut(Flow) -> Flow {
-        let mut addresses = LocalAddresses::new(self.external);
+    /// Whether what the far side sees of us may change while the server runs.
+    pub(crate) fn may_change(&self) -> bool {
+        self.external.is_some() || self.bound.iter().any(|(_, bound)| bound.ip().is_unspecified())
+    }
+
+    /// Brings ways that were kept up to date: our address may have changed since, or who is told the external one.
+    pub(crate) fn renews(&self) -> impl Fn(Flow) -> Flow {
+        let addresses = RefCell::new(LocalAddresses::new(self.external));
         move |flow| {
             let of_transport = self.bound.iter().filter(|(transport, _)| *transport == flow.transport);
             let Some(bound) = bound_for(flow, of_transport.map(|(_, bound)| *bound)) else { return flow };
             let spoken_to = Some(flow.local.ip()).filter(|ip| is_ours(*ip));
-            Flow { local: addresses.facing(bound, spoken_to, flow.remote.ip()), ..flow }
+            Flow { local: addresses.borrow_mut().facing(bound, spoken_to, flow.remote.ip()), ..flow }
         }
     }
 }
