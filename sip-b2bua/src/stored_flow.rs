@@ -26,12 +26,13 @@ pub(crate) fn read(transport: &str, local: &str, remote: &str) -> Option<Flow> {
 
 /// Phones are reached along these ways as they are now. The INVITEs of the last run are taken back with the address that was in
 /// their Via (RFC 3261 §9.1), and have none of this.
-pub(crate) fn renew(bindings: &mut [StoredBinding], mut renews: impl FnMut(Flow) -> Flow) {
-    for binding in bindings {
+pub(crate) fn renewed(mut bindings: Vec<StoredBinding>, renews: impl Fn(Flow) -> Flow) -> Vec<StoredBinding> {
+    for binding in &mut bindings {
         if let Some(flow) = read(&binding.transport, &binding.local, &binding.remote) {
             [binding.transport, binding.local, binding.remote] = words(renews(flow));
         }
     }
+    bindings
 }
 
 #[cfg(test)]
@@ -70,9 +71,9 @@ mod tests {
             path: None,
             user_agent: None,
         };
-        let mut bindings = [stored("192.0.2.1:5060"), stored("nonsense")];
+        let bindings = vec![stored("192.0.2.1:5060"), stored("nonsense")];
         let local = "192.0.2.2:5060".parse().unwrap();
-        renew(&mut bindings, |flow| Flow { local, ..flow });
-        assert_eq!(bindings, [stored("192.0.2.2:5060"), stored("nonsense")]);
+        let renewed = renewed(bindings, |flow| Flow { local, ..flow });
+        assert_eq!(renewed, [stored("192.0.2.2:5060"), stored("nonsense")]);
     }
 }

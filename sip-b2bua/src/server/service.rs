@@ -2,7 +2,7 @@
 
 use super::driver::{self, Asked, Driver, Inputs, Waiting, chain};
 use super::resolver::Resolver;
-use super::sockets::{self, RECEIVE_QUEUE, Sockets, Ways};
+use super::sockets::{RECEIVE_QUEUE, Sockets, Ways};
 use crate::journal::StorageState;
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::scenario::Standard;
@@ -130,19 +130,22 @@ impl B2bua {
             Instant::now(),
         );
         let Unfinished { calls, invites } = store.unfinished().await?;
-        let mut bindings = store.bindings().await?;
-        stored_flow::renew(&mut bindings, ways.renews());
+        let bindings = stored_flow::renewed(store.bindings().await?, ways.renews());
         let left = Left { bindings, calls, invites };
         switchboard.recover(left, driver::present());
         let (located, located_out) = mpsc::unbounded_channel();
         let (asked, asked_out) = mpsc::channel(ASK_QUEUE);
         let (written, written_out) = mpsc::unbounded_channel();
-        let (changed, addresses) = mpsc::channel(1);
-        if ways.may_change() {
-            tokio::spawn(sockets::watch(changed));
-        }
         let (ended, over) = watch::channel(false);
         let waiting = Waiting::default();
+        let inputs = Inputs {
+            received,
+            asked: asked_out,
+            relay: relay_events,
+            written: written_out,
+            located: located_out,
+            addresses: ways.changes(),
+        };
         let driver = Driver {
             switchboard,
             sockets,
@@ -154,14 +157,6 @@ impl B2bua {
             located,
             shared: Arc::clone(&shared),
             waiting,
-        };
-        let inputs = Inputs {
-            received,
-            asked: asked_out,
-            relay: relay_events,
-            written: written_out,
-            located: located_out,
-            addresses,
         };
         tokio::spawn(async move {
             driver::run(driver, inputs).await;

@@ -9,7 +9,6 @@ mod ways;
 use crate::settings::Settings;
 use connections::{Connections, Security};
 use local::LocalAddresses;
-pub(crate) use local::watch;
 use sip_core::{Flow, Transport};
 use sip_message::FramingError;
 use spoken_to::SpokenTo;

@@ -143,7 +143,7 @@ impl Inside {
 }
 
 /// Tells whenever the addresses of the host have become others.
-pub(crate) async fn watch(changed: mpsc::Sender<()>) {
+pub(super) async fn watch(changed: mpsc::Sender<()>) {
     let told = || networks().map(BTreeSet::from_iter);
     let (mut known, mut every) = (told(), tokio::time::interval(FRESH));
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,10 +1,11 @@
 //! The ways that lead out: from which of our sockets an address can be reached.
 
-use super::LocalAddresses;
+use super::{LocalAddresses, local};
 use locating::Families;
 use sip_core::{Flow, PeerId, Transport};
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use tokio::sync::mpsc;
 
 /// The sockets as they are bound.
 #[derive(Debug, Clone)]
@@ -46,9 +47,13 @@ impl Ways {
         Some(Flow { transport, local, remote, peer })
     }
 
-    /// Whether what the far side sees of us may change while the server runs.
-    pub(crate) fn may_change(&self) -> bool {
-        self.external.is_some() || self.bound.iter().any(|(_, bound)| bound.ip().is_unspecified())
+    /// Tells whenever the addresses of the host have become others, where that changes what anybody sees of us.
+    pub(crate) fn changes(&self) -> mpsc::Receiver<()> {
+        let (changed, changes) = mpsc::channel(1);
+        if self.external.is_some() || self.bound.iter().any(|(_, bound)| bound.ip().is_unspecified()) {
+            tokio::spawn(local::watch(changed));
+        }
+        changes
     }
 
     /// Brings ways that were kept up to date: our address may have changed since, or who is told the external one.
