@@ -67,23 +67,24 @@ impl LocalAddresses {
             external.is_ipv4() == remote.is_ipv4() && !is_on_our_side(remote, own, *external)
         });
         let ip = match outside {
-            Some(external) if !self.is_neighbour(remote, now) => external,
+            Some(external) if !self.is_neighbour(remote, external, now) => external,
             Some(_) | None => own,
         };
         SocketAddr::new(ip, bound.port())
     }
 
-    /// Whether it is in a network that we are connected to.
-    fn is_neighbour(&mut self, remote: IpAddr, now: Instant) -> bool {
+    /// Whether it is in a network that we are connected to, in which `external` is not: as the address of several hosts it is
+    /// for neighbours, too.
+    fn is_neighbour(&mut self, remote: IpAddr, external: IpAddr, now: Instant) -> bool {
         if self.networks_asked.is_none_or(|asked| is_old(asked, now)) {
             self.networks_asked = Some(now);
             if let Some(networks) = (self.system.networks)() {
                 self.networks = networks;
             }
         }
-        let networks = self.networks.iter();
         // A tunnel to everywhere has no neighbours.
-        networks.filter(|network| network.prefix_len() > 0).any(|network| network.contains(&remote))
+        let mut networks = self.networks.iter().filter(|network| network.prefix_len() > 0);
+        networks.any(|network| network.contains(&remote) && !network.contains(&external))
     }
 
     fn looked_up(&mut self, remote: IpAddr, now: Instant) -> IpAddr {
@@ -272,6 +273,15 @@ mod tests {
             ("198.51.100.1", "10.0.1.1", "198.51.100.1"),
         ] {
             assert_eq!(told("203.0.113.7", bound, remote), local, "{bound} {remote}");
+        }
+    }
+
+    #[test]
+    fn an_external_address_within_a_network_of_ours_is_for_those_in_that_network_too() {
+        for (remote, local) in
+            [("10.0.200.1", "10.0.0.77"), ("192.0.2.77", "10.0.0.5"), ("8.8.8.8", "10.0.0.77")]
+        {
+            assert_eq!(told("10.0.0.77", "0.0.0.0", remote), local, "{remote}");
         }
     }
 
