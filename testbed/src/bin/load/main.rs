@@ -60,7 +60,7 @@ impl Bench {
             most = 2 * calls + 100
         );
         // A port rests for a while before it is given away again: many calls a second need many ports.
-        let media_ports = "1024-32767".to_owned();
+        let media_ports = "10000-60999".to_owned();
         let log = "warn".to_owned();
         let server =
             Server::start_with(&ServerOptions { tables, media_ports, log, ..ServerOptions::default() });
