@@ -71,7 +71,7 @@ impl Life {
             let pause = self.random.random_range(0.0..4.0);
             self.world.run_for(seconds(pause));
         }
-        if !self.loses {
+        if !self.loses && self.has_transferred() {
             // Whoever answers does so in four seconds, and a phone that has transferred has three to hang up.
             self.world.run_for(seconds(8.0));
             self.check_that_two_are_left();
@@ -155,6 +155,11 @@ impl Life {
         );
         let index = usize::from(self.random.random_bool(0.1));
         self.world.play(self.callers[index], |phone, _| phone.ask("REFER", &lines, ("", "")));
+    }
+
+    fn has_transferred(&self) -> bool {
+        let live = self.calls.iter().filter(|id| self.world.is_live(**id));
+        live.into_iter().any(|id| self.world.call(*id).path.iter().any(|step| is_of_transfer(step.step)))
     }
 
     /// Where nobody is being rung, each call has two legs.
