@@ -696,8 +696,14 @@ fn a_call_is_transferred_outside_where_the_policy_lets_it_be() {
     world.register_all();
     let id = world.click_to_call(World::request("1001", "1002")).unwrap();
     world.run_for(seconds(5.0));
-    for (number, status) in [("0019005550123", 403), ("09944421125", 202)] {
-        let lines = format!("Refer-To: <sip:{number}@10.0.0.1>\r\n");
+    // A number may stand at us or at the trunk, and nowhere else.
+    for (uri, status) in [
+        ("sip:0019005550123@10.0.0.1", 403),
+        ("sip:+19005550123@10.0.9.1", 403),
+        ("sip:+919944421125@10.0.9.2", 603),
+        ("sip:+919944421125@10.0.9.1", 202),
+    ] {
+        let lines = format!("Refer-To: <{uri}>\r\n");
         world.play(from, |phone, _| phone.ask("REFER", &lines, ("", "")));
         world.run_for(seconds(0.5));
         let answers = world.by_hand(from).answers("REFER");

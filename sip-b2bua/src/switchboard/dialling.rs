@@ -139,8 +139,8 @@ impl Switchboard {
         self.check_replaces(incoming)?;
         let nobody = || refused(incoming, StatusCode::NOT_FOUND, None);
         let from = Number::new(user).map_err(|_| nobody())?;
-        let is_ours = |host: &Host| self.is_ours(host, incoming.flow);
-        let dialled = dialled_number(&incoming.request.uri, is_ours).ok_or_else(nobody)?;
+        let is_known = |host: &Host| self.is_known(host, incoming.flow);
+        let dialled = dialled_number(&incoming.request.uri, is_known).ok_or_else(nobody)?;
         let from = Whom { number: from, party_type: PartyType::Extension };
         let (view, to) = self.whom_dialled(&dialled, incoming, moment)?;
         if view == from {
@@ -213,6 +213,11 @@ impl Switchboard {
     /// Whether this host is us for a phone along `flow`: our domain, an address of ours, or the one that it speaks to.
     pub(super) fn is_ours(&self, host: &Host, flow: Flow) -> bool {
         self.registrar.is_local_host(host) || *host == Host::Address(flow.local.ip())
+    }
+
+    /// Whether a number at this host is one that we can look for: it is us, or a trunk of ours.
+    pub(super) fn is_known(&self, host: &Host, flow: Flow) -> bool {
+        self.is_ours(host, flow) || self.trunks.has_host(host)
     }
 
     fn whom_dialled(

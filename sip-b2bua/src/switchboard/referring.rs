@@ -153,7 +153,7 @@ impl Switchboard {
             return Err(StatusCode::DECLINE.into());
         };
         let flow = running.flow_of(leg).ok_or(StatusCode::DECLINE)?;
-        let number = dialled_number(&address.uri, |host| self.is_ours(host, flow));
+        let number = dialled_number(&address.uri, |host| self.is_known(host, flow));
         self.can_be_rung(call, place, &number.ok_or(StatusCode::DECLINE)?, None, moment)
     }
 

@@ -30,12 +30,15 @@ impl Calls {
 
     /// 1001 calls, and is challenged first.
     fn call(&mut self, number: &str, lines: &str) {
-        let uri = format!("sip:{number}@10.0.0.1");
+        self.call_uri(&format!("sip:{number}@10.0.0.1"), lines);
+    }
+
+    fn call_uri(&mut self, uri: &str, lines: &str) {
         let lines = format!("From: <sip:1001@pbx.test>;tag=one\r\nTo: <{uri}>\r\n{lines}");
-        self.world.play(self.caller, |phone, now| phone.call(&uri, &lines, now));
+        self.world.play(self.caller, |phone, now| phone.call(uri, &lines, now));
         self.world.run_for(seconds(0.5));
-        let proof = self.world.by_hand(self.caller).proof(&uri, "1001", "secret-of-1001");
-        self.world.play(self.caller, |phone, now| phone.call(&uri, &format!("{lines}{proof}"), now));
+        let proof = self.world.by_hand(self.caller).proof(uri, "1001", "secret-of-1001");
+        self.world.play(self.caller, |phone, now| phone.call(uri, &format!("{lines}{proof}"), now));
         self.world.run_for(seconds(4.0));
     }
 
@@ -72,6 +75,21 @@ fn an_extension_is_seen_as_itself_whatever_it_says() {
         let invite = calls.seen_by(calls.called);
         assert!(invite.field("From").unwrap().contains("sip:1001@"), "{lines}{invite:?}");
         assert!(!format!("{invite:?}").contains("8005551234"), "{lines}{invite:?}");
+    }
+}
+
+#[test]
+fn a_number_is_dialled_at_us_or_at_a_trunk_and_nowhere_else() {
+    for (uri, is_dialled) in [
+        ("sip:+919944421125@10.0.0.1", true),
+        ("sip:+919944421125@192.0.2.1", true),
+        ("tel:+919944421125", true),
+        ("sip:+919944421125@192.0.2.9", false),
+    ] {
+        let mut calls = Calls::new(false);
+        calls.call_uri(uri, "");
+        let invites = calls.world.raw(calls.carrier).received(&Method::INVITE).len();
+        assert_eq!(invites > 0, is_dialled, "{uri}\n{}", calls.world.story());
     }
 }
 
