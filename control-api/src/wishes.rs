@@ -10,9 +10,9 @@ use crate::refusal::AFTER_DRAINING;
 use crate::request::header;
 use crate::request::wishes::{keys_from, party_from, transfer_from};
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, State};
 use axum::http::HeaderMap;
 use call_control::{CallId, NotNow, Wish, WishRefusal};
 use serde::Serialize;
@@ -25,65 +25,53 @@ pub(crate) struct Asked {
     call_id: CallId,
 }
 
-type Id = Result<Path<String>, PathRejection>;
-
-/// `POST /calls/{id}/hold`: a party hears a quiet tone, and the other one does not hear it.
-pub(crate) async fn hold(
-    State(api): State<Api>,
-    Caller(key): Caller,
-    id: Id,
+/// What comes with each of these requests.
+#[derive(FromRequest)]
+#[from_request(state(Api))]
+pub(crate) struct Asking {
+    #[from_request(via(State))]
+    api: Api,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Asked>, ApiError> {
-    key.must(HOLD)?;
-    let (id, body) = read(id, &headers, body).await?;
-    ask(&api, &key, id, Wish::Hold(party_from(&body)?), "Hold requested").await
+}
+
+/// `POST /calls/{id}/hold`: a party hears a quiet tone, and the other one does not hear it.
+pub(crate) async fn hold(asking: Asking) -> Result<Json<Asked>, ApiError> {
+    asking.for_wish(HOLD, |_, body| party_from(body).map(Wish::Hold), "Hold requested").await
 }
 
 /// `POST /calls/{id}/unhold`: the end of a hold.
-pub(crate) async fn unhold(
-    State(api): State<Api>,
-    Caller(key): Caller,
-    id: Id,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Asked>, ApiError> {
-    key.must(HOLD)?;
-    let (id, body) = read(id, &headers, body).await?;
-    ask(&api, &key, id, Wish::Resume(party_from(&body)?), "Resume requested").await
+pub(crate) async fn unhold(asking: Asking) -> Result<Json<Asked>, ApiError> {
+    asking.for_wish(HOLD, |_, body| party_from(body).map(Wish::Resume), "Resume requested").await
 }
 
 /// `POST /calls/{id}/dtmf`: a party hears keys (RFC 4733).
-pub(crate) async fn dtmf(
-    State(api): State<Api>,
-    Caller(key): Caller,
-    id: Id,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Asked>, ApiError> {
-    key.must(WRITE)?;
-    let (id, body) = read(id, &headers, body).await?;
-    ask(&api, &key, id, keys_from(&body)?, "Keys are being sent").await
+pub(crate) async fn dtmf(asking: Asking) -> Result<Json<Asked>, ApiError> {
+    asking.for_wish(WRITE, |_, body| keys_from(body), "Keys are being sent").await
 }
 
 /// `POST /calls/{id}/transfer`: a party is connected with somebody else.
-pub(crate) async fn transfer(
-    State(api): State<Api>,
-    Caller(key): Caller,
-    id: Id,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Asked>, ApiError> {
-    key.must(TRANSFER)?;
-    let (id, body) = read(id, &headers, body).await?;
-    let wish = transfer_from(&body, key.caller_ids.clone().unwrap_or_default())?;
-    ask(&api, &key, id, wish, "Transfer requested").await
+pub(crate) async fn transfer(asking: Asking) -> Result<Json<Asked>, ApiError> {
+    let read = |key: &ApiKey, body: &[u8]| transfer_from(body, key.caller_ids.clone().unwrap_or_default());
+    asking.for_wish(TRANSFER, read, "Transfer requested").await
 }
 
-async fn read(id: Id, headers: &HeaderMap, body: Body) -> Result<(CallId, Bytes), ApiError> {
-    header::must_be_json(headers)?;
-    let body = whole(body).await?;
-    Ok((lookup::call_id(id)?, body))
+impl Asking {
+    async fn for_wish(
+        self,
+        permission: &'static str,
+        read: impl FnOnce(&ApiKey, &[u8]) -> Result<Wish, ApiError>,
+        message: &'static str,
+    ) -> Result<Json<Asked>, ApiError> {
+        let Self { api, caller: Caller(key), id, headers, body } = self;
+        key.must(permission)?;
+        header::must_be_json(&headers)?;
+        let body = whole(body).await?;
+        let id = lookup::call_id(id)?;
+        ask(&api, &key, id, read(&key, &body)?, message).await
+    }
 }
 
 async fn ask(

@@ -148,8 +148,12 @@ impl Leg {
 
     /// The INVITE of the phone that talks.
     pub(crate) fn talking(&self) -> Option<InviteId> {
+        self.talking_fork().map(|fork| self.invite(fork))
+    }
+
+    fn talking_fork(&self) -> Option<usize> {
         match &self.state {
-            State::Talking(talk) => Some(self.invite(talk.fork)),
+            State::Talking(talk) => Some(talk.fork),
             State::Reaching
             | State::Ringing(_)
             | State::Offered(_)

@@ -22,6 +22,8 @@ pub struct NameServer {
 #[derive(Debug, Default)]
 pub struct Records(BTreeMap<(String, RecordType), Vec<RData>>);
 
+/// Of those that lead to each other.
+const ALIASES_MAX: usize = 16;
 /// Seconds for which an answer is good.
 const TTL: u32 = 60;
 
@@ -100,7 +102,8 @@ impl Records {
         answer.metadata.recursion_desired = asked.metadata.recursion_desired;
         let mut name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
         // As a name server that looks further itself: the aliases, and what the last one leads to.
-        while query.query_type() != RecordType::CNAME
+        while answer.answers.len() < ALIASES_MAX
+            && query.query_type() != RecordType::CNAME
             && let Some([RData::CNAME(alias)]) =
                 self.0.get(&(name.clone(), RecordType::CNAME)).map(|all| &all[..])
         {

@@ -141,8 +141,7 @@ impl Leg {
         match &self.state {
             State::Reaching => self.gone(why),
             State::Ringing(Ringing { more: More::Awaited, .. }) => {
-                let is_looped = why == LegEnd::Refused { status: StatusCode::LOOP_DETECTED.code() };
-                let said = self.best_status().filter(|_| why != LegEnd::Denied && !is_looped);
+                let said = self.best_status().filter(|_| why != LegEnd::Denied && why != LegEnd::LOOPED);
                 let is_outside = matches!(why, LegEnd::TrunkFailed { .. } | LegEnd::NoChannel);
                 let end = match said {
                     Some(status) if is_outside && Failure::refused(status).is_of_trunk() => {

@@ -66,14 +66,7 @@ impl Leg {
             _ => format!("refer;id={}", header.cseq.number).into(),
         };
         self.referring.count = self.referring.count.saturating_add(1);
-        let fork = match &self.state {
-            State::Talking(talk) => Some(talk.fork),
-            State::Reaching
-            | State::Ringing(_)
-            | State::Offered(_)
-            | State::Releasing { .. }
-            | State::Gone => None,
-        };
+        let fork = self.talking_fork();
         self.referring.current = fork.filter(|_| !does_not_want).map(|fork| Subscription { event, fork });
         let fields = if does_not_want { vec![(FieldName::REFER_SUB, "false".into())] } else { Vec::new() };
         self.sip(Command::Respond { responder, status: StatusCode::ACCEPTED, fields });

@@ -69,7 +69,6 @@ const TRANSFERS_MAX: u8 = 20;
 
 const TRYING: u16 = 100;
 const OK: u16 = 200;
-const LOOP_DETECTED: u16 = 482;
 
 impl Conversation {
     /// `from` and `to` are connected from now on.
@@ -273,7 +272,7 @@ impl Conversation {
                 None
             }
             SearchEnd::Failed(why) => self.failed(*transfer, why, actions),
-            SearchEnd::Loop => self.failed(*transfer, LegEnd::Refused { status: LOOP_DETECTED }, actions),
+            SearchEnd::Loop => self.failed(*transfer, LegEnd::LOOPED, actions),
         }
     }
 

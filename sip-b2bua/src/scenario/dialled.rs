@@ -12,9 +12,9 @@
 //! | `Answering` | cannot | — | cannot | **3** → `Connected` | **4** → `Ended` | **4** → `Ended` | → `Ended` |
 //! | `Connected` | cannot | — | cannot | cannot | **4** → `Ended` | **4** → `Ended` | → `Ended` |
 //!
-//! `Connected` has holds and transfers in it: `conversation.rs`. A menu or a bot that speaks has been answered for: the caller is answered then, and `Calling` goes on, as it may lead to
-//! somebody. The end hangs up on all legs that are left; a caller that was not answered is refused with the status of
-//! whoever refused.
+//! `Connected` has holds and transfers in it: `conversation.rs`. A menu or a bot that speaks has been answered for: the
+//! caller is answered then, and `Calling` goes on, as it may lead to somebody. The end hangs up on all legs that are left; a
+//! caller that was not answered is refused with the status of whoever refused.
 
 use super::{
     Action, Actions, Conversation, Event, LegEnd, LegId, Scenario, Scenarios, Search, SearchEnd, Shows,

@@ -35,6 +35,11 @@ pub enum LegEnd {
     SessionExpired,
 }
 
+impl LegEnd {
+    /// It was sent on more often than it may be.
+    pub const LOOPED: Self = Self::Refused { status: 482 };
+}
+
 /// Who, beside a party, can want the end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndCause {

@@ -9,10 +9,7 @@ use crate::scenario::{LegEnd, LegId, Order};
 use crate::settings::TrunkSettings;
 use crate::trunks::{Failure, Located, NoTrunk, NotLocated, Step, TrunkAction, TrunkId};
 use call_control::{EndReason, PartyType, Refusal};
-use sip_message::{Host, StatusCode, Uri};
-
-/// A leg was sent on more often than it may be.
-const LOOPED: LegEnd = LegEnd::Refused { status: StatusCode::LOOP_DETECTED.code() };
+use sip_message::{Host, Uri};
 
 impl Switchboard {
     /// Where a trunk's name leads to.
@@ -62,7 +59,7 @@ impl Switchboard {
         let order = whom.and_then(|whom| self.calls.machine(number)?.redirect(leg, &whom, reason, moment));
         let Some(order) = order else {
             let why = match (is_sent_on, denied) {
-                (true, _) => LOOPED,
+                (true, _) => LegEnd::LOOPED,
                 (false, true) => LegEnd::Denied,
                 (false, false) => refused,
             };
@@ -95,7 +92,7 @@ impl Switchboard {
         };
         let order = forwarded.and_then(|whom| {
             let order = self.calls.machine(number).and_then(|call| call.redirect(leg, &whom, reason, moment));
-            order.ok_or(LOOPED)
+            order.ok_or(LegEnd::LOOPED)
         });
         match order {
             Ok(order) => self.ring_elsewhere(number, leg, order, moment),

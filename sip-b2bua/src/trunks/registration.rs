@@ -2,7 +2,7 @@
 //!
 //! | | due | accepted | refused, or no answer | the way is lost |
 //! |---|---|---|---|---|
-//! | `Waiting` | REGISTER along the next way → `Asking` | — | — | — |
+//! | `Waiting` | REGISTER along the next way → `Asking` | of the last REGISTER: → `Standing` | — | — |
 //! | `Asking` | no answer in time: the next way | → `Standing` | 423: once more; 401, 403 and such: slowly → `Waiting`; else the next way, then → `Waiting` | the next way |
 //! | `Standing` | refreshed → `Asking` | — | — | asked anew → `Asking` |
 //! | `Over` | — | — | — | — |

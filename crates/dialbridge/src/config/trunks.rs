@@ -71,9 +71,8 @@ fn trunk(
     };
     let from_user = table.optional("from_user").and_then(|value| value.parsed(user));
     let from_domain = table.optional("from_domain").and_then(|value| value.parsed(host));
-    let user_phone = table.optional("user_phone").and_then(|value| value.boolean());
-    let trusted = table.optional("trusted").and_then(|value| value.boolean());
-    let pass_variables = table.optional("pass_variables").and_then(|value| value.boolean());
+    let [user_phone, trusted, pass_variables] =
+        ["user_phone", "trusted", "pass_variables"].map(|key| flag(&mut table, key));
     let registration = registration(&mut table, account.is_some());
     let probe = table.optional("probe_seconds").map(|value| value.seconds(0..=86_400));
     let proves = proves(&mut table, credentials.as_ref(), surroundings.extensions, others);
@@ -118,9 +117,9 @@ fn trunk(
         identity: identity?,
         from_user,
         from_domain,
-        user_phone: user_phone.unwrap_or(false),
-        trusted: trusted.unwrap_or(false),
-        pass_variables: pass_variables.unwrap_or(false),
+        user_phone,
+        trusted,
+        pass_variables,
         tls,
     };
     Some((settings, certificate))
@@ -221,6 +220,11 @@ fn must_be_told_apart(table: &Table<'_>, own: &Own<'_>, others: &[TrunkSettings]
     }
 }
 
+/// Off where the file does not say so.
+fn flag(table: &mut Table<'_>, key: &'static str) -> bool {
+    table.optional(key).and_then(|value| value.boolean()).unwrap_or(false)
+}
+
 /// Whether its calls prove whose they are.
 fn proves(
     table: &mut Table<'_>,
@@ -228,7 +232,7 @@ fn proves(
     extensions: &[ExtensionEntry],
     others: &[TrunkSettings],
 ) -> bool {
-    let proves = table.optional("inbound_digest").and_then(|value| value.boolean()).unwrap_or(false);
+    let proves = flag(table, "inbound_digest");
     if proves {
         must_be_an_account(table, credentials, extensions, others);
     }

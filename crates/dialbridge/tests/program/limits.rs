@@ -77,6 +77,20 @@ fn whoever_calls_for_help_passes_the_limits() {
     }
 }
 
+#[test]
+fn a_caller_id_that_is_refused_leaves_a_line_with_the_name_of_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let more = "[dial_policy]\ncountry = \"91\"\nallow = [\"+91\"]\n\
+                [[trunks]]\nname = \"carrier\"\naddress = \"sip:127.0.0.1:9\"\nnumbers = [\"+918065978015\"]\n";
+    std::fs::write(&file, configuration(folder.path(), "43900-43999", KEY) + more).unwrap();
+    let mut running = Running::start(&file, "info");
+    let body = r#"{"from":"9900112233","to":"9944421125","caller_id":"+442079460000"}"#;
+    assert_eq!(running.post("/api/v1/calls/click-to-call", body), 403);
+    let line = running.wait_for("a caller_id that may not be shown");
+    assert!(line.contains("key=\"a\"") && line.contains("number=+442079460000"), "{line}");
+}
+
 /// 112 descriptors: 64 for files, 12 for connections, 36 for the media of 9 calls.
 #[cfg(unix)]
 #[test]

@@ -2,7 +2,7 @@
 
 use super::provisional::has_option;
 use super::transactions::Owner;
-use super::usage::{Identity, Stage, Usage};
+use super::usage::{ConnectedIdentity, Stage, Usage};
 use super::{Endpoint, TransactionId};
 use crate::authentication::{Attempts, Retry};
 use crate::invite::{Agreement, EstablishedEvent, Refresher};
@@ -120,7 +120,7 @@ impl Endpoint {
 
     pub(super) fn identify(&mut self, invite: InviteId, fields: Vec<(FieldName, Box<str>)>) {
         if let Some(usage) = self.usages.get_mut(&invite) {
-            usage.identity = Identity::new(fields);
+            usage.identity = ConnectedIdentity::new(fields);
         }
     }
 

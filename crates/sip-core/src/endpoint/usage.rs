@@ -28,7 +28,7 @@ pub(super) struct Usage {
     /// The session description that the peer has of us: sent again by a refresh.
     pub(super) session: Vec<u8>,
     pub(super) terms: SessionTerms,
-    pub(super) identity: Identity,
+    pub(super) identity: ConnectedIdentity,
     /// What the peer's last Allow lists, if it sent one.
     pub(super) peer_allows: Option<Vec<Method>>,
     pub(super) authentication: Authentication,
@@ -42,15 +42,15 @@ pub(super) struct Usage {
     pub(super) due: Option<Instant>,
 }
 
-/// Whom the peer talks to.
+/// Whom the peer talks to (RFC 4916).
 #[derive(Debug, Default)]
-pub(super) struct Identity {
+pub(super) struct ConnectedIdentity {
     fields: Vec<(FieldName, Box<str>)>,
     /// No request has told it yet.
     is_new: bool,
 }
 
-impl Identity {
+impl ConnectedIdentity {
     pub(super) fn new(fields: Vec<(FieldName, Box<str>)>) -> Self {
         Self { fields, is_new: true }
     }
@@ -128,7 +128,7 @@ impl Usage {
             stage,
             session: Vec::new(),
             terms: SessionTerms::default(),
-            identity: Identity::default(),
+            identity: ConnectedIdentity::default(),
             peer_allows: None,
             authentication: Authentication::new(None),
             acks: Acks::default(),
